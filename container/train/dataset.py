@@ -1,0 +1,137 @@
+"""Pictures to batches: uint8 on the CPU, normalised later on the device."""
+
+import signal
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
+from torchvision.transforms import v2
+
+from container.picture import read_picture
+from container.preprocessing import Preprocessing
+from container.train.channels import Sample
+
+Key = tuple[int, int]
+"""Epoch and index: augmentation is a function of both and the seed, so workers and restarts change nothing."""
+
+# RandomResizedCrop takes 8 % of the area at the least: a shorter side of four inputs still gives such a crop
+# more pixels than the input has.
+TRAIN_SHRINK_FACTOR = 4
+
+
+def train_augmentation(size: int) -> v2.Transform:
+    """The seed project's augmentation, in its order: flip, rotation by up to 15 degrees, RandomResizedCrop,
+    brightness and contrast by up to 20 %."""
+    return v2.Compose(
+        [
+            v2.RandomHorizontalFlip(),
+            v2.RandomRotation(15, interpolation=v2.InterpolationMode.BILINEAR),
+            v2.RandomResizedCrop(size, antialias=True),
+            v2.ColorJitter(brightness=0.2, contrast=0.2),
+        ]
+    )
+
+
+class TrainPictures(Dataset[tuple[torch.Tensor, int]]):
+    """Augmented pictures: uint8 (size, size, 3) and the class index, by (epoch, index)."""
+
+    def __init__(self, samples: Sequence[Sample], size: int, seed: int) -> None:
+        self.samples = samples
+        self.augment = train_augmentation(size)
+        self.shrink_to = TRAIN_SHRINK_FACTOR * size
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key: Key) -> tuple[torch.Tensor, int]:
+        epoch, index = key
+        sample = self.samples[index]
+        picture = read_picture(sample.path, shrink_to=self.shrink_to)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(hash((self.seed, epoch, index)))
+            pixels = np.array(self.augment(picture))
+        return torch.from_numpy(pixels), sample.target
+
+
+class EvaluationPictures(Dataset[tuple[torch.Tensor, int]]):
+    """Pictures as serving sees them: uint8 (size, size, 3) and the class index."""
+
+    def __init__(self, samples: Sequence[Sample], preprocessing: Preprocessing) -> None:
+        self.samples = samples
+        self.preprocessing = preprocessing
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        sample = self.samples[index]
+        picture = read_picture(sample.path, shrink_to=self.preprocessing.shrink_to)
+        return torch.from_numpy(self.preprocessing.to_array(picture).copy()), sample.target
+
+
+class EpochSampler(Sampler[Key]):
+    """Every index once, in an order given by seed and epoch; can begin part of the way through an epoch."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count = count
+        self.seed = seed
+        self.epoch = 1
+        self.skip = 0
+        """Pictures of this epoch already trained on, before an interruption."""
+
+    def __iter__(self) -> Iterator[Key]:
+        generator = torch.Generator().manual_seed(hash((self.seed, self.epoch)))
+        order = torch.randperm(self.count, generator=generator).tolist()
+        return iter([(self.epoch, index) for index in order[self.skip :]])
+
+    def __len__(self) -> int:
+        return max(0, self.count - self.skip)
+
+
+class TrainBatchSampler(BatchSampler):
+    """Batches of an EpochSampler, without a last batch of one: batch normalisation cannot learn from it."""
+
+    def __iter__(self) -> Iterator[list[Key]]:  # type: ignore[override]  # torch's annotation says list[int]
+        for batch in super().__iter__():
+            if len(batch) > 1 or self.batch_size == 1:
+                yield batch  # type: ignore[misc]
+
+    def __len__(self) -> int:
+        size, count = self.batch_size, len(self.sampler)  # type: ignore[arg-type]
+        return count // size + (count % size > (0 if size == 1 else 1))
+
+
+def _ignore_signals(_worker: int) -> None:
+    """Readers end when training does: a signal sent to all processes must not take them away from it."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def train_loader(
+    pictures: TrainPictures, sampler: EpochSampler, *, batch_size: int, workers: int, pin: bool
+) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches (uint8 (N, size, size, 3), int64 (N,)) of the epoch that `sampler` is set to."""
+    return DataLoader(
+        pictures,  # type: ignore[arg-type]
+        batch_sampler=TrainBatchSampler(sampler, batch_size, drop_last=False),  # type: ignore[arg-type]
+        num_workers=workers,
+        pin_memory=pin,
+        persistent_workers=workers > 0,
+        worker_init_fn=_ignore_signals,
+    )
+
+
+def evaluation_loader(
+    pictures: EvaluationPictures, *, batch_size: int, workers: int, pin: bool
+) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches (uint8 (N, size, size, 3), int64 (N,)), in the order of the samples."""
+    return DataLoader(
+        pictures,  # type: ignore[arg-type]
+        batch_size=batch_size,
+        num_workers=workers,
+        pin_memory=pin,
+        persistent_workers=workers > 0,
+        worker_init_fn=_ignore_signals,
+    )

@@ -1,0 +1,73 @@
+"""The device a job trains on, its arithmetic, and how many processes feed it."""
+
+import logging
+from dataclasses import dataclass
+
+import torch
+
+from container.cpus import available_cpus
+from container.errors import HyperparameterError
+from container.train.hyperparameters import TrainConfig
+
+logger = logging.getLogger(__name__)
+
+# More readers than this do not help one device, and each costs memory.
+_MOST_WORKERS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """Where and how the arithmetic is done."""
+
+    torch_device: torch.device
+    amp_dtype: torch.dtype | None
+    """Type of autocast, or None for plain float32."""
+    workers: int
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.torch_device.type == "cuda"
+
+    @property
+    def scales_gradients(self) -> bool:
+        """float16 has too few exponent bits for gradients; bfloat16 has float32's."""
+        return self.amp_dtype is torch.float16
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.torch_device.type, self.amp_dtype, enabled=self.amp_dtype is not None)
+
+
+def choose_device(config: TrainConfig) -> Device:
+    """Choose by the hyperparameters and what the machine has; says in the log what and why."""
+    cpus = available_cpus()
+    if config.use_cuda and torch.cuda.is_available():
+        device = torch.device("cuda")
+        torch.backends.cudnn.benchmark = True
+        name, workers = torch.cuda.get_device_name(), cpus
+    else:
+        device = torch.device("cpu")
+        torch.set_num_threads(cpus)
+        name = "no GPU found" if config.use_cuda else "use-cuda is false"
+        workers = max(1, cpus // 4)
+    chosen = Device(
+        torch_device=device,
+        amp_dtype=_amp_dtype(config.amp, device),
+        workers=min(workers, _MOST_WORKERS) if config.num_workers < 0 else config.num_workers,
+    )
+    precision = {torch.bfloat16: "bf16", torch.float16: "fp16 with gradient scaling", None: "fp32"}[chosen.amp_dtype]
+    logger.info("device %s (%s), %s, %d CPUs, %d reading", device, name, precision, cpus, chosen.workers)
+    return chosen
+
+
+def _amp_dtype(amp: str, device: torch.device) -> torch.dtype | None:
+    if amp == "off":
+        return None
+    if amp == "bf16":
+        return torch.bfloat16
+    if amp == "fp16":
+        if device.type != "cuda":
+            raise HyperparameterError("hyperparameter amp is fp16, which needs a GPU, and none was found")
+        return torch.float16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability() >= (8, 0) else torch.float16
+    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else None

@@ -1,0 +1,130 @@
+"""Training steps and evaluation, in the order in which things happen."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from container.errors import TrainingError
+from container.preprocessing import Preprocessing
+from container.train.device import Device
+from container.train.stopping import Stop
+
+Batches = DataLoader[tuple[torch.Tensor, torch.Tensor]]
+
+# Reading a loss off the device waits for it, so that is done about this many times an epoch.
+_LOSSES_PER_EPOCH = 10
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step."""
+
+    pictures: int
+    loss: float | None
+    """Mean loss of the batch, on the steps that are logged."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model does on one split."""
+
+    loss: float
+    """Sum of the pictures' (weighted) losses over their number, as the seed project computes it."""
+    confusion: torch.Tensor
+    """int64 (classes, classes): rows are true classes, columns predicted ones."""
+
+    @property
+    def total(self) -> int:
+        return int(self.confusion.sum())
+
+    @property
+    def correct(self) -> int:
+        return int(self.confusion.diagonal().sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Percent."""
+        return 100 * self.correct / self.total
+
+
+def train_steps(
+    model: nn.Module,
+    batches: Batches,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    *,
+    preprocessing: Preprocessing,
+    device: Device,
+    class_weights: torch.Tensor | None,
+    label_smoothing: float,
+) -> Iterator[Step]:
+    """Train on every batch of an epoch, one optimizer step at a time.
+
+    Args:
+        model: In training mode, on the device.
+        batches: uint8 pictures (N, size, size, 3) and class indices (N,).
+        optimizer: Its parameters are the model's.
+        scaler: Disabled unless `device.scales_gradients`.
+        preprocessing: Normalises batches on the device.
+        device: Where, and in which precision.
+        class_weights: float32 (classes,), on the device.
+        label_smoothing: From 0 to 1.
+
+    Raises:
+        TrainingError: A logged loss is not finite.
+    """
+    criterion = nn.CrossEntropyLoss(weight=class_weights, label_smoothing=label_smoothing)
+    interval = max(1, len(batches) // _LOSSES_PER_EPOCH)
+    last = len(batches) - 1
+    for number, (pictures, targets) in enumerate(batches):
+        pictures = pictures.to(device.torch_device, non_blocking=True)
+        targets = targets.to(device.torch_device, non_blocking=True)
+        with device.autocast():
+            loss = criterion(model(preprocessing.normalize(pictures)), targets)
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        value = loss.item() if number % interval == 0 or number == last else None  # waits for the device
+        if value is not None and not math.isfinite(value):
+            raise TrainingError(
+                f"the training loss is {value} at batch {number + 1} of {len(batches)}: training diverged. Lower "
+                "opt-learning-rate (a tenth is a good next try), or set amp to off"
+            )
+        yield Step(len(targets), value)
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    batches: Batches,
+    *,
+    class_count: int,
+    preprocessing: Preprocessing,
+    device: Device,
+    class_weights: torch.Tensor | None,
+    stop: Stop,
+) -> Evaluation:
+    """Evaluate on every batch; loss and confusion matrix add up on the device.
+
+    Raises:
+        Interrupted: The job was asked to end.
+    """
+    model.eval()
+    criterion = nn.CrossEntropyLoss(weight=class_weights, reduction="sum")
+    loss = torch.zeros((), dtype=torch.float64, device=device.torch_device)
+    confusion = torch.zeros(class_count * class_count, dtype=torch.int64, device=device.torch_device)
+    for pictures, targets in batches:
+        stop.check()
+        pictures = pictures.to(device.torch_device, non_blocking=True)
+        targets = targets.to(device.torch_device, non_blocking=True)
+        with device.autocast():
+            logits = model(preprocessing.normalize(pictures))
+        loss += criterion(logits.float(), targets)
+        confusion += torch.bincount(targets * class_count + logits.argmax(1), minlength=class_count**2)
+    confusion = confusion.view(class_count, class_count).cpu()
+    return Evaluation(loss=loss.item() / int(confusion.sum()), confusion=confusion)

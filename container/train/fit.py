@@ -1,0 +1,270 @@
+"""The epochs of a job: train, evaluate, keep the best, checkpoint, stop early."""
+
+import hashlib
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from container.errors import TrainingError
+from container.model import StateDict
+from container.preprocessing import Preprocessing
+from container.train.channels import Splits
+from container.train.checkpoint import differences, read_newest_checkpoint, write_checkpoint
+from container.train.dataset import (
+    EpochSampler,
+    EvaluationPictures,
+    TrainPictures,
+    evaluation_loader,
+    train_loader,
+)
+from container.train.device import Device
+from container.train.engine import Evaluation, evaluate, train_steps
+from container.train.hyperparameters import TrainConfig
+from container.train.metric_lines import EvaluationLine, TrainLine, emit
+from container.train.saving import saving
+from container.train.stopping import Interrupted, Stop
+from container.train.watching import Watcher
+
+logger = logging.getLogger(__name__)
+
+# Hyperparameters that may change between an interruption and the restart: they do not change what was learnt.
+_MAY_CHANGE = frozenset(
+    ("epochs", "early-stopping-patience", "num-workers", "checkpoint-every", "wandb", "debug", "profile", "use-cuda")
+)
+
+
+@dataclass
+class Progress:
+    """How far a job has come; all of it is in every checkpoint."""
+
+    epoch: int = 1
+    """Counted from 1; the one that is running."""
+    step: int = 0
+    """Steps of it already done."""
+    best_epoch: int = 0
+    """0 until the first evaluation."""
+    best_loss: float = math.inf
+    epochs_without_improvement: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """A record for each finished epoch, as in metrics.jsonl."""
+    best_tensors: StateDict | None = None
+    """The best epoch's state dict on the CPU: the model directory does not outlive a lost host."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What does not change while a job runs."""
+
+    config: TrainConfig
+    splits: Splits
+    preprocessing: Preprocessing
+    device: Device
+    checkpoints: Path
+    stop: Stop
+    watchers: Sequence[Watcher]
+    save_best: Callable[[StateDict, Progress], None]
+    """Writes the model directory; called whenever the evaluation loss is the lowest so far."""
+
+    def class_weights(self) -> torch.Tensor | None:
+        """`balanced` weights: pictures / (classes x pictures of the class), as scikit-learn's
+        compute_class_weight has them."""
+        if not self.config.class_weights:
+            return None
+        counts = torch.tensor(self.splits.class_counts(), dtype=torch.float32)
+        return (counts.sum() / (len(counts) * counts)).to(self.device.torch_device)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What a checkpoint must agree with to be gone on from."""
+        values = {name: value for name, value in self.config.to_strings().items() if name not in _MAY_CHANGE}
+        names = "\n".join(f"{sample.target} {sample.path.name}" for sample in self.splits.train)
+        pictures = hashlib.sha256(names.encode()).hexdigest()[:16]
+        return {**values, "classes": list(self.splits.classes), "training pictures": pictures}
+
+
+def fit(model: nn.Module, job: Job) -> Progress:
+    """Train to the last epoch, or until early stopping or SIGTERM; goes on from the newest checkpoint.
+
+    Args:
+        model: On the job's device; trained in place.
+        job: Everything else.
+
+    Returns:
+        The progress at the end; the best model is where `job.save_best` put it.
+
+    Raises:
+        Interrupted: SIGTERM came; the best model so far, or the present one if none was evaluated, is saved.
+        TrainingError: The loss is not finite, or the disk is full.
+    """
+    config, device = job.config, job.device
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.opt_learning_rate, weight_decay=config.opt_weight_decay)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, config.lr_sched_step_size, config.lr_sched_gamma)
+    scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.scales_gradients)
+    parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": scaler}
+    progress = _resume(job, parts) or Progress()
+
+    if config.compile:
+        model.compile()  # in place: the state dict keeps its names
+    sampler = EpochSampler(len(job.splits.train), config.seed)
+    train_batches = train_loader(
+        TrainPictures(job.splits.train, config.image_size, config.seed),
+        sampler,
+        batch_size=config.batch_size,
+        workers=device.workers,
+        pin=device.is_cuda,
+    )
+    validation_batches = evaluation_loader(
+        EvaluationPictures(job.splits.validation, job.preprocessing),
+        batch_size=config.batch_size,
+        workers=device.workers,
+        pin=device.is_cuda,
+    )
+    class_weights = job.class_weights()
+    try:
+        while progress.epoch <= config.epochs and not _is_over(progress, config):
+            started = time.perf_counter()
+            sampler.epoch, sampler.skip = progress.epoch, progress.step * config.batch_size
+            _set_trainable(model, head_only=progress.epoch <= config.freeze_epochs)
+            seen, losses = sampler.skip, []
+            for step in train_steps(
+                model,
+                train_batches,
+                optimizer,
+                scaler,
+                preprocessing=job.preprocessing,
+                device=device,
+                class_weights=class_weights,
+                label_smoothing=config.label_smoothing,
+            ):
+                progress.step += 1
+                seen += step.pictures
+                if step.loss is not None:
+                    losses.append(step.loss)
+                    emit(TrainLine(epoch=progress.epoch, seen=seen, total=sampler.count, loss=step.loss))
+                for watcher in job.watchers:
+                    watcher.after_step(step.loss)
+                job.stop.check()
+
+            trained_s = time.perf_counter() - started
+            result = evaluate(
+                model,
+                validation_batches,
+                class_count=len(job.splits.classes),
+                preprocessing=job.preprocessing,
+                device=device,
+                class_weights=class_weights,
+                stop=job.stop,
+            )
+            emit(EvaluationLine(phase="EVAL", loss=result.loss, correct=result.correct, total=result.total))
+            _finish_epoch(model, job, progress, result, losses, optimizer, trained_s)
+            scheduler.step()
+            progress.epoch, progress.step = progress.epoch + 1, 0
+            if (progress.epoch - 1) % config.checkpoint_every == 0:
+                _checkpoint(job, parts, progress)
+    except Interrupted:
+        if progress.best_tensors is None:
+            job.save_best(_copy_tensors(model), progress)
+        _checkpoint(job, parts, progress)
+        raise
+    return progress
+
+
+def _is_over(progress: Progress, config: TrainConfig) -> bool:
+    if progress.epochs_without_improvement < config.early_stopping_patience:
+        return False
+    logger.info(
+        "early stopping: the evaluation loss has not fallen below %.4f for %d epochs",
+        progress.best_loss,
+        progress.epochs_without_improvement,
+    )
+    return True
+
+
+def _finish_epoch(
+    model: nn.Module,
+    job: Job,
+    progress: Progress,
+    result: Evaluation,
+    losses: list[float],
+    optimizer: torch.optim.Optimizer,
+    trained_s: float,
+) -> None:
+    """Record the epoch and keep the model if it is the best so far."""
+    if not math.isfinite(result.loss):
+        raise TrainingError(
+            f"the evaluation loss is {result.loss} after epoch {progress.epoch}: training diverged. Lower "
+            "opt-learning-rate (a tenth is a good next try), or set amp to off"
+        )
+    record = {
+        "epoch": progress.epoch,
+        "train_loss": sum(losses) / len(losses) if losses else None,
+        "eval_loss": result.loss,
+        "eval_accuracy": result.accuracy,
+        "learning_rate": optimizer.param_groups[0]["lr"],
+        "train_seconds": round(trained_s, 3),
+    }
+    progress.history.append(record)
+    for watcher in job.watchers:
+        watcher.after_epoch(progress.history)
+    if result.loss < progress.best_loss:
+        progress.best_loss, progress.best_epoch = result.loss, progress.epoch
+        progress.best_tensors = _copy_tensors(model)
+        progress.epochs_without_improvement = 0
+        job.save_best(progress.best_tensors, progress)
+    else:
+        progress.epochs_without_improvement += 1
+
+
+def _copy_tensors(model: nn.Module) -> StateDict:
+    return {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
+
+
+def _set_trainable(model: nn.Module, *, head_only: bool) -> None:
+    """Training mode; with `head_only` the body neither learns nor moves its batch statistics."""
+    model.train()
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not head_only or name.startswith("fc."))
+    if head_only:
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
+
+def _checkpoint(job: Job, parts: dict[str, Any], progress: Progress) -> None:
+    """Write a checkpoint if the job has a directory for them; a full disk there costs a warning, not the job."""
+    if not job.checkpoints.is_dir():
+        return
+    content: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
+    # Not dataclasses.asdict, which would copy the tensors once more.
+    content |= {"progress": dict(vars(progress)), "fingerprint": job.fingerprint()}
+    try:
+        with saving("checkpoint", job.checkpoints):
+            write_checkpoint(job.checkpoints, progress.epoch, progress.step, content)
+    except TrainingError as error:
+        logger.warning("%s; training goes on without it", error)
+
+
+def _resume(job: Job, parts: dict[str, Any]) -> Progress | None:
+    content = read_newest_checkpoint(job.checkpoints)
+    if content is None:
+        return None
+    if differing := list(differences(content["fingerprint"], job.fingerprint())):
+        raise TrainingError(
+            f"the checkpoints in {job.checkpoints} are another job's: {'; '.join(differing[:3])}. Use an empty "
+            "checkpoint directory, or the earlier job's settings"
+        )
+    for name, part in parts.items():
+        part.load_state_dict(content[name])
+    progress = Progress(**content["progress"])
+    if progress.best_tensors is not None:
+        job.save_best(progress.best_tensors, progress)
+    for watcher in job.watchers:
+        watcher.after_epoch(progress.history)
+    logger.info("resuming from the checkpoint of epoch %d, step %d", progress.epoch, progress.step)
+    return progress

@@ -1,0 +1,166 @@
+"""One training job: from listed pictures to a tested model directory."""
+
+import logging
+import os
+import platform
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from container import artifact
+from container.artifact import ModelCard
+from container.errors import HyperparameterError, TrainingError
+from container.model import StateDict
+from container.paths import MlPaths
+from container.preprocessing import Preprocessing
+from container.train.channels import SPLITS, Splits
+from container.train.dataset import TRAIN_SHRINK_FACTOR, EvaluationPictures, evaluation_loader
+from container.train.device import choose_device
+from container.train.engine import evaluate
+from container.train.fit import Job, Progress, fit
+from container.train.hyperparameters import TrainConfig
+from container.train.metric_lines import EvaluationLine, emit
+from container.train.outputs import write_confusion_matrix, write_per_class, write_unreadable
+from container.train.pretrained import initial_model
+from container.train.report import write_report
+from container.train.saving import saving
+from container.train.scan import drop_unreadable
+from container.train.stopping import Interrupted, Stop
+from container.train.watching import watchers_for
+
+logger = logging.getLogger(__name__)
+
+_PACKAGES = ("torch", "torchvision", "numpy", "pillow", "safetensors", "sagemaker-training")
+
+
+def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop) -> None:
+    """Train, keep the best model by evaluation loss, test it as serving would load it, and write the outputs.
+
+    Raises:
+        UserError: Something that the user can mend.
+        Interrupted: SIGTERM came; the model directory holds the best model so far if training had begun.
+    """
+    for note in splits.notes:
+        logger.info("%s", note)
+    splits, unreadable = drop_unreadable(
+        splits, bad_images=config.bad_images, shrink_to=TRAIN_SHRINK_FACTOR * config.image_size, stop=stop
+    )
+    with saving("list of unreadable pictures", paths.output_data):
+        write_unreadable(paths.output_data, unreadable)
+    for reason in unreadable.values():
+        logger.warning("skipped: %s", reason)
+    counts = splits.class_counts()
+    logger.info(
+        "%d classes; train %d, validation %d, test %d pictures; the largest class has %d in train, the smallest %d; "
+        "%d unreadable",
+        len(splits.classes),
+        *(len(getattr(splits, name)) for name in SPLITS),
+        max(counts),
+        min(counts),
+        len(unreadable),
+    )
+    _check_sizes(config, splits)
+
+    device = choose_device(config)
+    model = initial_model(config, len(splits.classes), paths.channels)
+    model = model.to(device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    preprocessing = Preprocessing.for_size(config.image_size)
+    watchers = watchers_for(config, paths.output_data, os.environ.get("TRAINING_JOB_NAME", ""))
+
+    def save_best(tensors: StateDict, progress: Progress) -> None:
+        card = ModelCard(
+            architecture=config.model_type,
+            classes=splits.classes,
+            preprocessing=preprocessing,
+            training=_training_summary(config, splits, progress, len(unreadable)),
+        )
+        with saving("model", paths.model):
+            artifact.save(paths.model, tensors, card)
+
+    job = Job(
+        config=config,
+        splits=splits,
+        preprocessing=preprocessing,
+        device=device,
+        checkpoints=paths.checkpoints,
+        stop=stop,
+        watchers=watchers,
+        save_best=save_best,
+    )
+    test: dict[str, Any] = {}
+    try:
+        progress = fit(model, job)
+        test = _test(job, paths, progress)
+    except Interrupted:
+        logger.info("stopped on request; the model directory holds the best model so far")
+        raise
+    except torch.cuda.OutOfMemoryError as error:
+        raise TrainingError(
+            f"CUDA out of memory with batch-size {config.batch_size} and image-size {config.image_size}; try "
+            f"batch-size {max(1, config.batch_size // 2)}"
+        ) from error
+    finally:
+        for watcher in watchers:
+            watcher.close(test)
+
+
+def _check_sizes(config: TrainConfig, splits: Splits) -> None:
+    if config.batch_size > len(splits.train):
+        raise HyperparameterError(
+            f"hyperparameter batch-size is {config.batch_size}, but the train split has {len(splits.train)} "
+            f"pictures; choose at most {len(splits.train)}"
+        )
+
+
+def _test(job: Job, paths: MlPaths, progress: Progress) -> dict[str, Any]:
+    """Test the model that is in the model directory, as serving will load it."""
+    model, card = artifact.load(paths.model)
+    model = model.to(job.device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    batches = evaluation_loader(
+        EvaluationPictures(job.splits.test, card.preprocessing),
+        batch_size=job.config.batch_size,
+        workers=job.device.workers,
+        pin=job.device.is_cuda,
+    )
+    result = evaluate(
+        model,
+        batches,
+        class_count=len(card.classes),
+        preprocessing=card.preprocessing,
+        device=job.device,
+        class_weights=job.class_weights(),
+        stop=job.stop,
+    )
+    emit(EvaluationLine(phase="TEST", loss=result.loss, correct=result.correct, total=result.total))
+    test = {"best_epoch": progress.best_epoch, "test_loss": result.loss, "test_accuracy": result.accuracy}
+    with saving("model", paths.model):
+        artifact.save_card(paths.model, replace(card, training={**card.training, "test": test}))
+    with saving("output", paths.output_data):
+        counts = job.splits.class_counts()
+        write_confusion_matrix(paths.output_data, card.classes, result)
+        write_per_class(paths.output_data, card.classes, counts, result)
+        write_report(
+            paths.output_data,
+            history=progress.history,
+            test=test,
+            classes=card.classes,
+            train_counts=counts,
+            confusion=result.confusion.tolist(),
+            settings=job.config.to_strings(),
+        )
+    return test
+
+
+def _training_summary(config: TrainConfig, splits: Splits, progress: Progress, unreadable: int) -> dict[str, Any]:
+    best = next((record for record in progress.history if record["epoch"] == progress.best_epoch), None)
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "job": os.environ.get("TRAINING_JOB_NAME", ""),
+        "pictures": {name: len(getattr(splits, name)) for name in SPLITS} | {"unreadable": unreadable},
+        "hyperparameters": config.to_strings(),
+        "evaluation": best,
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+    }

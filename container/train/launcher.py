@@ -1,0 +1,182 @@
+"""`train`: what SageMaker starts in the training image.
+
+It runs the sagemaker-training toolkit and finishes what the toolkit leaves undone: signals reach the script, the
+failure file names the cause, the exit code is the script's, and no process is left behind.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import psutil
+
+from container.paths import MlPaths
+from container.train.failure import EXIT_CODE_FILE, compose, describe_signal, find_exception, write_failure
+
+# StopTrainingJob sends SIGTERM and kills 120 s later; what is left then is the time to upload.
+STOP_BUDGET_S = 100.0
+_TAIL_LINES = 200
+_SHELLS = frozenset(("sh", "bash", "dash"))
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def main() -> int:
+    """Run a training job; returns the exit code: the script's, or 128 + n where signal n ended it."""
+    parser = argparse.ArgumentParser(
+        prog="train",
+        description="Run the training job that is described below /opt/ml, or below SAGEMAKER_BASE_DIR.",
+        epilog="example: SAGEMAKER_BASE_DIR=$PWD/job train",
+    )
+    parser.add_argument("train", nargs="?", choices=["train"], help="the argument with which SageMaker starts it")
+    parser.parse_args()
+    paths = MlPaths.from_environment()
+    try:
+        paths.failure.unlink(missing_ok=True)
+        complete_config(paths)
+    except OSError as error:
+        text = f"the job below {paths.base} cannot be started: {error}"
+        sys.stderr.write(f"train: {text}\n")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="slipway-train-") as scratch:
+        return Toolkit(paths, Path(scratch) / "exit-code").run()
+
+
+def complete_config(paths: MlPaths) -> None:
+    """Write the configuration files that a plain `docker run` or a hand-made job directory may lack.
+
+    Raises:
+        OSError: One is missing and the directory cannot be written.
+    """
+    channels = sorted(path.name for path in paths.channels.iterdir()) if paths.channels.is_dir() else []
+    defaults = {
+        "hyperparameters.json": {},
+        "inputdataconfig.json": {name: {"TrainingInputMode": "File"} for name in channels},
+        "resourceconfig.json": {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"},
+    }
+    for name, content in defaults.items():
+        if not (paths.config / name).exists():
+            paths.config.mkdir(parents=True, exist_ok=True)
+            (paths.config / name).write_text(json.dumps(content))
+
+
+class Toolkit:
+    """The sagemaker-training toolkit as a child process, in a session of its own."""
+
+    def __init__(self, paths: MlPaths, exit_code_file: Path) -> None:
+        self.paths = paths
+        self.exit_code_file = exit_code_file
+        self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self.signals = 0
+
+    def run(self) -> int:
+        # Orphans of the toolkit become our children, so that they can be found and ended.
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        environment = {
+            **os.environ,
+            "SAGEMAKER_BASE_DIR": str(self.paths.base),
+            "SAGEMAKER_TRAINING_MODULE": os.environ.get("SAGEMAKER_TRAINING_MODULE", "container.train.toolkit:main"),
+            "PYTHONUNBUFFERED": "1",
+            EXIT_CODE_FILE: str(self.exit_code_file),
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sagemaker_training.cli.train"],
+            env=environment,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._forward)
+        assert self.process.stderr is not None
+        reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
+        reader.start()
+        code = self.process.wait()
+        _end_descendants()
+        reader.join(timeout=5)
+        return self._finish(self._script_exit_code(code))
+
+    def _read(self, stream: IO[bytes]) -> None:
+        for line in stream:
+            sys.stderr.buffer.write(line)
+            sys.stderr.buffer.flush()
+            self.tail.append(line.decode(errors="replace").rstrip("\n"))
+
+    def _forward(self, number: int, _frame: FrameType | None) -> None:
+        """Ask the script to end; the toolkit is left alone, since it would die and lose the script's exit code."""
+        self.signals += 1
+        scripts = _scripts(self.process.pid)
+        if self.signals > 1 or not scripts:
+            self.process.send_signal(number)
+            _end_descendants()
+            return
+        sys.stderr.write(f"train: {signal.Signals(number).name}: asking the training script to end\n")
+        for script in scripts:
+            script.send_signal(number)
+        timer = threading.Timer(STOP_BUDGET_S, _end_descendants)
+        timer.daemon = True
+        timer.start()
+
+    def _script_exit_code(self, toolkit_code: int) -> int:
+        try:
+            code = int(self.exit_code_file.read_text())
+        except (OSError, ValueError):  # no script ran, or it ended well
+            code = toolkit_code
+        return 128 - code if code < 0 else code
+
+    def _finish(self, code: int) -> int:
+        if code == 0:
+            return 0
+        written = self.paths.failure.read_text(errors="replace") if self.paths.failure.exists() else ""
+        if not written or written.startswith(("ExecuteUserScriptError", "Framework Error")):
+            written = self._cause(code, written)
+            self.paths.failure.unlink(missing_ok=True)
+        try:
+            write_failure(self.paths.failure, written)
+        except OSError as error:
+            sys.stderr.write(f"train: the failure file cannot be written: {error}\n")
+        sys.stderr.write(f"train: the job failed with exit code {code}: {written}\n")
+        return code
+
+    def _cause(self, code: int, toolkit_text: str) -> str:
+        lines = list(self.tail)
+        if toolkit_text.startswith("Framework Error"):  # the toolkit itself failed; its text holds the traceback
+            lines = toolkit_text.splitlines()
+        if code > 128 and code - 128 in list(signal.Signals):
+            return compose(describe_signal(code - 128), "\n".join(lines))
+        if found := find_exception(lines):
+            return compose(*found)
+        return compose(f"the training script ended with exit code {code}", "\n".join(lines))
+
+
+def _scripts(toolkit: int) -> list[psutil.Process]:
+    """The user's script: the toolkit's child, and what a shell script started in turn."""
+    try:
+        found: list[psutil.Process] = psutil.Process(toolkit).children()
+        for process in found:
+            if process.name() in _SHELLS:
+                found += process.children()
+    except psutil.NoSuchProcess:
+        return []
+    return found
+
+
+def _end_descendants() -> None:
+    """Kill and reap whatever the job has left behind."""
+    me = psutil.Process()
+    while left := me.children(recursive=True):
+        for process in left:
+            process.kill()
+        psutil.wait_procs(left, timeout=5)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+set -euo pipefail
+
+usage() {
+	cat <<'TEXT'
+Usage: docker/lock.sh [--upgrade]
+
+Writes docker/{dev,train,serve}.lock from the .in files beside them: every package of every platform, with
+hashes and without any index address. Versions already locked are kept; --upgrade takes the newest that fit.
+Needs uv on PATH (pip install uv).
+TEXT
+}
+
+upgrade=()
+case "${1-}" in
+"") ;;
+--upgrade) upgrade=(--upgrade) ;;
+-h | --help) usage && exit 0 ;;
+*) usage >&2 && exit 2 ;;
+esac
+cd "$(dirname "$0")"
+command -v uv >/dev/null || {
+	echo "docker/lock.sh: uv is not on PATH; install it with: pip install uv" >&2
+	exit 1
+}
+
+compile() {
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+		--custom-compile-command docker/lock.sh "$@"
+}
+# dev holds the other two; they are then constrained to its versions.
+compile "${upgrade[@]}" dev.in --output-file dev.lock
+for target in train serve; do
+	compile "$target.in" --constraint dev.lock --output-file "$target.lock"
+done
