@@ -20,14 +20,23 @@ Key = tuple[int, int]
 TRAIN_SHRINK_FACTOR = 4
 
 
-def train_augmentation(size: int) -> v2.Transform:
-    """The seed project's augmentation, in its order: flip, rotation by up to 15 degrees, RandomResizedCrop,
-    brightness and contrast by up to 20 %."""
+def train_augmentation(kind: str, size: int) -> v2.Transform:
+    """How a training picture is varied; the result is size x size.
+
+    Args:
+        kind: `default` is the seed project's, in its order: flip, rotation by up to 15 degrees,
+            RandomResizedCrop, brightness and contrast by up to 20 %. `light` neither mirrors nor cuts much away,
+            for pictures whose sides and edges mean something. `none` is a plain resize.
+        size: Side of the network's input, pixels.
+    """
+    if kind == "none":
+        return v2.Compose([v2.Resize(size, antialias=True), v2.CenterCrop(size)])
+    light = kind == "light"
     return v2.Compose(
         [
-            v2.RandomHorizontalFlip(),
-            v2.RandomRotation(15, interpolation=v2.InterpolationMode.BILINEAR),
-            v2.RandomResizedCrop(size, antialias=True),
+            v2.RandomHorizontalFlip(0 if light else 0.5),
+            v2.RandomRotation(10 if light else 15, interpolation=v2.InterpolationMode.BILINEAR),
+            v2.RandomResizedCrop(size, scale=(0.7 if light else 0.08, 1), antialias=True),
             v2.ColorJitter(brightness=0.2, contrast=0.2),
         ]
     )
@@ -36,9 +45,9 @@ def train_augmentation(size: int) -> v2.Transform:
 class TrainPictures(Dataset[tuple[torch.Tensor, int]]):
     """Augmented pictures: uint8 (size, size, 3) and the class index, by (epoch, index)."""
 
-    def __init__(self, samples: Sequence[Sample], size: int, seed: int) -> None:
+    def __init__(self, samples: Sequence[Sample], augmentation: str, size: int, seed: int) -> None:
         self.samples = samples
-        self.augment = train_augmentation(size)
+        self.augment = train_augmentation(augmentation, size)
         self.shrink_to = TRAIN_SHRINK_FACTOR * size
         self.seed = seed
 

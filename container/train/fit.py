@@ -113,7 +113,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
         model.compile()  # in place: the state dict keeps its names
     sampler = EpochSampler(len(job.splits.train), config.seed)
     train_batches = train_loader(
-        TrainPictures(job.splits.train, config.image_size, config.seed),
+        TrainPictures(job.splits.train, config.augmentation, config.image_size, config.seed),
         sampler,
         batch_size=config.batch_size,
         workers=device.workers,

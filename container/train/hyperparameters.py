@@ -137,6 +137,12 @@ class TrainConfig:
         choices=("default", "none"),
     )
     image_size: int = _knob(224, "Side of the network's input, pixels.", low=32, high=1024)
+    augmentation: str = _knob(
+        "default",
+        "How training pictures are varied: default (flip, 15 degrees, crops from 8 % of the area, brightness and "
+        "contrast by 20 %), light (no flip, 10 degrees, crops from 70 %: for text, digits, scans), none.",
+        choices=("default", "light", "none"),
+    )
     class_weights: bool = _knob(True, "Weigh classes in the loss by the inverse of their size.")
     freeze_epochs: int = _knob(0, "First epochs in which only the new head learns.", low=0, high=10_000)
     label_smoothing: float = _knob(0.0, "Label smoothing in the training loss.", low=0, high=0.5)

@@ -5,6 +5,7 @@ failure file names the cause, the exit code is the script's, and no process is l
 """
 
 import argparse
+import contextlib
 import ctypes
 import json
 import os
@@ -42,7 +43,7 @@ def main() -> int:
     paths = MlPaths.from_environment()
     try:
         paths.failure.unlink(missing_ok=True)
-        complete_config(paths)
+        complete_directories(paths)
     except OSError as error:
         text = f"the job below {paths.base} cannot be started: {error}"
         sys.stderr.write(f"train: {text}\n")
@@ -51,12 +52,14 @@ def main() -> int:
         return Toolkit(paths, Path(scratch) / "exit-code").run()
 
 
-def complete_config(paths: MlPaths) -> None:
-    """Write the configuration files that a plain `docker run` or a hand-made job directory may lack.
+def complete_directories(paths: MlPaths) -> None:
+    """Make the directories and configuration files that a plain `docker run` or a hand-made job may lack.
 
     Raises:
-        OSError: One is missing and the directory cannot be written.
+        OSError: One is missing and its directory cannot be written.
     """
+    for directory in (paths.model, paths.output_data):
+        directory.mkdir(parents=True, exist_ok=True)
     channels = sorted(path.name for path in paths.channels.iterdir()) if paths.channels.is_dir() else []
     defaults = {
         "hyperparameters.json": {},
@@ -76,7 +79,8 @@ class Toolkit:
         self.paths = paths
         self.exit_code_file = exit_code_file
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        self.signals = 0
+        self.asked_by = 0
+        """The signal that asked for the end; 0 until one did."""
 
     def run(self) -> int:
         # Orphans of the toolkit become our children, so that they can be found and ended.
@@ -112,24 +116,25 @@ class Toolkit:
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
         """Ask the script to end; the toolkit is left alone, since it would die and lose the script's exit code."""
-        self.signals += 1
         scripts = _scripts(self.process.pid)
-        if self.signals > 1 or not scripts:
-            self.process.send_signal(number)
-            _end_descendants()
-            return
-        sys.stderr.write(f"train: {signal.Signals(number).name}: asking the training script to end\n")
-        for script in scripts:
-            script.send_signal(number)
-        timer = threading.Timer(STOP_BUDGET_S, _end_descendants)
-        timer.daemon = True
-        timer.start()
+        if self.asked_by or not scripts:
+            _kill_descendants()
+        else:
+            sys.stderr.write(f"train: {signal.Signals(number).name}: asking the training script to end\n")
+            for script in scripts:
+                script.send_signal(number)
+            timer = threading.Timer(STOP_BUDGET_S, _kill_descendants)
+            timer.daemon = True
+            timer.start()
+        self.asked_by = number
 
     def _script_exit_code(self, toolkit_code: int) -> int:
         try:
             code = int(self.exit_code_file.read_text())
         except (OSError, ValueError):  # no script ran, or it ended well
             code = toolkit_code
+        if code == -signal.SIGKILL and self.asked_by:  # by us, because it did not end when it was asked to
+            code = -self.asked_by
         return 128 - code if code < 0 else code
 
     def _finish(self, code: int) -> int:
@@ -169,12 +174,18 @@ def _scripts(toolkit: int) -> list[psutil.Process]:
     return found
 
 
-def _end_descendants() -> None:
-    """Kill and reap whatever the job has left behind."""
-    me = psutil.Process()
-    while left := me.children(recursive=True):
-        for process in left:
+def _kill_descendants() -> list[psutil.Process]:
+    """Kill everything below this process; the toolkit is left to be waited for."""
+    left: list[psutil.Process] = psutil.Process().children(recursive=True)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+    return left
+
+
+def _end_descendants() -> None:
+    """Kill and reap whatever the job has left behind, once the toolkit has ended."""
+    while left := _kill_descendants():
         psutil.wait_procs(left, timeout=5)
 
 

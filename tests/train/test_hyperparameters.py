@@ -26,6 +26,7 @@ def test_the_set_of_hyperparameters_is_frozen():
         "wandb": False,
         "weights": "default",
         "image-size": 224,
+        "augmentation": "default",
         "class-weights": True,
         "freeze-epochs": 0,
         "label-smoothing": 0.0,
@@ -100,7 +101,11 @@ def test_a_wrong_value_names_the_hyperparameter_the_value_and_what_is_allowed(na
 
 @pytest.mark.parametrize(
     ("sent", "near"),
-    [("batchsize", "batch-size"), ("learning-rate", "opt-learning-rate"), ("early_stopping", "early-stopping-patience")],
+    [
+        ("batchsize", "batch-size"),
+        ("learning-rate", "opt-learning-rate"),
+        ("early_stopping", "early-stopping-patience"),
+    ],
 )
 def test_an_unknown_name_is_refused_with_the_nearest_known_one(sent: str, near: str):
     with pytest.raises(HyperparameterError, match=f"no hyperparameter {sent}; did you mean {near}"):

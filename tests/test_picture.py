@@ -1,0 +1,113 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from container.errors import PictureError
+from container.picture import FORMATS, read_picture
+
+GRADIENT = np.linspace(0, 255, 64, dtype=np.uint8).reshape(1, 64).repeat(48, axis=0)
+RGB = Image.fromarray(np.dstack([GRADIENT, GRADIENT[:, ::-1], np.full_like(GRADIENT, 90)]))
+
+
+def encode(image: Image.Image, form: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "AVIF", "MPO"])
+def test_every_format_gives_the_same_picture(form: str):
+    image = read_picture(encode(RGB, form))
+    assert image.mode == "RGB"
+    assert image.size == (64, 48)
+    assert np.abs(np.asarray(image, dtype=int) - np.asarray(RGB, dtype=int)).mean() < 6
+
+
+@pytest.mark.parametrize("form", ["JPEG", "TIFF"])
+def test_cmyk_is_converted_by_value(form: str):
+    image = read_picture(encode(RGB.convert("CMYK"), form))
+    assert np.abs(np.asarray(image, dtype=int) - np.asarray(RGB, dtype=int)).mean() < 8
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_not_clipped(form: str):
+    deep = Image.fromarray(GRADIENT.astype(np.uint16) * 257)
+    pixels = np.asarray(read_picture(encode(deep, form)))
+    assert np.abs(pixels[..., 0].astype(int) - GRADIENT).max() <= 1
+
+
+def test_a_palette_is_looked_up():
+    pixels = np.asarray(read_picture(encode(RGB.quantize(256), "PNG")), dtype=int)
+    assert np.abs(pixels - np.asarray(RGB, dtype=int)).mean() < 12
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparency_lies_on_white(mode: str):
+    image = Image.new("RGBA", (8, 8), (255, 0, 0, 0)).convert(mode)
+    assert np.asarray(read_picture(encode(image, "PNG"))).min() == 255
+
+
+def test_bilevel_and_grey_become_rgb():
+    for mode in ("1", "L"):
+        assert read_picture(encode(RGB.convert(mode), "PNG")).mode == "RGB"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation: int):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = read_picture(encode(RGB, "JPEG", exif=exif, quality=95))
+    assert image.size == ((64, 48) if orientation < 5 else (48, 64))
+    upright = np.asarray(RGB, dtype=int)
+    if orientation == 6:  # the camera was turned: rows of the file are columns of the scene
+        assert np.abs(np.asarray(image, dtype=int) - np.rot90(upright, -1)).mean() < 4
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
+def test_an_animation_is_its_first_frame(form: str):
+    frames = [Image.new("RGB", (16, 16), color) for color in ("red", "lime", "blue")]
+    data = encode(frames[0], form, save_all=True, append_images=frames[1:])
+    assert np.abs(np.asarray(read_picture(data), dtype=int) - (255, 0, 0)).max() < 6
+
+
+def test_a_large_jpeg_is_shrunk_while_it_is_decoded():
+    data = encode(RGB.resize((4096, 3072)), "JPEG")
+    assert read_picture(data, shrink_to=300).size == (512, 384)
+    assert read_picture(data).size == (4096, 3072)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "is empty"),
+        (b"not a picture at all", "not a picture in a known format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture in a known format"),
+        (encode(RGB, "JPEG")[:400], "cannot be decoded"),
+        (encode(RGB, "PNG")[:120], "cannot be decoded"),
+        (encode(RGB, "WEBP")[:100], "cannot be decoded"),
+        (b"\xff\xd8\xff\xe0" + b"\x00" * 100, "not a picture in a known format"),
+    ],
+)
+def test_what_cannot_be_read_says_why(data: bytes, reason: str):
+    with pytest.raises(PictureError, match=reason):
+        read_picture(data)
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded():
+    bomb = encode(Image.new("1", (40_000, 40_000)), "PNG")
+    assert len(bomb) < 300_000
+    with pytest.raises(PictureError, match=r"40000 x 40000 pixels; at most 100,000,000"):
+        read_picture(bomb)
+
+
+def test_a_path_is_named_in_the_error(tmp_path: Path):
+    with pytest.raises(PictureError, match=r"nowhere\.png cannot be opened: No such file"):
+        read_picture(tmp_path / "nowhere.png")
+
+
+def test_no_format_starts_a_program():
+    assert "EPS" not in FORMATS
+    assert {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF"} == set(FORMATS)

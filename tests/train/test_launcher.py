@@ -1,0 +1,281 @@
+"""What the launcher adds to the toolkit: signals, failure file, exit codes, no orphans; and script mode."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.train.conftest import JobDirectory
+
+Script = Callable[[str], None]
+
+
+@pytest.fixture
+def script(job: JobDirectory, tmp_path: Path) -> Script:
+    """`script("print(1)")` makes the job run this instead of our program, as SDK v2 asks for it."""
+
+    def write(code: str) -> None:
+        source = tmp_path / "source"
+        source.mkdir()
+        (source / "user.py").write_text(textwrap.dedent(code))
+        job.hyperparameters({"sagemaker_program": '"user.py"', "sagemaker_submit_directory": json.dumps(str(source))})
+
+    return write
+
+
+def read_until(stream: object, text: str) -> None:
+    """Read a process's output up to a line that holds `text`."""
+    for line in stream:  # type: ignore[attr-defined]
+        if text in line:
+            return
+    raise AssertionError(f"the output ended without {text!r}")
+
+
+def test_a_users_script_gets_the_toolkits_environment_and_its_hyperparameters(job: JobDirectory, tmp_path: Path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "helper.py").write_text("ANSWER = 42\n")
+    (source / "user.py").write_text(
+        textwrap.dedent(
+            """
+            import json, os, sys, helper
+            json.dump({"argv": sys.argv[1:], "env": dict(os.environ), "answer": helper.ANSWER},
+                      open(os.path.join(os.environ["SM_MODEL_DIR"], "seen.json"), "w"))
+            """
+        )
+    )
+    (job.base / "input" / "data" / "train").mkdir()
+    hostile = """$(touch /tmp/slipway-injected); `id` '" two  words \n;echo"""
+    result = job.run(
+        {
+            "sagemaker_program": "user.py",
+            "sagemaker_submit_directory": str(source),
+            "name": json.dumps(hostile),
+            "epochs": "3",
+        }
+    )
+    assert result.code == 0, result.log
+    seen = json.loads((job.model / "seen.json").read_text())
+    assert seen["argv"] == ["--epochs", "3", "--name", hostile]
+    assert not Path("/tmp/slipway-injected").exists()
+    environment = seen["env"]
+    assert environment["SM_CHANNEL_TRAIN"] == str(job.base / "input" / "data" / "train")
+    assert environment["SM_MODEL_DIR"] == str(job.model)
+    assert environment["SM_OUTPUT_DATA_DIR"] == str(job.data)
+    assert json.loads(environment["SM_HPS"])["epochs"] == 3
+    assert environment["SM_CURRENT_HOST"] == "algo-1"
+
+
+def test_program_and_source_may_also_be_named_by_the_environment(job: JobDirectory, tmp_path: Path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "user.py").write_text("print('the script ran')\n")
+    job.environment = {"SAGEMAKER_PROGRAM": "user.py", "SAGEMAKER_SUBMIT_DIRECTORY": str(source)}
+    result = job.run({})
+    assert result.code == 0, result.log
+    assert "the script ran" in result.stdout
+
+
+def test_an_exception_is_first_in_the_failure_file(job: JobDirectory, script: Script):
+    script(
+        """
+        def load():
+            raise ValueError("the label file has 12 columns")
+
+        print("working")
+        try:
+            {}["missing"]
+        except KeyError as error:
+            load()
+        """
+    )
+    result = job.run()
+    assert result.code == 1
+    assert job.failure.startswith("ValueError: the label file has 12 columns\n")
+    assert "in load" in job.failure
+    assert len(job.failure) <= 1024
+    assert "ExecuteUserScriptError" not in job.failure
+
+
+def test_a_long_message_leaves_room_for_nothing_else(job: JobDirectory, script: Script):
+    script("raise RuntimeError('x' * 5000)")
+    job.run()
+    assert job.failure.startswith("RuntimeError: xxx")
+    assert len(job.failure) <= 1024
+
+
+def test_the_scripts_exit_code_is_the_jobs(job: JobDirectory, script: Script):
+    script("import sys; print('no input', file=sys.stderr); sys.exit(3)")
+    result = job.run()
+    assert result.code == 3
+    assert job.failure.startswith("the training script ended with exit code 3")
+    assert "no input" in job.failure
+
+
+def test_a_killed_script_is_128_plus_the_signal_with_a_hint(job: JobDirectory, script: Script):
+    script("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    result = job.run()
+    assert result.code == 137
+    assert job.failure.startswith("the training process was ended by SIGKILL (exit code 137)")
+    assert "out of memory: lower batch-size" in job.failure
+
+
+def test_running_out_of_gpu_memory_has_a_hint(job: JobDirectory, script: Script):
+    script(
+        """
+        import torch
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        """
+    )
+    assert job.run().code == 1
+    first, second = job.failure.splitlines()[:2]
+    assert "CUDA out of memory" in first
+    assert "halve batch-size" in second
+
+
+def test_a_failure_file_that_the_script_wrote_is_kept(job: JobDirectory, script: Script):
+    script(
+        """
+        import os, sys
+        open(os.path.join(os.environ["SAGEMAKER_BASE_DIR"], "output", "failure"), "w").write("my own words")
+        sys.exit(1)
+        """
+    )
+    assert job.run().code == 1
+    assert job.failure == "my own words"
+
+
+def test_a_script_that_is_not_there(job: JobDirectory):
+    result = job.run({"sagemaker_program": "absent.py", "sagemaker_submit_directory": str(job.base)})
+    assert result.code != 0
+    assert "absent.py" in job.failure
+
+
+def test_sigterm_reaches_the_script_and_its_exit_code_comes_back(job: JobDirectory, script: Script):
+    script(
+        """
+        import pathlib, os, signal, sys
+        def stop(number, frame):
+            pathlib.Path(os.environ["SM_MODEL_DIR"], "saved").touch()
+            sys.exit(0)
+        signal.signal(signal.SIGTERM, stop)
+        print("ready", flush=True)
+        while True:
+            signal.pause()
+        """
+    )
+    process = job.start()
+    read_until(process.stdout, "ready")
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 0
+    assert (job.model / "saved").exists()
+    assert not (job.base / "output" / "failure").exists()
+    assert job.processes() == []
+
+
+def test_sigterm_passes_through_a_shell_script(job: JobDirectory, tmp_path: Path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "run.sh").write_text(
+        "#!/bin/bash\necho ready\npython3 - <<'X'\n"
+        + textwrap.dedent(
+            """
+        import os, signal, sys
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        print("python is ready", flush=True)
+        while True:
+            signal.pause()
+        """
+        )
+        + "X\n"
+    )
+    job.hyperparameters({"sagemaker_program": "run.sh", "sagemaker_submit_directory": str(source)})
+    process = job.start()
+    read_until(process.stdout, "python is ready")
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode in (0, 143)  # whether bash had time to see python's exit code
+    assert job.processes() == []
+
+
+def test_a_script_that_ignores_sigterm_is_ended_by_the_second(job: JobDirectory, script: Script):
+    script(
+        """
+        import signal, subprocess, sys
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        print("ready", flush=True)
+        while True:
+            signal.pause()
+        """
+    )
+    process = job.start()
+    read_until(process.stdout, "ready")
+    process.send_signal(signal.SIGTERM)
+    read_until(process.stderr, "asking the training script to end")
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 143
+    assert "ended by SIGTERM" in job.failure
+    assert job.processes() == []
+
+
+def test_what_a_script_leaves_running_is_ended(job: JobDirectory, script: Script):
+    script(
+        """
+        import subprocess, sys
+        child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        print("left", child.pid, flush=True)
+        """
+    )
+    result = job.run()
+    assert result.code == 0
+    pid = int(result.stdout.split("left ")[1].split()[0])
+    assert not psutil.pid_exists(pid)
+
+
+def test_sdk_v3_starts_a_script_through_bash_without_the_launcher(job: JobDirectory, tmp_path: Path):
+    """SDK v3 replaces the entry point by `bash -c`, exports the SM_* variables itself and runs the user's command:
+    our program, run so, finds the job and writes its own failure file."""
+    job.hyperparameters({"epoch": "3"})
+    job.environment = {"SM_MODEL_DIR": str(job.model)}
+    process = job.start(["/bin/bash", "-c", f"set -e; {sys.executable} -m container.train.program"])
+    stdout, stderr = process.communicate()
+    assert process.returncode == 1
+    assert "there is no hyperparameter epoch; did you mean epochs?" in stdout
+    assert job.failure == "there is no hyperparameter epoch; did you mean epochs?"
+
+
+def test_hyperparameters_that_are_no_json(job: JobDirectory):
+    (job.base / "input" / "config" / "hyperparameters.json").write_text("{not json")
+    result = job.run()
+    assert result.code == 1
+    assert "hyperparameters.json" in job.failure or "JSON" in job.failure
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_model_directory_that_cannot_be_written(job: JobDirectory, image_folder: Callable[..., Path]):
+    job.channel("train", image_folder("train", red=4, blue=4))
+    job.model.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(job.model)], check=True)
+    try:
+        result = job.run({})
+    finally:
+        subprocess.run(["umount", str(job.model)], check=True)
+    assert result.code == 1
+    assert job.failure.startswith(f"the model cannot be written to {job.model}: read-only file system; make the")
+
+
+def test_help_works_anywhere():
+    result = subprocess.run(
+        [sys.executable, "-m", "container.train.launcher", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "example: SAGEMAKER_BASE_DIR=$PWD/job train" in result.stdout
