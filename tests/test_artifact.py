@@ -113,7 +113,9 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(sorted(CARD.to_json())), JSON))
 def test_any_json_gives_a_card_or_an_artifact_error(change: dict[str, object]):
+    fields = CARD.to_json() | change
     try:
-        ModelCard.from_json(CARD.to_json() | change)
-    except ArtifactError as error:
-        assert str(error)
+        card = ModelCard.from_json(fields)
+    except ArtifactError:
+        return
+    assert ModelCard.from_json(json.loads(json.dumps(card.to_json()))).classes == tuple(fields["classes"])

@@ -248,7 +248,7 @@ def test_sdk_v3_starts_a_script_through_bash_without_the_launcher(job: JobDirect
     job.hyperparameters({"epoch": "3"})
     job.environment = {"SM_MODEL_DIR": str(job.model)}
     process = job.start(["/bin/bash", "-c", f"set -e; {sys.executable} -m container.train.program"])
-    stdout, stderr = process.communicate()
+    stdout, _ = process.communicate()
     assert process.returncode == 1
     assert "there is no hyperparameter epoch; did you mean epochs?" in stdout
     assert job.failure == "there is no hyperparameter epoch; did you mean epochs?"

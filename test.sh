@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+set -euo pipefail
+
+usage() {
+	cat <<'TEXT'
+Usage: ./test.sh [PYTEST-ARGUMENT...]
+
+Sets up .venv, checks formatting, lint, types and shell scripts, and runs the tests. With arguments, runs
+pytest on those alone, without the checks:  ./test.sh tests/serve -k ping
+Tests that need a browser use Debian's chromium and are skipped where it is not installed, except under CI=true.
+TEXT
+}
+
+if [[ ${1-} == -h || ${1-} == --help ]]; then
+	usage
+	exit 0
+fi
+cd "$(dirname "$0")"
+docker/venv.sh
+export PATH="$PWD/.venv/bin:$PATH"
+
+if (($# > 0)); then
+	exec pytest "$@"
+fi
+
+echo "== checks"
+ruff format --check --quiet .
+ruff check --quiet .
+mypy
+mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+shellcheck "${scripts[@]}"
+shfmt --diff "${scripts[@]}"
+python -m pip check
+echo "== tests"
+pytest

@@ -1,0 +1,60 @@
+"""Rules of the code base, as tests."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CONTAINER = sorted((ROOT / "container").rglob("*.py"))
+
+
+def imports(file: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("file", CONTAINER, ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_container_side_knows_nothing_of_the_host_side(file: Path):
+    roots = {name.split(".")[0] for name in imports(file)}
+    assert not roots & {"slipway", "sagemaker", "boto3", "botocore"}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "container.train.launcher",
+        "container.train.program",
+        "container.train.hyperparameters",
+        "container.train.metric_lines",
+        "container.serve.supervisor",
+        "container.serve.front",
+    ],
+)
+def test_what_must_start_at_once_does_not_import_torch(module: str):
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("file", CONTAINER, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_shell_and_no_pickle(file: Path):
+    text = file.read_text()
+    assert "shell=True" not in text
+    assert "os.system" not in text
+    assert not re.search(r"\bpickle\.load", text)
+    assert "weights_only=False" not in text
+    assert "allow_pickle=True" not in text
+
+
+def test_files_stay_small():
+    for file in [*CONTAINER, *(ROOT / "slipway").rglob("*.py")]:
+        lines = [line for line in file.read_text().splitlines() if line.strip()]
+        assert len(lines) <= 300, f"{file} has {len(lines)} lines"
