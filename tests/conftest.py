@@ -1,12 +1,15 @@
-"""Folders of pictures that tests train and serve on."""
+"""What tests of several parts use: folders of pictures, and a browser."""
 
+import os
+import shutil
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
 
 MakeFolder = Callable[..., Path]
 
@@ -35,3 +38,25 @@ def write_image_folder(directory: Path, counts: Mapping[str, int]) -> Path:
 def image_folder(tmp_path: Path) -> Callable[..., Path]:
     """`image_folder("train", red=8, blue=8)` writes an ImageFolder below the test's directory."""
     return lambda name, **counts: write_image_folder(tmp_path / "data" / name, counts)
+
+
+_BROWSER_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium. Where there is none, its tests are skipped, but never in continuous integration."""
+    with sync_playwright() as playwright:
+        found = shutil.which("chromium") or shutil.which("chromium-browser") or playwright.chromium.executable_path
+        if not os.access(found, os.X_OK) and not os.environ.get("CI"):
+            pytest.skip("no Chromium; on Debian: apt-get install chromium")
+        browser = playwright.chromium.launch(executable_path=found, args=list(_BROWSER_ARGUMENTS))
+        yield browser
+        browser.close()

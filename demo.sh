@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# From nothing to a prediction on this machine: environment, data, training, a server, one picture.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+usage() {
+	cat <<'HELP'
+Usage: ./demo.sh [--fresh] [-h | --help]
+
+Train ResNet-50 on scans of handwritten digits, serve the model, and ask it about a picture it has never seen.
+
+It needs Python 3.11 or 3.12 and nothing else: no Docker, no AWS. The first run makes .venv and trains for a few
+minutes; later runs reuse what is there and only serve and ask. Ctrl-C stops it at any time, and the next run goes
+on from there. Everything is below .venv and .demo.
+
+  --fresh   start over: remove .demo first (.venv stays)
+  --help    show this text
+
+Example:
+  ./demo.sh
+HELP
+}
+
+fresh=false
+while (($#)); do
+	case $1 in
+	--fresh) fresh=true ;;
+	-h | --help)
+		usage
+		exit 0
+		;;
+	*)
+		printf 'demo.sh: there is no option %s\n\n' "$1" >&2
+		usage >&2
+		exit 2
+		;;
+	esac
+	shift
+done
+
+# Every step is a job in a process group of its own, so that whatever stops this script can stop all of the step.
+set -m
+job=
+stop() {
+	trap - EXIT INT TERM HUP
+	if [[ -n $job ]] && kill -TERM -- "-$job" 2>/dev/null; then
+		wait "$job" || true
+	fi
+	exit "$1"
+}
+trap 'stop $?' EXIT
+trap 'stop 130' INT
+trap 'stop 143' TERM
+trap 'stop 129' HUP
+
+run() {
+	local code=0
+	"$@" &
+	job=$!
+	wait "$job" || code=$?
+	job=
+	return "$code"
+}
+
+step() {
+	printf '\n== %s\n' "$*"
+}
+
+readonly data=.demo/data
+readonly settings=(
+	--model-type resnet50 --weights none --image-size 32 --augmentation light
+	--epochs 10 --batch-size 32 --opt-learning-rate 1e-3 --lr-sched-step-size 3
+)
+
+step 'Environment'
+run docker/venv.sh
+export PATH="$PWD/.venv/bin:$PATH"
+python --version
+
+[[ $fresh == false ]] || rm -rf .demo
+step "Data: scikit-learn's scans of handwritten digits"
+run slipway data sample "$data"
+if [[ ! -f .demo/explore.html ]]; then
+	run slipway data explore "$data" --output .demo/explore.html
+fi
+
+# The job's name holds what its model depends on: settings, training code and libraries.
+key=$(cat container/*.py container/train/*.py slipway/sample.py docker/train.lock <(printf '%s\n' "${settings[@]}") |
+	sha256sum | cut -c1-12)
+readonly job_dir=.demo/jobs/$key
+readonly archive=$job_dir/output/model.tar.gz
+
+step 'Training: ResNet-50, from random weights'
+readonly finished=.demo/trained # the key of the job that ended well; an interrupted one has an archive too
+if [[ -f $archive && -f $finished && $(<"$finished") == "$key" ]]; then
+	echo "Reusing the model of an earlier run, $archive (--fresh trains anew)"
+else
+	for other in .demo/jobs/*; do # each is some 400 MB
+		[[ $other == "$job_dir" ]] || rm -rf "$other"
+	done
+	run slipway train "$data" --job-dir "$job_dir" "${settings[@]}"
+	echo "$key" >"$finished"
+fi
+
+step 'Serving: multi-model-server behind the front, on the packed model'
+port=$(python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+readonly ping='
+import http.client, sys
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=2)
+connection.request("GET", "/ping")
+sys.exit(connection.getresponse().status != 200)
+'
+readonly url=http://127.0.0.1:$port
+slipway serve "$archive" --port "$port" >.demo/serve.log 2>&1 &
+job=$!
+until python -c "$ping" "$port" 2>/dev/null; do
+	if ! kill -0 "$job" 2>/dev/null; then
+		tail -n 5 .demo/serve.log >&2
+		exit 1
+	fi
+	sleep 0.2
+done
+echo "Ready at $url"
+
+step 'A picture that was in no training: the five most probable classes'
+truth=seven
+pictures=("$data/test/$truth"/*.png)
+slipway predict "${pictures[0]}" --url "$url"
+echo "  true class: $truth"
+
+kill -TERM -- "-$job"
+wait "$job"
+job=
+
+step 'Done'
+cat <<SUMMARY
+The server has been stopped. What is there now:
+  $archive   the model: model.safetensors, model.json
+  $job_dir/output/data   metrics, confusion matrix and the training report
+  $job_dir/train.log   the job's log
+  .demo/explore.html   what the data holds; open it in a browser
+
+Next:
+  source .venv/bin/activate
+  slipway serve $archive   (and in another terminal: slipway predict PICTURE)
+  slipway train YOUR_DATA   (a folder train/<class>/<picture>, if you like with validation/ and test/ beside it)
+SUMMARY

@@ -1,0 +1,112 @@
+"""model.tar.gz: packing a model directory, and unpacking without trusting what is inside."""
+
+import gzip
+import shutil
+import tarfile
+import zlib
+from pathlib import Path
+
+from container.errors import UserError
+from slipway.errors import ArchiveError
+
+MODEL_FILES = ("model.json", "model.pth", "code/inference.py")
+"""One of them is in every model directory: ours, the seed project's, or one that a user's own code loads."""
+
+# The tensors hardly shrink; the lowest level takes a fifth of the time of the highest.
+_COMPRESSION_LEVEL = 1
+
+
+def pack_model(model: Path, archive: Path) -> None:
+    """Pack a model directory's content, flat as SageMaker does, and move it into place when it is whole.
+
+    The same content gives the same bytes.
+
+    Raises:
+        ArchiveError: It cannot be written; an earlier archive is untouched.
+    """
+    temporary = archive.with_name(f".{archive.name}.part")
+    try:
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            temporary.open("wb") as file,
+            gzip.GzipFile("", "wb", _COMPRESSION_LEVEL, file, mtime=0) as compressed,
+            tarfile.open(fileobj=compressed, mode="w") as tar,
+        ):
+            for path in sorted(model.iterdir()):
+                if not path.name.startswith("."):
+                    tar.add(path, path.name, filter=_anonymous)
+        temporary.replace(archive)
+    except OSError as error:
+        raise ArchiveError(
+            f"{archive} cannot be written: {error.strerror}; the model itself is safe in {model}. Free some space "
+            "and run the same command again"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = member.mtime = 0
+    member.uname = member.gname = ""
+    return member
+
+
+def unpack_model(archive: Path, directory: Path) -> None:
+    """Unpack an archive below a directory: plain files and folders only, none of them outside it.
+
+    Raises:
+        ArchiveError: It is no tar archive, damaged, would write elsewhere, or holds no model.
+    """
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                if problem := _unpack_member(tar, member, directory.resolve()):
+                    raise ArchiveError(
+                        f"{archive} is not safe to unpack: its member {member.name!r} {problem}. A model.tar.gz holds "
+                        "plain files and folders only; nothing was served"
+                    )
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ArchiveError(
+            f"{archive} cannot be read as a model.tar.gz: {error}; it is another kind of file, or was cut off "
+            "while it was copied"
+        ) from error
+    except OSError as error:
+        raise ArchiveError(f"{archive} cannot be unpacked: {error.strerror or error}") from error
+    require_model(directory, f"{archive} holds no model", ArchiveError)
+
+
+def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> str | None:
+    """Write one member, or say why that is not done.
+
+    Stricter than tarfile's own `data` filter, which Python 3.11 has only from 3.11.4 on (Debian 12 has 3.11.2).
+    """
+    target = (directory / member.name).resolve()
+    if not target.is_relative_to(directory):
+        return "would be written outside the model directory"
+    if member.isdir():
+        target.mkdir(parents=True, exist_ok=True)
+        return None
+    content = tar.extractfile(member) if member.isreg() else None
+    if content is None:
+        return "is a link or a device"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with content, target.open("wb") as file:
+        shutil.copyfileobj(content, file)
+    return None
+
+
+def holds_model(directory: Path) -> bool:
+    """Whether one of the files that every model directory has is there."""
+    return any((directory / name).is_file() for name in MODEL_FILES)
+
+
+def require_model(directory: Path, problem: str, error: type[UserError]) -> None:
+    """Raise `error` unless the directory is a model directory, saying what it holds instead."""
+    if holds_model(directory):
+        return
+    found = sorted(path.name for path in directory.iterdir())
+    listed = ", ".join(found[:6]) + (", …" if len(found) > 6 else "") if found else "nothing"
+    raise error(
+        f"{problem}: there is neither model.json (with model.safetensors) nor model.pth nor code/inference.py. "
+        f"It holds: {listed}. `slipway train` makes one"
+    )

@@ -1,0 +1,50 @@
+"""The `slipway` command: arguments in, the host side's functions called, what happened printed.
+
+Errors that the user can mend are one paragraph on the standard error and exit code 1; wrong usage is exit code 2.
+"""
+
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from container.errors import UserError
+from slipway.cli.console import complain
+from slipway.cli.data import data
+from slipway.cli.predict import predict
+from slipway.cli.serve import serve
+from slipway.cli.train import train
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example, from nothing to a prediction:\n\n\b\n"
+    "  slipway data sample digits\n"
+    "  slipway train digits --weights none --image-size 32 --augmentation light --opt-learning-rate 1e-3\n"
+    "  slipway serve slipway-jobs/*\n"
+    "  slipway predict digits/test/seven/*.png",
+)
+@click.version_option(package_name="slipway")
+def cli() -> None:
+    """Train, serve and query an image classifier, on this machine."""
+
+
+for command in (data, train, serve, predict):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The console entry point."""
+    # Unwind as Ctrl-C does, so that scratch folders go and the terminal's cursor comes back.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _exit)
+    try:
+        cli(prog_name="slipway")
+    except UserError as error:
+        complain(str(error))
+        sys.exit(1)
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)

@@ -1,0 +1,116 @@
+"""The charts as plotly figures in plain JSON; colours, fonts and legends are the page's."""
+
+from collections import Counter
+from typing import Any
+
+from slipway.explore.findings import Findings
+from slipway.explore.scan import Dataset
+
+Figure = dict[str, Any]
+"""plotly's own form: `data` and `layout`. A trace's `meta` is the number of its split, which picks the colour."""
+
+_LABEL_CHARACTERS = 20
+_BAR_PX = 26
+_MANY_CLASSES_BAR_PX = 16
+_MOST_POINTS = 1_500
+
+
+def class_chart(dataset: Dataset, findings: Findings) -> Figure:
+    """Bars of the pictures of each class, one colour for each split, the most frequent class on top."""
+    labels = list(findings.labels)
+    traces = []
+    for number, split in enumerate(dataset.splits):
+        counts = [findings.counts[split][label] for label in labels]
+        traces.append(
+            {
+                "type": "bar",
+                "orientation": "h",
+                "name": split,
+                "meta": number,
+                "y": labels,
+                "x": counts,
+                "text": [f"{count:,}" if count else "" for count in counts],
+                "textposition": "inside",
+                "insidetextanchor": "middle",
+                "textangle": 0,
+                "hovertemplate": "%{y}<br>%{x:,} in " + split + "<extra></extra>",
+            }
+        )
+    bar_px = _BAR_PX if len(labels) <= 40 else _MANY_CLASSES_BAR_PX
+    layout = {
+        "barmode": "stack",
+        "bargap": 0.18,
+        "height": 70 + bar_px * len(labels),
+        "uniformtext": {"minsize": 9, "mode": "hide"},
+        "xaxis": {"title": {"text": "pictures"}, "side": "top", "rangemode": "tozero", "fixedrange": True},
+        "yaxis": {
+            "autorange": "reversed",
+            "automargin": True,
+            "fixedrange": True,
+            "tickmode": "array",
+            "tickvals": labels,
+            "ticktext": [_short(label) for label in labels],
+            "type": "category",
+        },
+        "showlegend": False,
+    }
+    return {"data": traces, "layout": layout}
+
+
+def size_chart(dataset: Dataset) -> Figure | None:
+    """Width against height, a point's area for the number of pictures; None when all have one size."""
+    step = 1
+    points = _binned(dataset, step)
+    if len({(width, height) for _, width, height in points}) < 2:
+        return None
+    while len(points) > _MOST_POINTS:
+        step *= 2
+        points = _binned(dataset, step)
+    most = max(points.values())
+    suffix = "" if step == 1 else f", rounded to {step} pixels"
+    traces = []
+    for number, split in enumerate(dataset.splits):
+        of_split = [(width, height, count) for (name, width, height), count in points.items() if name == split]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": split,
+                "meta": number,
+                "x": [width for width, _, _ in of_split],
+                "y": [height for _, height, _ in of_split],
+                "customdata": [count for _, _, count in of_split],
+                "marker": {
+                    "size": [count for _, _, count in of_split],
+                    "sizemode": "area",
+                    "sizeref": 2 * most / 24**2,
+                    "sizemin": 4,
+                    "opacity": 0.6,
+                },
+                "hovertemplate": "%{x} x %{y} pixels<br>%{customdata:,} in " + split + "<extra></extra>",
+            }
+        )
+    sides = [side for _, width, height in points for side in (width, height)]
+    scale = "log" if max(sides) > 20 * max(1, min(sides)) else "linear"
+    axis = {"type": scale, "fixedrange": True, "rangemode": "tozero", "automargin": True, "nticks": 6}
+    layout = {
+        "height": 400,
+        "xaxis": axis | {"title": {"text": f"width, pixels{suffix}"}},
+        "yaxis": axis | {"title": {"text": "height, pixels"}},
+        "showlegend": False,
+    }
+    return {"data": traces, "layout": layout}
+
+
+def _binned(dataset: Dataset, step: int) -> Counter[tuple[str, int, int]]:
+    return Counter(
+        (picture.split, _round(picture.width, step), _round(picture.height, step)) for picture in dataset.pictures
+    )
+
+
+def _round(side: int, step: int) -> int:
+    return max(1, round(side / step) * step)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LABEL_CHARACTERS else label[: _LABEL_CHARACTERS - 1] + "…"

@@ -1,0 +1,89 @@
+"""The HTTP client of a serving container: one picture, one request to /invocations."""
+
+import http.client
+import json
+import mimetypes
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from slipway.errors import NoServerError, RequestError
+from slipway.prediction import Prediction, parse_predictions
+
+TIMEOUT_S = 70.0
+"""The platform's own limit for an invocation is 60 s."""
+
+ANY_PICTURE = "application/x-image"
+
+
+class Endpoint:
+    """A server's address, and a connection to it that is kept between requests."""
+
+    def __init__(self, url: str) -> None:
+        """Raise a RequestError when the address cannot be one."""
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        try:
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host, port = None, None
+        if parts.scheme not in ("http", "https") or not host:
+            raise RequestError(f"{url!r} is not the address of a server; write it like http://127.0.0.1:8080")
+        self.url = f"{parts.scheme}://{parts.netloc}"
+        connection = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._connection = connection(host, port, timeout=TIMEOUT_S)
+
+    def predict(self, image: Path) -> list[Prediction]:
+        """Post a picture's file as it is.
+
+        Returns:
+            The most probable classes, the first one first.
+
+        Raises:
+            NoServerError: Nothing answers at the address.
+            RequestError: The file cannot be read, or the server refuses the picture; the message is the server's.
+        """
+        try:
+            body = image.read_bytes()
+        except OSError as error:
+            raise RequestError(f"the file cannot be read: {error.strerror}") from error
+        guess = mimetypes.guess_type(image.name)[0] or ""
+        status, answer = self._post(body, guess if guess.startswith("image/") else ANY_PICTURE)
+        if status != http.HTTPStatus.OK:
+            raise RequestError(_refusal(status, answer))
+        try:
+            return parse_predictions(json.loads(answer))
+        except ValueError as error:
+            raise RequestError(f"the server at {self.url} answers with something else than JSON") from error
+
+    def _post(self, body: bytes, content_type: str) -> tuple[int, bytes]:
+        headers = {"Content-Type": content_type, "Accept": "application/json"}
+        try:
+            self._connection.request("POST", "/invocations", body, headers)
+            response = self._connection.getresponse()
+            return response.status, response.read()
+        except TimeoutError as error:
+            self._connection.close()
+            raise RequestError(f"the server at {self.url} did not answer within {TIMEOUT_S:.0f} s") from error
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise NoServerError(
+                f"no server answers at {self.url} ({error}); start one: slipway serve MODEL, or name another "
+                "address with --url"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+
+def _refusal(status: int, answer: bytes) -> str:
+    try:
+        message = json.loads(answer)["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        message = answer[:200].decode(errors="replace").strip() or http.HTTPStatus(status).phrase
+    return f"the server refused it ({status}): {message}"

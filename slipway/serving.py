@@ -1,0 +1,65 @@
+"""Run the serving container's processes on a model: unpack where needed, start, wait."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from slipway.archive import require_model, unpack_model
+from slipway.errors import JobError
+from slipway.job import JobDirectory
+from slipway.process import child_process
+
+SUPERVISOR = "container.serve.supervisor"
+
+
+@contextmanager
+def model_directory(model: Path) -> Iterator[Path]:
+    """A base directory whose `model/` is the given model; it is removed afterwards, the model is not.
+
+    Args:
+        model: A model.tar.gz, a model directory, or a job directory.
+
+    Raises:
+        ArchiveError: The archive is damaged or holds something else.
+        JobError: There is no such path, or no model in the directory.
+    """
+    if not model.exists():
+        raise JobError(f"there is no {model}; name a model.tar.gz, a model directory, or a job directory")
+    with tempfile.TemporaryDirectory(prefix="slipway-serve-", ignore_cleanup_errors=True) as scratch:
+        base = Path(scratch)
+        if model.is_file():
+            (base / "model").mkdir()
+            unpack_model(model, base / "model")
+        else:
+            (base / "model").symlink_to(_in_directory(model).resolve(), target_is_directory=True)
+        yield base
+
+
+def _in_directory(directory: Path) -> Path:
+    job = JobDirectory(directory)
+    if job.hyperparameters_file.is_file():
+        require_model(job.layout.model, f"the job in {directory} has no model yet", JobError)
+        return job.layout.model
+    require_model(directory, f"{directory} is neither a model directory nor a job's", JobError)
+    return directory
+
+
+def run_server(base: Path, *, host: str, port: int) -> int:
+    """Serve until the server ends, or a signal asks it to; returns its exit code.
+
+    Args:
+        base: Holds `model/`.
+        host: Address to listen on.
+        port: 0 for any free one.
+    """
+    environment = {
+        **os.environ,
+        "SAGEMAKER_BASE_DIR": str(base),
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+        "SLIPWAY_HOST": host,
+    }
+    with child_process([sys.executable, "-m", SUPERVISOR], environment) as child:
+        return child.wait()

@@ -1,0 +1,93 @@
+"""Run a training job as a plain process: the launcher of the training image, on a job directory."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from container.train.hyperparameters import parse_hyperparameters
+from container.train.metric_lines import EvaluationLine, read_line
+from slipway.archive import holds_model, pack_model
+from slipway.errors import JobError
+from slipway.job import JobDirectory
+from slipway.process import child_process
+from slipway.training_view import training_view
+
+LAUNCHER = "container.train.launcher"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a job ended that did not fail."""
+
+    test: EvaluationLine | None
+    """None when the job was asked to stop before the test."""
+    stopped_by: int | None
+    """The signal that asked it to stop."""
+
+
+def run_job(job: JobDirectory, channels: Mapping[str, Path], *, verbose: bool) -> Outcome:
+    """Train to the end, or until a signal asks to stop, and pack the model.
+
+    Args:
+        job: From `open_job`.
+        channels: The user's folders, to name them in messages instead of the links to them.
+        verbose: Show the job's whole output, not only the metrics and notes.
+
+    Raises:
+        JobError: The job failed; the message is its failure file's, and names the log.
+        ArchiveError: The model could not be packed.
+    """
+    config = parse_hyperparameters(job.hyperparameters())
+    environment = {
+        **os.environ,
+        "SAGEMAKER_BASE_DIR": str(job.path.resolve()),
+        "TRAINING_JOB_NAME": job.path.resolve().name,
+    }
+    test: EvaluationLine | None = None
+    with (
+        job.locked_log() as log,
+        child_process(
+            [sys.executable, "-m", LAUNCHER],
+            environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if verbose else log,
+        ) as child,
+        training_view(config.epochs, verbose=verbose) as view,
+    ):
+        for line in child.stdout:
+            log.write(line)
+            log.flush()
+            view.show(line.rstrip("\n"))
+            metric = read_line(line)
+            if isinstance(metric, EvaluationLine) and metric.phase == "TEST":
+                test = metric
+        code = child.wait()
+        stopped_by = child.received[0] if child.received and test is None else None
+    if not _has_model(job, code, stopped_by):
+        raise JobError(_failure(job, channels, code, stopped_by))
+    pack_model(job.layout.model, job.archive)
+    return Outcome(test=test, stopped_by=stopped_by)
+
+
+def _has_model(job: JobDirectory, code: int, stopped_by: int | None) -> bool:
+    return (code == 0 or stopped_by is not None) and holds_model(job.layout.model)
+
+
+def _failure(job: JobDirectory, channels: Mapping[str, Path], code: int, stopped_by: int | None) -> str:
+    if stopped_by is not None:
+        name = signal.Signals(stopped_by).name
+        return f"stopped by {name} before there was a model to keep; the log is {job.log}"
+    if code == 0:
+        return f"training ended well but left no model in {job.layout.model}; the log is {job.log}"
+    try:
+        reason = job.layout.failure.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        reason = "it left no reason"
+    base = JobDirectory(job.path.resolve()).layout.channels
+    for name, source in channels.items():
+        reason = reason.replace(str(base / name), str(source))
+    return f"training failed (exit code {code}): {reason.partition(chr(10) * 2)[0]}\nThe whole log is {job.log}"

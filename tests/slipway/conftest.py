@@ -1,0 +1,91 @@
+"""Small data sets, and the `slipway` command as a process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.slipway.slipway_runs import SMALL, Slipway, Trained
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220)}
+
+
+@pytest.fixture(scope="session")
+def slipway() -> Slipway:
+    """Run `slipway ARGUMENTS` to its end: `slipway("data", "sample", folder, cwd=…, env=…)`."""
+
+    def run(
+        *arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "slipway", *map(str, arguments)],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
+
+    return run
+
+
+def paint(path: Path, colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (48, 40)) -> Path:
+    """Write a noisy picture of one colour: easy to learn, and no two are equal."""
+    noise = np.random.default_rng(seed).normal(0, 12, (size[1], size[0], 3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((np.array(colour) + noise).clip(0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound data set of three colours, with the folder names of the seed project (valid)."""
+    root = tmp_path_factory.mktemp("data") / "colours"
+    seed = 0
+    for split, count in (("train", 8), ("valid", 3), ("test", 3)):
+        for label, colour in COLOURS.items():
+            for number in range(count):
+                seed += 1
+                paint(root / split / label / f"{number}.png", colour, seed)
+    return root
+
+
+@pytest.fixture(scope="session")
+def flawed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set with one of every flaw that `slipway data explore` looks for."""
+    root = tmp_path_factory.mktemp("data") / "flawed"
+    for label, colour, count in (
+        ("many", COLOURS["red"], 9),
+        ("few<b>_of_a_breed_with_a_name_longer_than_a_phone_is_wide", COLOURS["blue"], 3),
+    ):
+        for number in range(count):
+            paint(root / "train" / label / f"{number}.png", colour, seed=number, size=(40 + 10 * number, 40))
+    for label, colour in (("many", COLOURS["red"]), ("rare", COLOURS["green"])):
+        paint(root / "valid" / label / "0.png", colour, seed=100)
+    train = root / "train" / "many"
+    (root / "valid" / "many" / "leak.png").write_bytes((train / "0.png").read_bytes())
+    (root / "train" / "few<b>_of_a_breed_with_a_name_longer_than_a_phone_is_wide" / "contradiction.png").write_bytes(
+        (train / "1.png").read_bytes()
+    )
+    Image.open(train / "2.png").save(train / "resaved.bmp")
+    (train / "empty.png").touch()
+    (train / "cut.png").write_bytes((train / "3.png").read_bytes()[:200])
+    (train / "notes.txt").write_text("not a picture")
+    (root / "train" / "empty folder").mkdir()
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained(colours, slipway, tmp_path_factory) -> Trained:
+    """`slipway train` on the sound data set."""
+    directory = tmp_path_factory.mktemp("jobs") / "job"
+    done = slipway(
+        "train", colours, "--job-dir", directory, *SMALL, "--epochs", 3, "--opt-learning-rate", 1e-3, "--seed", 1
+    )
+    assert done.returncode == 0, done.stderr
+    return Trained(directory, done)
