@@ -30,7 +30,9 @@ if ! "$python" -m venv .venv; then
 	exit 1
 fi
 pip=(.venv/bin/python -m pip --disable-pip-version-check)
-if ! "${pip[@]}" install --quiet --progress-bar on --require-hashes --requirement "$lock"; then
+quiet=(--quiet)
+[[ ! -t 1 ]] || quiet=() # pip's progress bars, where someone looks on
+if ! "${pip[@]}" install "${quiet[@]}" --require-hashes --requirement "$lock"; then
 	echo "Installing the locked packages failed; the lines above say why." >&2
 	echo "sagemaker-training is compiled on this machine: a C compiler and Python's headers must be there" >&2
 	echo "(on Debian: apt-get install gcc python3-dev)." >&2

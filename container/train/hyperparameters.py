@@ -207,6 +207,13 @@ HYPERPARAMETERS: tuple[Hyperparameter, ...] = tuple(
 )
 
 
+def markdown_table() -> str:
+    """The table of the documentation."""
+    rows = [("name", "default", "values", "meaning"), ("---",) * 4]
+    rows += [(f"`{row.name}`", str(row.default).lower(), row.range, row.help) for row in HYPERPARAMETERS]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def parse_hyperparameters(values: Mapping[str, object]) -> TrainConfig:
     """`TrainConfig.from_strings`, for the host side."""
     return TrainConfig.from_strings(values)

@@ -33,7 +33,7 @@ def main() -> int:
     except Interrupted:
         return 0 if (paths.model / "model.json").exists() else 143
     except UserError as error:
-        message = _own_message(error)
+        message = own_message(error)
         return _fail(paths, compose(message), message)
     except Exception as error:  # noqa: BLE001 - the edge of the process: everything must reach the failure file
         detail = traceback.format_exc()
@@ -77,7 +77,7 @@ def read_hyperparameters(path: Path) -> dict[str, object]:
     return values
 
 
-def _own_message(error: UserError) -> str:
+def own_message(error: UserError) -> str:
     """torch wraps what a reading process raises into its traceback, whose last line is `module.Class: message`."""
     text = str(error)
     return text.strip().splitlines()[-1].partition(": ")[2] if "Original Traceback" in text else text

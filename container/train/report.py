@@ -12,6 +12,8 @@ from container.artifact import write_atomically
 
 REPORT = "training-report.html"
 
+_MARGIN = {"t": 30, "r": 10, "b": 50, "l": 50}
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -93,7 +95,12 @@ def _curves(
     if test:
         figure.add_vline(x=test["best_epoch"], line_dash="dot", annotation_text="best")
     return figure.update_layout(
-        template="plotly_white", height=360, margin={"t": 20}, xaxis_title="epoch", yaxis_title=unit
+        template="plotly_white",
+        height=340,
+        margin=_MARGIN,
+        legend={"orientation": "h", "y": 1.12},
+        xaxis_title="epoch",
+        yaxis={"title": unit, "automargin": True},
     )
 
 
@@ -116,7 +123,7 @@ def _confusion(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> go
     return figure.update_layout(
         template="plotly_white",
         height=side,
-        margin={"t": 20},
+        margin=_MARGIN,
         xaxis={"title": "predicted", "type": "category"},
         yaxis={"title": "true", "type": "category", "autorange": "reversed"},
     )
@@ -138,7 +145,7 @@ def _per_class(classes: Sequence[str], train_counts: Sequence[int], confusion: S
     return figure.update_layout(
         template="plotly_white",
         height=420,
-        margin={"t": 20},
+        margin=_MARGIN,
         xaxis_title="pictures in train",
         yaxis={"title": "test accuracy, %", "range": [-5, 110]},
     )
