@@ -4,9 +4,20 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 lock=docker/dev.lock
-stamp=.venv/.slipway-lock
-want=$(cat "$lock" pyproject.toml | sha256sum)
-if [[ -f $stamp && $(<"$stamp") == "$want" ]]; then
+stamp=.venv/.slipway # the lock and pyproject.toml that .venv was made of
+pip=(.venv/bin/python -m pip --disable-pip-version-check)
+want_lock=$(sha256sum <"$lock")
+want_project=$(sha256sum <pyproject.toml)
+
+install_project() {
+	"${pip[@]}" install --quiet --no-deps --no-build-isolation --editable . 2>/dev/null ||
+		"${pip[@]}" install --no-deps --no-build-isolation --editable . # again, for what went wrong
+	printf '%s\n' "$want_lock" "$want_project" >"$stamp"
+}
+
+{ read -r have_lock && read -r have_project; } 2>/dev/null <"$stamp" || true
+if [[ ${have_lock-} == "$want_lock" ]]; then
+	[[ ${have_project-} == "$want_project" ]] || install_project
 	exit 0
 fi
 
@@ -29,7 +40,6 @@ if ! "$python" -m venv .venv; then
 	echo "Could not make .venv; on Debian, apt-get install python3-venv" >&2
 	exit 1
 fi
-pip=(.venv/bin/python -m pip --disable-pip-version-check)
 quiet=(--quiet)
 [[ ! -t 1 ]] || quiet=() # pip's progress bars, where someone looks on
 if ! "${pip[@]}" install "${quiet[@]}" --require-hashes --requirement "$lock"; then
@@ -38,5 +48,4 @@ if ! "${pip[@]}" install "${quiet[@]}" --require-hashes --requirement "$lock"; t
 	echo "(on Debian: apt-get install gcc python3-dev)." >&2
 	exit 1
 fi
-"${pip[@]}" install --quiet --no-deps --no-build-isolation --editable .
-echo "$want" >"$stamp"
+install_project

@@ -1,0 +1,106 @@
+"""Talking to multi-model-server over its two loopback ports."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from container.serve.config import ServeConfig
+from container.serve.model_server import HANDLER, MODEL, InnerPorts
+from container.serve.replies import FRAME_TYPE, HEAD_HEADER, TOO_LATE, Reply, RequestError, RequestHead
+
+_LOST = RequestError(503, "the worker that had this request ended; try again")
+_DOWN = RequestError(503, "the model server is not running at the moment; try again")
+
+
+class Client:
+    """Kept-alive connections to multi-model-server; as many as there are requests at once."""
+
+    def __init__(self) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=600),
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def predict(self, port: int, head: RequestHead, chunks: Sequence[bytes], timeout_s: float) -> Reply:
+        """Send one request through multi-model-server to a worker.
+
+        Args:
+            port: multi-model-server's inference port.
+            head: What the worker is told about the request.
+            chunks: The body, in pieces as they arrived.
+            timeout_s: How long the answer may take.
+
+        Raises:
+            RequestError: 503, there was nobody to answer; 504, not in time. multi-model-server's own words stay here.
+        """
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(sum(map(len, chunks))),
+            HEAD_HEADER: head.to_header(),
+        }
+        try:
+            async with asyncio.timeout(timeout_s):
+                async with self._session.post(
+                    f"http://127.0.0.1:{port}/predictions/{MODEL}", data=_pieces(chunks), headers=headers
+                ) as response:
+                    frame = await response.read()
+        except TimeoutError:
+            raise TOO_LATE from None
+        except aiohttp.ClientConnectorError:
+            raise _DOWN from None
+        except (aiohttp.ClientError, OSError):
+            raise _LOST from None
+        if response.headers.get("Content-Type", "").strip() != FRAME_TYPE:
+            raise _DOWN if response.status == 404 else _LOST
+        return Reply.unpack(frame)
+
+    async def is_up(self, ports: InnerPorts) -> bool:
+        """Whether both APIs answer."""
+        try:
+            for url in (f"http://127.0.0.1:{ports.inference}/ping", f"http://127.0.0.1:{ports.management}/models"):
+                async with asyncio.timeout(5), self._session.get(url) as response:
+                    if response.status != 200:
+                        return False
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return False
+        return True
+
+    async def register(self, ports: InnerPorts, config: ServeConfig, workers: int) -> str:
+        """Have the model loaded by `workers` workers, and wait until it is, or one of them gave up.
+
+        Returns:
+            What multi-model-server says if that did not work; empty if it did.
+        """
+        query = {
+            "url": MODEL,
+            "model_name": MODEL,
+            "handler": HANDLER,
+            "batch_size": str(config.batch_size),
+            "max_batch_delay": str(config.batch_delay_ms),
+            "initial_workers": str(workers),
+            "synchronous": "true",
+        }
+        try:
+            async with self._session.post(f"http://127.0.0.1:{ports.management}/models", params=query) as response:
+                text = await response.text()
+                return "" if response.status == 200 else f"{response.status} {' '.join(text.split())}"
+        except (aiohttp.ClientError, OSError) as error:
+            return f"{type(error).__name__} {error}"
+
+
+async def _pieces(chunks: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk

@@ -1,0 +1,235 @@
+"""The server's settings: environment variables, parsed and checked once into a frozen dataclass."""
+
+import logging
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from container.errors import ServeError
+from container.paths import MlPaths
+from container.picture import MAX_PIXELS
+
+MEBIBYTE = 1024 * 1024
+
+# multi-model-server reads a port as a signed 16-bit number.
+HIGHEST_INNER_PORT = 32766
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One setting: the names it goes by (the first that is set counts), its default, what it means."""
+
+    names: tuple[str, ...]
+    default: str
+    meaning: str
+
+
+PORT = Variable(("SAGEMAKER_BIND_TO_PORT",), "8080", "The public port; 0 takes any free one and logs it.")
+HOST = Variable(("SLIPWAY_HOST",), "0.0.0.0", "The address that the public port is bound to.")  # noqa: S104 - a container's front door
+INNER_PORTS = Variable(
+    ("SAGEMAKER_SAFE_PORT_RANGE",),
+    "20000-32000",
+    "Ports, as FROM-TO, of which two free ones are taken for multi-model-server on the loopback address.",
+)
+MAX_PAYLOAD = Variable(("SAGEMAKER_MAX_PAYLOAD_IN_MB",), "25", "A longer request body is refused (413); 1 to 1024.")
+BATCH_SIZE = Variable(
+    ("SLIPWAY_BATCH_SIZE", "SAGEMAKER_TS_BATCH_SIZE"),
+    "8, or 1 with inference.py",
+    "Requests that go through the model together, and pictures of one forward pass; 1 to 1024.",
+)
+BATCH_DELAY = Variable(
+    ("SLIPWAY_BATCH_DELAY_MS", "SAGEMAKER_TS_MAX_BATCH_DELAY"),
+    "1",
+    "How long the first request of a batch waits for others, milliseconds; 1 to 10000. Requests that arrive while "
+    "the model is busy are batched anyway.",
+)
+WORKERS = Variable(
+    ("SLIPWAY_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS"),
+    "one per GPU, else 1",
+    "Processes that hold the model; 1 to 64.",
+)
+DEADLINE = Variable(
+    (
+        "SLIPWAY_DEADLINE_S",
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT",
+        "SAGEMAKER_TS_RESPONSE_TIMEOUT",
+    ),
+    "55",
+    "Seconds after which a request is answered 504, and a worker that is still busy with it is replaced; 1 to 3600.",
+)
+DRAIN = Variable(("SLIPWAY_DRAIN_S",), "25", "Seconds that accepted requests get to finish after SIGTERM; 0 to 3600.")
+STARTUP_TIMEOUT = Variable(
+    ("SAGEMAKER_STARTUP_TIMEOUT",), "600", "Seconds after which a server that is still not ready gives up; 1 to 36000."
+)
+MAX_REQUESTS = Variable(
+    ("SLIPWAY_MAX_REQUESTS",), "128", "Requests held at once; one more is answered 503; 1 to 100000."
+)
+MAX_PICTURES = Variable(("SLIPWAY_MAX_PICTURES",), "1000", "Pictures in one request; 1 to 1000000.")
+MAX_PIXELS_PER_PICTURE = Variable(
+    ("SLIPWAY_MAX_PIXELS",),
+    str(MAX_PIXELS),
+    "Width times height above which a picture is refused (422) before it is decoded; 1 to 1000000000.",
+)
+TOP_K = Variable(("SLIPWAY_TOP_K",), "5", "Classes named in an answer, the most probable first; 1 to 100000.")
+ACCEPT = Variable(
+    ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",), "application/json", "The answer's type where a request has no Accept."
+)
+PROGRAM = Variable(
+    ("SAGEMAKER_PROGRAM",), "inference.py", "The file in model/code whose functions replace the built-in ones."
+)
+BASE_DIR = Variable(("SAGEMAKER_BASE_DIR",), "/opt/ml", "The directory that holds model/.")
+LOG_LEVEL = Variable(("SAGEMAKER_CONTAINER_LOG_LEVEL",), "20", "10 debug, 20 info, 30 warning, 40 error; 0 to 50.")
+VM_ARGUMENTS = Variable(
+    ("SAGEMAKER_MODEL_SERVER_VMARGS",), "none", "More options for multi-model-server's Java, after our own."
+)
+
+VARIABLES = (
+    PORT, HOST, INNER_PORTS, MAX_PAYLOAD, BATCH_SIZE, BATCH_DELAY, WORKERS, DEADLINE, DRAIN, STARTUP_TIMEOUT,
+    MAX_REQUESTS, MAX_PICTURES, MAX_PIXELS_PER_PICTURE, TOP_K, ACCEPT, PROGRAM, BASE_DIR, LOG_LEVEL, VM_ARGUMENTS,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeConfig:
+    """Every setting of a server, checked."""
+
+    model_dir: Path
+    user_program: Path | None
+    """The user's inference script in model/code, where there is one."""
+    host: str
+    port: int
+    inner_ports: range
+    max_body_bytes: int
+    batch_size: int
+    batch_delay_ms: int
+    workers: int | None
+    """None: one per GPU, or one."""
+    deadline_s: float
+    drain_s: float
+    startup_timeout_s: float
+    max_requests: int
+    max_pictures: int
+    max_pixels: int
+    top_k: int
+    default_accept: str
+    log_level: int
+    vm_arguments: tuple[str, ...]
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read and check all of `VARIABLES`. An empty value counts as none: the SDK sets such ones.
+
+        Raises:
+            ServeError: Names the variable, its value, and what it may be.
+        """
+        settings = _Settings(environment)
+        # Absolute, because the parts of the server work in directories of their own.
+        model_dir = MlPaths(Path(settings.text(BASE_DIR)).absolute()).model
+        program = _program(settings, model_dir)
+        return cls(
+            model_dir=model_dir,
+            user_program=program,
+            host=settings.text(HOST),
+            port=settings.integer(PORT, 0, 65535),
+            inner_ports=_inner_ports(settings),
+            max_body_bytes=settings.integer(MAX_PAYLOAD, 1, 1024) * MEBIBYTE,
+            batch_size=settings.integer(BATCH_SIZE, 1, 1024, default=1 if program else 8),
+            batch_delay_ms=settings.integer(BATCH_DELAY, 1, 10000),
+            workers=settings.integer(WORKERS, 1, 64) if settings.is_set(WORKERS) else None,
+            deadline_s=settings.number(DEADLINE, 1, 3600),
+            drain_s=settings.number(DRAIN, 0, 3600),
+            startup_timeout_s=settings.number(STARTUP_TIMEOUT, 1, 36000),
+            max_requests=settings.integer(MAX_REQUESTS, 1, 100_000),
+            max_pictures=settings.integer(MAX_PICTURES, 1, 1_000_000),
+            max_pixels=settings.integer(MAX_PIXELS_PER_PICTURE, 1, 1_000_000_000),
+            top_k=settings.integer(TOP_K, 1, 100_000),
+            default_accept=settings.text(ACCEPT),
+            log_level=_log_level(settings),
+            vm_arguments=_vm_arguments(settings),
+        )
+
+
+class _Settings:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def found(self, variable: Variable) -> tuple[str, str]:
+        """The name that is set and its value, or the first name and the default."""
+        for name in variable.names:
+            if value := self._environment.get(name, "").strip():
+                return name, value
+        return variable.names[0], variable.default
+
+    def is_set(self, variable: Variable) -> bool:
+        return any(self._environment.get(name, "").strip() for name in variable.names)
+
+    def text(self, variable: Variable) -> str:
+        return self.found(variable)[1]
+
+    def integer(self, variable: Variable, lowest: int, highest: int, default: int | None = None) -> int:
+        if default is not None and not self.is_set(variable):
+            return default
+        name, value = self.found(variable)
+        try:
+            number = int(value)
+        except ValueError:
+            number = lowest - 1
+        if not lowest <= number <= highest:
+            raise ServeError(f"{name} is {value!r}; it must be a whole number from {lowest} to {highest}")
+        return number
+
+    def number(self, variable: Variable, lowest: float, highest: float) -> float:
+        name, value = self.found(variable)
+        try:
+            number = float(value)
+        except ValueError:
+            number = lowest - 1
+        if not lowest <= number <= highest:
+            raise ServeError(f"{name} is {value!r}; it must be a number of seconds from {lowest} to {highest}")
+        return number
+
+
+def _program(settings: _Settings, model_dir: Path) -> Path | None:
+    name, value = settings.found(PROGRAM)
+    program = model_dir / "code" / value
+    if program.is_file() and program.parent == model_dir / "code":
+        return program
+    if settings.is_set(PROGRAM):
+        raise ServeError(f"{name} is {value!r}; there is no such file in {model_dir / 'code'}")
+    return None
+
+
+def _inner_ports(settings: _Settings) -> range:
+    name, value = settings.found(INNER_PORTS)
+    first, _, last = value.partition("-")
+    if not (first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
+        raise ServeError(f"{name} is {value!r}; it must be two port numbers, as in 20000-32000")
+    ports = range(max(1, int(first)), min(HIGHEST_INNER_PORT, int(last)) + 1)
+    if len(ports) < 2:
+        raise ServeError(
+            f"{name} is {value!r}; it must hold at least two ports up to {HIGHEST_INNER_PORT}, "
+            "the highest that multi-model-server can use"
+        )
+    return ports
+
+
+def _vm_arguments(settings: _Settings) -> tuple[str, ...]:
+    name, value = settings.found(VM_ARGUMENTS)
+    try:
+        return tuple(shlex.split(value)) if settings.is_set(VM_ARGUMENTS) else ()
+    except ValueError as error:
+        raise ServeError(f"{name} is {value!r}; it must be options as in a shell: {error}") from error
+
+
+def _log_level(settings: _Settings) -> int:
+    name, value = settings.found(LOG_LEVEL)
+    named = logging.getLevelNamesMapping().get(value.upper())
+    if named is not None:
+        return named
+    if not (value.isascii() and value.isdigit() and int(value) <= logging.CRITICAL):
+        raise ServeError(f"{name} is {value!r}; it must be a number from 0 to 50, or a name such as INFO")
+    return int(value)

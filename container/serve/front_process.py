@@ -1,0 +1,100 @@
+"""The front as a process: uvicorn on a socket that the supervisor has opened, until SIGTERM and the last answer."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+import uvloop
+
+from container.serve import logs
+from container.serve.client import Client
+from container.serve.config import MEBIBYTE, ServeConfig
+from container.serve.front import Front
+from container.serve.gate import Gate, Window
+from container.serve.logs import event
+from container.serve.model_server import heap_bytes, window_bytes
+from container.serve.resources import memory_bytes
+from container.serve.state import RUN_DIR_VARIABLE
+
+logger = logging.getLogger(__name__)
+
+# Longer than the load balancers' own, so that it is they who close an idle connection.
+_KEEP_ALIVE_S = 75
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to `_run`, which lets requests finish first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def command(descriptor: int, workers: int) -> list[str]:
+    """The command that starts a front on an inherited listening socket."""
+    return [
+        sys.executable, "-m", "container.serve.front_process", "--socket", str(descriptor), "--workers", str(workers)
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser(description="The public side of the server; started by the supervisor.")
+    parser.add_argument("--socket", type=int, required=True, help="descriptor of the listening socket")
+    parser.add_argument("--workers", type=int, required=True, help="workers behind multi-model-server")
+    arguments = parser.parse_args()
+    config = ServeConfig.from_environment()
+    logs.configure(config.log_level)
+    # Its lines would repeat the supervisor's.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    uvloop.run(_run(config, socket.socket(fileno=arguments.socket), arguments.workers))
+
+
+async def _run(config: ServeConfig, listener: socket.socket, workers: int) -> None:
+    memory = memory_bytes()
+    gate = Gate(max_requests=config.max_requests, max_bytes=max(memory // 8, config.max_body_bytes + MEBIBYTE))
+    window = Window(
+        # A batch that is worked on and one that waits, for every worker.
+        max_requests=2 * workers * config.batch_size,
+        max_bytes=window_bytes(heap_bytes(memory, config.max_body_bytes)),
+    )
+    async with Client() as client:
+        front = Front(config, client, Path(os.environ[RUN_DIR_VARIABLE]), gate, window)
+        server = _Server(
+            uvicorn.Config(
+                front,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=_KEEP_ALIVE_S,
+                # By then every request that was accepted is answered; this is for connections that linger.
+                timeout_graceful_shutdown=2,
+            )
+        )
+        drains: set[asyncio.Task[None]] = set()
+
+        async def drain() -> None:
+            front.draining = True
+            logger.info(event("draining", requests=gate.requests))
+            await gate.until_empty()
+            server.should_exit = True
+
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, lambda: drains.add(asyncio.ensure_future(drain())))
+        await server.serve(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

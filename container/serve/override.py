@@ -1,0 +1,141 @@
+"""A user's code/inference.py, run by sagemaker-inference's Transformer as in the stock containers.
+
+The Transformer takes all items of a batch for one request with one type, and turns every exception into a 500
+with a stack trace. Here it gets one item at a time, with that item's own headers and status.
+"""
+
+import json
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mms.context import Context, RequestProcessor
+from sagemaker_inference import content_types
+from sagemaker_inference.errors import BaseInferenceToolkitError, UnsupportedFormatError
+from sagemaker_inference.transformer import Transformer
+
+from container.errors import PictureError, ServeError, UserError
+from container.serve import config as variables
+from container.serve.config import ServeConfig
+from container.serve.default_functions import DefaultFunctions
+from container.serve.logs import event
+from container.serve.replies import BUG, TOO_LATE, Reply, Request, RequestError
+
+logger = logging.getLogger(__name__)
+
+# The Transformer reads these itself, with less tolerance than ServeConfig, and has no use for them here.
+_NOT_FOR_TOOLKIT = (*variables.DEADLINE.names, *variables.STARTUP_TIMEOUT.names)
+
+_OUTPUT_FUNCTIONS = ("output_fn", "default_output_fn")
+
+
+class UserCode:
+    """The user's functions where there are some, and ours for the others."""
+
+    def __init__(self, config: ServeConfig, device: torch.device, context: Context) -> None:
+        """Import the script and call its `model_fn`.
+
+        Args:
+            config: Its `user_program` is the script.
+            device: Where the default functions put the model.
+            context: multi-model-server's context of this worker; functions that ask for a context get it.
+
+        Raises:
+            ServeError: The script cannot be imported, or a function of it raised; its stack trace is the cause.
+            ArtifactError: The default `model_fn` cannot load the model directory.
+        """
+        if config.user_program is None:
+            raise ValueError("there is no user program")
+        self._context = context
+        self._defaults = DefaultFunctions(config, device)
+        self._error: BaseException | None = None
+        self._transformer = Transformer(self._defaults)
+        # Its own version answers with a stack trace; it is called while the exception is being handled.
+        self._transformer.handle_error = self._note_error
+        for name in _NOT_FOR_TOOLKIT:
+            os.environ.pop(name, None)
+        os.environ[variables.PROGRAM.names[0]] = config.user_program.name
+        os.environ[variables.ACCEPT.names[0]] = config.default_accept
+        sys.path.insert(0, str(config.user_program.parent))
+        context.system_properties["model_dir"] = str(config.model_dir)
+        try:
+            self._transformer.validate_and_initialize(str(config.model_dir), context)
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise ServeError(
+                f"{config.user_program.name} failed: {type(error).__name__}: {error}".rstrip(": ")
+            ) from error
+
+    def probe(self) -> None:
+        """Nothing: which input the user's functions take is not known."""
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        """Answer every request on its own, in order."""
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request: Request) -> Reply:
+        head = request.head
+        if time.monotonic() > head.deadline:
+            return Reply.failure(TOO_LATE, head.request_id)
+        if head.content_type in content_types.UTF8_TYPES and not _is_utf8(request.body):
+            return Reply.error(400, "the body is not UTF-8", head.request_id)
+        headers = {"Content-Type": head.content_type, "Accept": head.accept}
+        self._context.request_ids = {0: head.request_id}
+        self._context.request_processor = [
+            RequestProcessor({name: value for name, value in headers.items() if value is not None})
+        ]
+        self._defaults.many = False
+        self._error = None
+        [result] = self._transformer.transform([{"body": request.body}], self._context)
+        if self._error is not None:
+            return self._failure(self._error, head.request_id)
+        try:
+            body = _to_bytes(result)
+        except (TypeError, ValueError):
+            logger.exception(event("user-code", id=head.request_id))
+            return Reply.failure(BUG, head.request_id)
+        status, _ = self._context.get_response_status(0)
+        content_type = self._context.get_response_content_type(0)
+        return Reply(status=status, content_type=str(content_type or "application/json"), body=body)
+
+    def _note_error(self, _context: Any, _wrapped: Any, _trace: str) -> list[str]:
+        self._error = sys.exc_info()[1]
+        return [""]
+
+    def _failure(self, error: BaseException, request_id: str) -> Reply:
+        if isinstance(error, RequestError):
+            return Reply.failure(error, request_id)
+        if isinstance(error, PictureError):
+            return Reply.error(422, str(error), request_id)
+        if isinstance(error, UnsupportedFormatError):
+            frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
+            if any(name in _OUTPUT_FUNCTIONS for name in frames):
+                return Reply.error(406, "the answer cannot be given in the type that Accept asks for", request_id)
+            return Reply.error(415, "this content type is not known to the model's code", request_id)
+        if isinstance(error, BaseInferenceToolkitError) and 400 <= int(error.status_code) <= 599:
+            return Reply.error(int(error.status_code), str(error.message), request_id)
+        logger.error(event("user-code", id=request_id), exc_info=error)
+        return Reply.error(500, "the model's own code failed on this request; the log says more", request_id)
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _to_bytes(result: object) -> bytes:
+    """As multi-model-server itself would send it."""
+    if isinstance(result, (bytes, bytearray)):
+        return bytes(result)
+    if isinstance(result, str):
+        return result.encode()
+    return json.dumps(result, indent=2).encode()

@@ -1,0 +1,106 @@
+"""Processes and their ends, on Linux: who lives, who is an orphan, and that nobody outlives the supervisor."""
+
+import ctypes
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+# <linux/prctl.h>
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of every descendant whose own parent ends (see prctl(2)), as init would be."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_with_parent() -> None:
+    """Have this process killed when the thread that started it ends. To be called between fork and exec."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process exists and has not ended; one that waits to be reaped has."""
+    return _stat(pid)[:1] not in (["Z"], ["X"], [])
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of the direct children, those that wait to be reaped too."""
+    lists = list(Path(f"/proc/{pid}/task").glob("*/children"))
+    if lists:
+        return [int(child) for path in lists for child in _read(path).split()]
+    # A kernel without those lists.
+    everyone = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [other for other in everyone if _stat(other)[1:2] == [str(pid)]]
+
+
+def reap(pid: int) -> bool:
+    """Take a child's exit status if it has ended; False if it lives, or is not a child of this process."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return False
+
+
+def kill_group(pid: int) -> None:
+    """Kill a process group by its leader's id; also after the leader has ended."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def kill_descendants(timeout_s: float = 5.0) -> None:
+    """Kill every child of this process, and with `adopt_orphans` whatever they leave, until none is left."""
+    give_up = time.monotonic() + timeout_s
+    while (pids := children(os.getpid())) and time.monotonic() < give_up:
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            reap(pid)
+        time.sleep(0.01)
+
+
+def when_ended(pid: int, then: Callable[[], None]) -> None:
+    """Call `then` in a thread of its own once another process has ended."""
+
+    def wait() -> None:
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            descriptor = None
+        except OSError:
+            # A kernel or a sandbox without pidfd_open.
+            while is_alive(pid):
+                time.sleep(1)
+            descriptor = None
+        if descriptor is not None:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            poll.poll()
+            os.close(descriptor)
+        then()
+
+    threading.Thread(target=wait, name="when-ended", daemon=True).start()
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on; empty where there is no such process."""
+    # The name before them may hold spaces and parentheses.
+    return _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,109 @@
+"""What a request is answered with, and how it travels from a worker to the front."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Self
+
+# multi-model-server's own answers have another type, and so are told from a worker's.
+FRAME_TYPE = "application/x-slipway-reply"
+
+
+class RequestError(Exception):
+    """The request cannot be answered as it is; the message is for whoever sent it.
+
+    Args:
+        status: The HTTP status, 4xx or 5xx.
+        message: One sentence: what was found, and what would be right.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+BUG = RequestError(500, "an error inside the server; its log says more under this request id")
+TOO_LATE = RequestError(504, "the request was not answered before its deadline; try again later")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """One answer, and where it was made (for the access log)."""
+
+    status: int
+    content_type: str
+    body: bytes
+    worker: int | None = None
+    """Process id of the worker."""
+    batch: int | None = None
+    """Requests that the worker got together with this one, itself included."""
+
+    @classmethod
+    def error(cls, status: int, message: str, request_id: str | None) -> Self:
+        """The one form of every error."""
+        fields = {"error": {"status": status, "message": message, "request_id": request_id}}
+        return cls(status=status, content_type="application/json", body=json.dumps(fields).encode())
+
+    @classmethod
+    def failure(cls, error: RequestError, request_id: str | None) -> Self:
+        """The reply that an error stands for."""
+        return cls.error(error.status, error.message, request_id)
+
+    def made_by(self, worker: int, batch: int) -> Self:
+        """The same, with where it was made."""
+        return replace(self, worker=worker, batch=batch)
+
+    def pack(self) -> bytes:
+        """A line of JSON with everything but the body, then the body."""
+        head = {
+            "status": self.status,
+            "content_type": self.content_type,
+            "worker": self.worker,
+            "batch": self.batch,
+        }
+        return json.dumps(head).encode() + b"\n" + self.body
+
+    @classmethod
+    def unpack(cls, frame: bytes) -> Self:
+        """The inverse of `pack`.
+
+        Raises:
+            ValueError: The bytes are no frame.
+        """
+        head, newline, body = frame.partition(b"\n")
+        fields = json.loads(head)
+        if not newline or not isinstance(fields, dict):
+            raise ValueError("not a reply frame")
+        return cls(body=body, **fields)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestHead:
+    """What a worker is told about a request beside its body."""
+
+    request_id: str
+    content_type: str | None
+    accept: str | None
+    deadline: float
+    """By `time.monotonic()`, which all processes of a machine share."""
+    probe: bool = False
+    """A warm-up by the supervisor; the body is empty."""
+
+    def to_header(self) -> str:
+        """One line of ASCII, for the private HTTP header."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_header(cls, line: str) -> Self:
+        return cls(**json.loads(line))
+
+
+HEAD_HEADER = "x-slipway-request"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as a worker gets it."""
+
+    head: RequestHead
+    body: bytes

@@ -1,0 +1,185 @@
+"""What runs in each of multi-model-server's workers: it loads the model, then answers batches of requests.
+
+multi-model-server forks a worker and calls `handle(None, context)` once, then `handle(batch, context)` for every
+batch; the batch's format is that of mms/service.py.
+"""
+
+import faulthandler
+import logging
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+import mms.service
+import torch
+from mms.context import Context
+
+from container.cpus import available_cpus
+from container.errors import ServeError, UserError
+from container.serve import logs
+from container.serve.builtin import BuiltIn
+from container.serve.config import ServeConfig
+from container.serve.logs import event
+from container.serve.predictor import Predictor, choose_device
+from container.serve.processes import kill_group, when_ended
+from container.serve.replies import BUG, HEAD_HEADER, Reply, Request, RequestHead
+from container.serve.reply_wire import encode_batch
+from container.serve.state import RUN_DIR_VARIABLE, SUPERVISOR_VARIABLE, WorkerStatus
+
+logger = logging.getLogger(__name__)
+
+Batch = Sequence[Mapping[str, Any]]
+
+
+class Functions(Protocol):
+    """The built-in functions, or the user's."""
+
+    def probe(self) -> None:
+        """Show that the model works."""
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        """One reply per request, in order; never an exception."""
+
+
+_worker: "Worker | None" = None
+
+
+def handle(batch: Batch | None, context: Context) -> list[bytes] | None:
+    """multi-model-server's entry point. It never raises: that would end the worker and every request it holds."""
+    global _worker
+    if batch is None or _worker is None:
+        _worker = Worker(context)
+        return None
+    return _worker.answer(batch, context)
+
+
+class Worker:
+    """One process with one copy of the model."""
+
+    def __init__(self, context: Context) -> None:
+        self._config = ServeConfig.from_environment()
+        logs.configure(self._config.log_level, sys.stderr)
+        # A line per metric and request, which nobody reads.
+        logging.getLogger("mms.service").setLevel(logging.ERROR)
+        mms.service.create_predict_response = _create_predict_response
+        run_dir = Path(os.environ[RUN_DIR_VARIABLE])
+        # The process that forks the workers does not notice that Java has gone; the group does.
+        when_ended(int(os.environ[SUPERVISOR_VARIABLE]), lambda: kill_group(os.getpgrp()))
+        status = WorkerStatus(pid=os.getpid(), server_pid=os.getppid(), phase="loading")
+        status.write(run_dir)
+        try:
+            self._functions, summary = load(self._config, context)
+        except UserError as error:
+            cause = error.__cause__ if isinstance(error, ServeError) else None
+            _end(status, run_dir, str(error), "".join(traceback.format_exception(cause)) if cause else "")
+        except Exception as error:  # noqa: BLE001 - the edge of the process; the supervisor logs it
+            message = f"the model cannot be loaded: {type(error).__name__}: {error}"
+            _end(status, run_dir, message, traceback.format_exc())
+        WorkerStatus(pid=status.pid, server_pid=status.server_pid, phase="loaded", message=summary).write(run_dir)
+
+    def answer(self, batch: Batch, context: Context) -> list[bytes]:
+        """Answer a batch; each reply is a frame (see `Reply.pack`)."""
+        # A worker that hangs ends itself, after showing in the log where; multi-model-server would only let go of it.
+        faulthandler.dump_traceback_later(self._config.deadline_s, exit=True)
+        try:
+            return self._answer(batch, context)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+    def _answer(self, batch: Batch, context: Context) -> list[bytes]:
+        requests = [
+            Request(
+                RequestHead.from_header(context.get_request_header(place, HEAD_HEADER)),
+                bytes(item.get("body", b"")),
+            )
+            for place, item in enumerate(batch)
+        ]
+        real = [request for request in requests if not request.head.probe]
+        replies = iter(self._guarded(real))
+        answers = [self._probe(request) if request.head.probe else next(replies) for request in requests]
+        return [answer.made_by(os.getpid(), len(real)).pack() for answer in answers]
+
+    def _guarded(self, requests: list[Request]) -> list[Reply]:
+        if not requests:
+            return []
+        try:
+            return self._functions.answer(requests)
+        except Exception:
+            logger.exception(event("bug", ids=",".join(request.head.request_id for request in requests)))
+            return [Reply.failure(BUG, request.head.request_id) for request in requests]
+        finally:
+            if not _device_works():
+                logger.error(event("device-lost", worker=os.getpid()))
+                # After this batch's answers are out.
+                threading.Timer(0.2, os._exit, [1]).start()
+
+    def _probe(self, request: Request) -> Reply:
+        try:
+            self._functions.probe()
+        except Exception:
+            logger.exception(event("bug", id=request.head.request_id))
+            return Reply.failure(BUG, request.head.request_id)
+        return Reply(status=200, content_type="text/plain", body=b"")
+
+
+def load(config: ServeConfig, context: Context) -> tuple[Functions, str]:
+    """Load the model, or have the user's code load it.
+
+    Returns:
+        What answers requests, and a line that says what was loaded.
+
+    Raises:
+        UserError: The model directory or the user's code is at fault.
+    """
+    device = choose_device(context.system_properties.get("gpu_id"))
+    threads = available_cpus()
+    if config.user_program:
+        # Only here, so that the toolkit and what it needs is not loaded for nothing.
+        from container.serve.override import UserCode
+
+        return UserCode(config, device, context), event(
+            "loaded", program=config.user_program.name, device=device, threads=torch.get_num_threads()
+        )
+    predictor = Predictor.load(config.model_dir, device, max_pixels=config.max_pixels)
+    card = predictor.card
+    return BuiltIn(predictor, config, threads=min(threads, 8)), event(
+        "loaded",
+        architecture=card.architecture,
+        classes=len(card.classes),
+        size=card.preprocessing.size,
+        device=device,
+        threads=torch.get_num_threads(),
+    )
+
+
+def _create_predict_response(
+    frames: list[bytes] | None, ids: dict[int, str], message: str, _code: int, context: Context = None
+) -> bytearray:
+    """In place of multi-model-server's own: see reply_wire.py."""
+    if frames is None:
+        logger.error(event("bug", message=message))
+        frames = [Reply.failure(BUG, None).pack()] * len(ids)
+    return encode_batch(frames, [ids[place] for place in range(len(ids))])
+
+
+def _device_works() -> bool:
+    """A CUDA error stays: every later call fails with it until the process ends."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return True
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _end(status: WorkerStatus, run_dir: Path, message: str, trace: str) -> NoReturn:
+    WorkerStatus(pid=status.pid, server_pid=status.server_pid, phase="failed", message=message, trace=trace).write(
+        run_dir
+    )
+    # Not sys.exit: multi-model-server would log a stack trace of its own.
+    os._exit(1)

@@ -1,0 +1,278 @@
+"""`serve`: starts the front and multi-model-server, watches both, and ends both.
+
+    python -m container.serve.supervisor            serve the model in SAGEMAKER_BASE_DIR/model
+    python -m container.serve.supervisor --check    load it, make one prediction, say what it is
+
+SIGTERM or SIGINT: what has been accepted is answered, then everything is stopped; a second one stops at once.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from container.errors import ServeError, UserError
+from container.serve import checks, front_process, logs
+from container.serve.client import Client
+from container.serve.config import BASE_DIR, VARIABLES, ServeConfig
+from container.serve.logs import event
+from container.serve.model_runner import ModelRunner, ModelServerEndedError
+from container.serve.processes import adopt_orphans, children, die_with_parent, kill_descendants, reap
+from container.serve.resources import Machine
+from container.serve.state import RUN_DIR_VARIABLE, SUPERVISOR_VARIABLE, ServerState
+
+logger = logging.getLogger(__name__)
+
+_HEARTBEAT_S = 0.5
+
+# What the front gets for the answers to requests that did not finish in time.
+_LAST_WORDS_S = 2.0
+
+# A part that ends this often within so long is not started again.
+_MOST_RESTARTS = 3
+_RESTART_WINDOW_S = 600.0
+
+
+class Supervisor:
+    """One server: a listening socket, a front, and multi-model-server with its workers."""
+
+    def __init__(self, config: ServeConfig, machine: Machine, listener: socket.socket, run_dir: Path) -> None:
+        self._config = config
+        self._machine = machine
+        self._listener = listener
+        self._run_dir = run_dir
+        self._workers = config.workers or max(1, machine.gpus)
+        self._environment = _environment(config, run_dir, threads=max(1, machine.cpus // self._workers))
+        self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self._front: asyncio.subprocess.Process | None = None
+        self._draining = False
+
+    async def run(self) -> int:
+        """Serve until a signal.
+
+        Returns:
+            The exit code: 0 after a drain, 128 and the signal's number after a second signal.
+
+        Raises:
+            ServeError: The server cannot start, or does not stay up.
+        """
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self._signals.put_nowait, name)
+        async with Client() as client:
+            runner = ModelRunner(
+                self._config, self._machine, client, self._run_dir, self._environment, workers=self._workers
+            )
+            tasks: set[asyncio.Task[None]] = {
+                asyncio.create_task(self._keep_state(runner)),
+                asyncio.create_task(self._keep_front()),
+                asyncio.create_task(_keep_model(runner)),
+            }
+            first_signal = asyncio.create_task(self._signals.get())
+            waited_for: list[asyncio.Task[Any]] = [*tasks, first_signal]
+            try:
+                await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+                for task in tasks:
+                    if task.done():
+                        task.result()
+                return await self._drain(first_signal.result(), runner)
+            finally:
+                for waiting in waited_for:
+                    waiting.cancel()
+                await asyncio.gather(*waited_for, return_exceptions=True)
+                await self._kill_front()
+                await runner.kill()
+
+    async def _kill_front(self) -> None:
+        if self._front and self._front.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._front.kill()
+            await self._front.wait()
+
+    async def _keep_state(self, runner: ModelRunner) -> None:
+        """Publish the state twice a second and whenever it changes, and reap what was adopted."""
+        last: ServerState | None = None
+        while True:
+            state = runner.state
+            try:
+                state.write(self._run_dir)
+            except OSError as error:
+                # The front takes silence for not ready; a full disk may be emptied again.
+                logger.error(event("state-not-written", error=error))
+            if last is None or (last.ready, last.reason) != (state.ready, state.reason):
+                logger.info(event("ready" if state.ready else "not-ready", reason=state.reason or None))
+            last = state
+            own = {runner.pid, self._front.pid if self._front else None}
+            for pid in children(os.getpid()):
+                if pid not in own:
+                    reap(pid)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(runner.changed.wait(), _HEARTBEAT_S)
+            runner.changed.clear()
+
+    async def _keep_front(self) -> None:
+        restarts = _Restarts("the front")
+        while True:
+            descriptor = self._listener.fileno()
+            self._front = await asyncio.create_subprocess_exec(
+                *front_process.command(descriptor, self._workers),
+                env=self._environment,
+                cwd=self._run_dir,
+                pass_fds=(descriptor,),
+                stdin=asyncio.subprocess.DEVNULL,
+                stderr=sys.stdout.fileno(),
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+            code = await self._front.wait()
+            if self._draining:
+                return
+            restarts.note(f"exit code {code}")
+
+    async def _drain(self, received: signal.Signals, runner: ModelRunner) -> int:
+        """Have the front finish what it has accepted; it refuses everything else meanwhile."""
+        start = time.monotonic()
+        logger.info(event("stopping", signal=received.name, budget_s=self._config.drain_s))
+        self._draining = True
+        front = self._front
+        if front is None:
+            return 0
+        with contextlib.suppress(ProcessLookupError):
+            front.terminate()
+        second = asyncio.create_task(self._signals.get())
+        finished = asyncio.create_task(front.wait())
+        await asyncio.wait({finished, second}, timeout=self._config.drain_s, return_when=asyncio.FIRST_COMPLETED)
+        if second.done():
+            logger.info(event("stopped", signal=second.result().name))
+            return 128 + second.result()
+        second.cancel()
+        if not finished.done():
+            logger.warning(event("drain-incomplete", budget_s=self._config.drain_s))
+            # The front can now tell the clients that are left.
+            await runner.kill()
+            await asyncio.wait({finished}, timeout=_LAST_WORDS_S)
+            finished.cancel()
+        logger.info(event("stopped", seconds=round(time.monotonic() - start, 2)))
+        return 0
+
+
+class _Restarts:
+    """Counts how often a part has ended."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._times: deque[float] = deque(maxlen=_MOST_RESTARTS + 1)
+
+    def note(self, why: str) -> None:
+        """Log one end.
+
+        Raises:
+            ServeError: One too many.
+        """
+        now = time.monotonic()
+        self._times.append(now)
+        logger.error(event("ended", part=self._what, why=why))
+        if len(self._times) > _MOST_RESTARTS and now - self._times[0] < _RESTART_WINDOW_S:
+            raise ServeError(
+                f"{self._what} ended {len(self._times)} times within {_RESTART_WINDOW_S / 60:.0f} minutes, "
+                f"the last time with {why}; the log above says more"
+            )
+
+
+async def _keep_model(runner: ModelRunner) -> None:
+    restarts = _Restarts("multi-model-server")
+    while True:
+        try:
+            await runner.run()
+        except ModelServerEndedError as error:
+            restarts.note(str(error))
+
+
+def _environment(config: ServeConfig, run_dir: Path, *, threads: int) -> dict[str, str]:
+    """What the front, Java and its workers get."""
+    package_root = str(Path(checks.__file__).parents[2])
+    python_path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+    return {
+        # multi-model-server gives a worker one thread where this is not set.
+        "OMP_NUM_THREADS": str(threads),
+        **os.environ,
+        "PYTHONPATH": python_path,
+        "PYTHONUNBUFFERED": "1",
+        # torch and the user's code leave things there; they go when the server does.
+        "TMPDIR": str(run_dir),
+        BASE_DIR.names[0]: str(config.model_dir.parent),
+        RUN_DIR_VARIABLE: str(run_dir),
+        SUPERVISOR_VARIABLE: str(os.getpid()),
+    }
+
+
+def serve(config: ServeConfig) -> int:
+    """Serve until a signal; see `Supervisor.run`."""
+    checks.check_model_dir(config)
+    machine = Machine.look()
+    with checks.open_port(config) as listener, _run_dir() as run_dir:
+        address, port = listener.getsockname()[:2]
+        logger.info(event("listening", address=address, port=port, model=config.model_dir))
+        adopt_orphans()
+        try:
+            return asyncio.run(Supervisor(config, machine, listener, run_dir).run())
+        finally:
+            listener.close()
+            kill_descendants()
+
+
+@contextlib.contextmanager
+def _run_dir() -> Iterator[Path]:
+    run_dir = checks.make_run_dir()
+    try:
+        yield run_dir
+    finally:
+        shutil.rmtree(run_dir, ignore_errors=True)
+
+
+def main() -> None:
+    """The `serve` command."""
+    arguments = _parser().parse_args()
+    try:
+        config = ServeConfig.from_environment()
+        logs.configure(config.log_level)
+        if arguments.check:
+            # Only here: it imports torch.
+            from container.serve.check import check
+
+            sys.stdout.write(check(config))
+            return
+        sys.exit(serve(config))
+    except UserError as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"serve: {error}\n")
+        sys.exit(1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    table = "\n".join(f"  {variable.names[0]} ({variable.default})" for variable in VARIABLES)
+    parser = argparse.ArgumentParser(
+        prog="serve",
+        description="Serve the model in SAGEMAKER_BASE_DIR/model: GET /ping, POST /invocations.",
+        epilog=f"Settings are environment variables (default in brackets), explained in docs/serving.md:\n{table}\n\n"
+        "example: SAGEMAKER_BASE_DIR=job SAGEMAKER_BIND_TO_PORT=8081 serve",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="load the model, make one prediction, say what it is, and exit 0 or 1"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()

