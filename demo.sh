@@ -69,7 +69,7 @@ step() {
 readonly data=.demo/data
 readonly settings=(
 	--model-type resnet50 --weights none --image-size 32 --augmentation light
-	--epochs 10 --batch-size 32 --opt-learning-rate 1e-3 --lr-sched-step-size 3
+	--epochs 8 --batch-size 32 --opt-learning-rate 1e-3 --lr-sched-step-size 3
 )
 
 step 'Environment'

@@ -205,6 +205,8 @@ def _environment(config: ServeConfig, run_dir: Path, *, threads: int) -> dict[st
     return {
         # multi-model-server gives a worker one thread where this is not set.
         "OMP_NUM_THREADS": str(threads),
+        # Threads that spin while they wait would take the CPUs from decoding, Java and the front.
+        "OMP_WAIT_POLICY": "PASSIVE",
         **os.environ,
         "PYTHONPATH": python_path,
         "PYTHONUNBUFFERED": "1",
