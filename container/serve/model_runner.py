@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from container.errors import ServeError
+from container.processes import die_with_parent, is_alive, kill_group
 from container.serve import model_server
 from container.serve.checks import choose_inner_ports
 from container.serve.client import Client
 from container.serve.config import STARTUP_TIMEOUT, ServeConfig
 from container.serve.logs import event
 from container.serve.model_server import InnerPorts
-from container.serve.processes import die_with_parent, is_alive, kill_group
 from container.serve.replies import RequestError, RequestHead
 from container.serve.resources import Machine
 from container.serve.state import ServerState, WorkerStatus

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from container.errors import ServeError, UserError
+from container.processes import adopt_orphans, children, die_with_parent, kill_descendants, reap
 from container.serve import checks, front_process, logs
 from container.serve.client import Client
 from container.serve.config import BASE_DIR, VARIABLES, ServeConfig
 from container.serve.logs import event
 from container.serve.model_runner import ModelRunner, ModelServerEndedError
-from container.serve.processes import adopt_orphans, children, die_with_parent, kill_descendants, reap
 from container.serve.resources import Machine
 from container.serve.state import RUN_DIR_VARIABLE, SUPERVISOR_VARIABLE, ServerState
 

@@ -6,7 +6,6 @@ failure file names the cause, the exit code is the script's, and no process is l
 
 import argparse
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -19,16 +18,14 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-import psutil
-
 from container.paths import MlPaths
+from container.processes import adopt_orphans, children, kill_descendants, kill_tree
 from container.train.failure import EXIT_CODE_FILE, compose, describe_signal, find_exception, write_failure
 
 # StopTrainingJob sends SIGTERM and kills 120 s later; what is left then is the time to upload.
 STOP_BUDGET_S = 100.0
 _TAIL_LINES = 200
 _SHELLS = frozenset(("sh", "bash", "dash"))
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> int:
@@ -83,8 +80,7 @@ class Toolkit:
         """The signal that asked for the end; 0 until one did."""
 
     def run(self) -> int:
-        # Orphans of the toolkit become our children, so that they can be found and ended.
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        adopt_orphans()
         environment = {
             **os.environ,
             "SAGEMAKER_BASE_DIR": str(self.paths.base),
@@ -104,7 +100,7 @@ class Toolkit:
         reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
         reader.start()
         code = self.process.wait()
-        _end_descendants()
+        kill_descendants()
         reader.join(timeout=5)
         return self._finish(self._script_exit_code(code))
 
@@ -116,17 +112,18 @@ class Toolkit:
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
         """Ask the script to end; the toolkit is left alone, since it would die and lose the script's exit code."""
+        asked_before, self.asked_by = self.asked_by, number
         scripts = _scripts(self.process.pid)
-        if self.asked_by or not scripts:
-            _kill_descendants()
-        else:
-            sys.stderr.write(f"train: {signal.Signals(number).name}: asking the training script to end\n")
-            for script in scripts:
-                script.send_signal(number)
-            timer = threading.Timer(STOP_BUDGET_S, _kill_descendants)
-            timer.daemon = True
-            timer.start()
-        self.asked_by = number
+        if asked_before or not scripts:
+            kill_tree()
+            return
+        timer = threading.Timer(STOP_BUDGET_S, kill_tree)
+        timer.daemon = True
+        timer.start()
+        for script in scripts:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(script, number)
+        sys.stderr.write(f"train: {signal.Signals(number).name}: asking the training script to end\n")
 
     def _script_exit_code(self, toolkit_code: int) -> int:
         try:
@@ -162,31 +159,20 @@ class Toolkit:
         return compose(f"the training script ended with exit code {code}", "\n".join(lines))
 
 
-def _scripts(toolkit: int) -> list[psutil.Process]:
-    """The user's script: the toolkit's child, and what a shell script started in turn."""
-    try:
-        found: list[psutil.Process] = psutil.Process(toolkit).children()
-        for process in found:
-            if process.name() in _SHELLS:
-                found += process.children()
-    except psutil.NoSuchProcess:
-        return []
+def _scripts(toolkit: int) -> list[int]:
+    """Process ids of the user's script: the toolkit's child, and what a shell script started in turn."""
+    found = children(toolkit)
+    for pid in found:
+        if _name(pid) in _SHELLS:
+            found += children(pid)
     return found
 
 
-def _kill_descendants() -> list[psutil.Process]:
-    """Kill everything below this process; the toolkit is left to be waited for."""
-    left: list[psutil.Process] = psutil.Process().children(recursive=True)
-    for process in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    return left
-
-
-def _end_descendants() -> None:
-    """Kill and reap whatever the job has left behind, once the toolkit has ended."""
-    while left := _kill_descendants():
-        psutil.wait_procs(left, timeout=5)
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:  # it has ended
+        return ""
 
 
 if __name__ == "__main__":

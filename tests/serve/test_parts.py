@@ -15,11 +15,11 @@ import pytest
 
 from container import artifact
 from container.errors import ServeError
+from container.processes import children, is_alive, kill_group, reap, when_ended
 from container.serve import checks, java, model_server
 from container.serve.config import ServeConfig
 from container.serve.logs import event
 from container.serve.model_server import InnerPorts
-from container.serve.processes import children, is_alive, kill_group, reap, when_ended
 from container.serve.replies import RequestHead
 from container.serve.resources import gpu_count, memory_bytes
 from container.serve.state import STALE_AFTER_S, ServerState, WorkerStatus

@@ -1,5 +1,6 @@
-"""Processes and their ends, on Linux: who lives, who is an orphan, and that nobody outlives the supervisor."""
+"""Processes and their ends, on Linux: who lives, who is an orphan, and that nobody is left behind."""
 
+import contextlib
 import ctypes
 import os
 import select
@@ -41,6 +42,24 @@ def children(pid: int) -> list[int]:
     return [other for other in everyone if _stat(other)[1:2] == [str(pid)]]
 
 
+def descendants(pid: int) -> list[int]:
+    """Children, their children and so on; parents come first."""
+    found = children(pid)
+    for child in found:
+        found += children(child)
+    return found
+
+
+def ended_within(pid: int, timeout_s: float) -> bool:
+    """Wait for another process to end, for so long at the most."""
+    give_up = time.monotonic() + timeout_s
+    while is_alive(pid):
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.01)
+    return True
+
+
 def reap(pid: int) -> bool:
     """Take a child's exit status if it has ended; False if it lives, or is not a child of this process."""
     try:
@@ -55,6 +74,13 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def kill_tree() -> None:
+    """Kill every descendant of this process at once; none is waited for."""
+    for pid in descendants(os.getpid()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def kill_descendants(timeout_s: float = 5.0) -> None:
