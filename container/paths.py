@@ -19,7 +19,7 @@ class MlPaths:
 
     @classmethod
     def from_environment(cls) -> Self:
-        return cls(Path(os.environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml"))
+        return cls(Path(os.environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml").absolute())
 
     @property
     def config(self) -> Path:

@@ -27,7 +27,11 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """
     try:
         if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
+            return _unwrap(safetensors.torch.load_file(path), path)
+        with path.open("rb") as file:
+            start = file.read(2)
+        if start[:2] != b"PK" and start[:1] != b"\x80":  # a zip archive, or a pickle of old
+            raise WeightsError(f"{path} is no PyTorch file (it begins with {start!r}); was it downloaded whole?")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise WeightsError(f"there is no file {path}") from error

@@ -50,6 +50,18 @@ def test_transparency_lies_on_white(mode: str):
     assert np.asarray(read_picture(encode(image, "PNG"))).min() == 255
 
 
+def test_a_transparent_colour_of_rgb_lies_on_white():
+    data = encode(Image.new("RGB", (8, 8), (10, 20, 30)), "PNG", transparency=(10, 20, 30))
+    assert np.asarray(read_picture(data)).min() == 255
+
+
+def test_a_float_picture_with_a_hole_keeps_its_other_values():
+    values = np.full((8, 8), 200, np.float32)
+    values[0, 0] = np.nan
+    pixels = np.asarray(read_picture(encode(Image.fromarray(values), "TIFF")))
+    assert pixels[4, 4].tolist() == [200, 200, 200]
+
+
 def test_bilevel_and_grey_become_rgb():
     for mode in ("1", "L"):
         assert read_picture(encode(RGB.convert(mode), "PNG")).mode == "RGB"
@@ -64,6 +76,16 @@ def test_exif_orientation_is_applied(orientation: int):
     upright = np.asarray(RGB, dtype=int)
     if orientation == 6:  # the camera was turned: rows of the file are columns of the scene
         assert np.abs(np.asarray(image, dtype=int) - np.rot90(upright, -1)).mean() < 4
+
+
+def test_an_odd_exif_tag_does_not_spoil_a_good_picture():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x0128] = 2  # ResolutionUnit, a number
+    data = encode(RGB, "JPEG", exif=exif)
+    as_text = data.replace(b"\x28\x01\x03\x00", b"\x28\x01\x02\x00").replace(b"\x01\x28\x00\x03", b"\x01\x28\x00\x02")
+    assert as_text != data
+    assert read_picture(as_text).size == (48, 64)
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
@@ -99,8 +121,16 @@ def test_what_cannot_be_read_says_why(data: bytes, reason: str):
 def test_a_decompression_bomb_is_refused_before_it_is_decoded():
     bomb = encode(Image.new("1", (40_000, 40_000)), "PNG")
     assert len(bomb) < 300_000
-    with pytest.raises(PictureError, match=r"40000 x 40000 pixels; at most 100,000,000"):
+    with pytest.raises(PictureError, match=r"40000 x 40000 pixels; at most 100,000,000 pixels"):
         read_picture(bomb)
+
+
+def test_a_progressive_jpeg_is_measured_as_it_is_held_in_memory():
+    data = encode(Image.new("L", (12_000, 12_000)), "JPEG", progressive=True)
+    with pytest.raises(PictureError, match=r"12000 x 12000 pixels"):
+        read_picture(data, shrink_to=256)
+    plain = encode(Image.new("L", (12_000, 12_000)), "JPEG")
+    assert read_picture(plain, shrink_to=256).size == (1500, 1500)
 
 
 def test_a_path_is_named_in_the_error(tmp_path: Path):

@@ -114,7 +114,8 @@ def _list_channel(channels: Path, name: str, classes: Sequence[str], notes: list
     ignored = 0
     for folder in folders:
         for path in sorted((directory / folder).rglob("*")):
-            if path.name.startswith(".") or path.is_dir():
+            hidden = any(part.startswith(".") for part in path.relative_to(directory / folder).parts)
+            if hidden or path.is_dir():
                 continue
             if path.suffix.lower() in SUFFIXES:
                 samples.append(Sample(path, index[folder]))

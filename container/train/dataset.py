@@ -1,10 +1,11 @@
 """Pictures to batches: uint8 on the CPU, normalised later on the device."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from PIL import Image
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 from torchvision.transforms import v2
 
@@ -20,19 +21,19 @@ Key = tuple[int, int]
 TRAIN_SHRINK_FACTOR = 4
 
 
-def train_augmentation(kind: str, size: int) -> v2.Transform:
+def train_augmentation(kind: str, size: int) -> Callable[[Image.Image], object]:
     """How a training picture is varied; the result is size x size.
 
     Args:
         kind: `default` is the seed project's, in its order: flip, rotation by up to 15 degrees,
             RandomResizedCrop, brightness and contrast by up to 20 %. `light` neither mirrors nor cuts much away,
-            for pictures whose sides and edges mean something. `none` is a plain resize.
+            for pictures whose sides and edges mean something. `none` is the centre square.
         size: Side of the network's input, pixels.
     """
     if kind == "none":
-        return v2.Compose([v2.Resize(size, antialias=True), v2.CenterCrop(size)])
+        return Preprocessing(size=size, short_side=size).to_array
     light = kind == "light"
-    return v2.Compose(
+    transform: Callable[[Image.Image], object] = v2.Compose(
         [
             v2.RandomHorizontalFlip(0 if light else 0.5),
             v2.RandomRotation(10 if light else 15, interpolation=v2.InterpolationMode.BILINEAR),
@@ -40,6 +41,7 @@ def train_augmentation(kind: str, size: int) -> v2.Transform:
             v2.ColorJitter(brightness=0.2, contrast=0.2),
         ]
     )
+    return transform
 
 
 class TrainPictures(Dataset[tuple[torch.Tensor, int]]):

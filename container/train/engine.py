@@ -61,6 +61,7 @@ def train_steps(
     device: Device,
     class_weights: torch.Tensor | None,
     label_smoothing: float,
+    steps_done: int = 0,
 ) -> Iterator[Step]:
     """Train on every batch of an epoch, one optimizer step at a time.
 
@@ -73,14 +74,15 @@ def train_steps(
         device: Where, and in which precision.
         class_weights: float32 (classes,), on the device.
         label_smoothing: From 0 to 1.
+        steps_done: Steps of this epoch before an interruption; `batches` are what is left of it.
 
     Raises:
         TrainingError: A logged loss is not finite.
     """
     criterion = nn.CrossEntropyLoss(weight=class_weights, label_smoothing=label_smoothing)
-    interval = max(1, len(batches) // _LOSSES_PER_EPOCH)
-    last = len(batches) - 1
-    for number, (pictures, targets) in enumerate(batches):
+    count = steps_done + len(batches)
+    interval = max(1, count // _LOSSES_PER_EPOCH)
+    for number, (pictures, targets) in enumerate(batches, start=steps_done):
         pictures = pictures.to(device.torch_device, non_blocking=True)
         targets = targets.to(device.torch_device, non_blocking=True)
         with device.autocast():
@@ -89,10 +91,10 @@ def train_steps(
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
-        value = loss.item() if number % interval == 0 or number == last else None  # waits for the device
+        value = loss.item() if number % interval == 0 or number == count - 1 else None  # waits for the device
         if value is not None and not math.isfinite(value):
             raise TrainingError(
-                f"the training loss is {value} at batch {number + 1} of {len(batches)}: training diverged. Lower "
+                f"the training loss is {value} at batch {number + 1} of {count}: training diverged. Lower "
                 "opt-learning-rate (a tenth is a good next try), or set amp to off"
             )
         yield Step(len(targets), value)

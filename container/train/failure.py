@@ -1,5 +1,6 @@
 """The failure file: SageMaker shows its first 1,024 characters as the job's FailureReason."""
 
+import itertools
 import re
 import signal
 from pathlib import Path
@@ -30,9 +31,11 @@ _HINTS = (
 )
 _KILLED = "Most often the host was out of memory: lower batch-size or num-workers, or take a larger instance."
 
-_FRAME = re.compile(r"^Traceback \(most recent call last\):")
-# The last line of a traceback: a (dotted) exception name at the line's start.
-_EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning|Iteration|[A-Z]\w*))(: .*)?$")
+# The start of a traceback; a SyntaxError has only the second form.
+_TRACEBACK = re.compile(r"^Traceback \(most recent call last\):|^  File \".*\", line \d+$")
+_EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(: .*)?$")
+_TOOLKIT = "sagemaker-training-toolkit"
+_VERDICT = "Reporting training FAILURE"
 
 
 def describe_signal(number: int) -> str:
@@ -61,18 +64,27 @@ def _shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 2] + " …"
 
 
+def script_lines(lines: list[str]) -> list[str]:
+    """What the script wrote itself: the toolkit logs before it starts and after it has failed."""
+    verdicts = [number for number, line in enumerate(lines) if _TOOLKIT in line and _VERDICT in line]
+    before = lines[: verdicts[0]] if verdicts else lines
+    starts = [number for number, line in enumerate(before) if f" {_TOOLKIT} " in line]
+    return before[starts[-1] + 1 :] if starts else before
+
+
 def find_exception(lines: list[str]) -> tuple[str, str] | None:
-    """Find the last traceback in a program's output.
+    """Find the last exception that a script showed.
 
     Returns:
-        The line that names the exception, and the traceback up to it; None where there is no traceback.
+        The exception's name and message, and the output from its traceback on; None where there is none.
     """
     for start in range(len(lines) - 1, -1, -1):
-        if not _FRAME.match(lines[start]):
+        if not _TRACEBACK.match(lines[start]):
             continue
         for end in range(start + 1, len(lines)):
-            if not lines[end].startswith(" ") and _EXCEPTION.match(lines[end]):
-                return lines[end], "\n".join(lines[start : end + 1])
+            if _EXCEPTION.match(lines[end]):
+                message = [lines[end], *itertools.takewhile(lambda line: line[:1].isspace(), lines[end + 1 :])]
+                return "\n".join(message), "\n".join(lines[start:])
     return None
 
 

@@ -52,6 +52,8 @@ class Progress:
     """0 until the first evaluation."""
     best_loss: float = math.inf
     epochs_without_improvement: int = 0
+    losses: list[float] = field(default_factory=list)
+    """Of the batches of the running epoch that were logged."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """A record for each finished epoch, as in metrics.jsonl."""
     best_tensors: StateDict | None = None
@@ -131,7 +133,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
             started = time.perf_counter()
             sampler.epoch, sampler.skip = progress.epoch, progress.step * config.batch_size
             _set_trainable(model, head_only=progress.epoch <= config.freeze_epochs)
-            seen, losses = sampler.skip, []
+            seen = sampler.skip
             for step in train_steps(
                 model,
                 train_batches,
@@ -141,11 +143,12 @@ def fit(model: nn.Module, job: Job) -> Progress:
                 device=device,
                 class_weights=class_weights,
                 label_smoothing=config.label_smoothing,
+                steps_done=progress.step,
             ):
                 progress.step += 1
                 seen += step.pictures
                 if step.loss is not None:
-                    losses.append(step.loss)
+                    progress.losses.append(step.loss)
                     emit(TrainLine(epoch=progress.epoch, seen=seen, total=sampler.count, loss=step.loss))
                 for watcher in job.watchers:
                     watcher.after_step(step.loss)
@@ -162,9 +165,9 @@ def fit(model: nn.Module, job: Job) -> Progress:
                 stop=job.stop,
             )
             emit(EvaluationLine(phase="EVAL", loss=result.loss, correct=result.correct, total=result.total))
-            _finish_epoch(model, job, progress, result, losses, optimizer, trained_s)
+            _finish_epoch(model, job, progress, result, optimizer, trained_s)
             scheduler.step()
-            progress.epoch, progress.step = progress.epoch + 1, 0
+            progress.epoch, progress.step, progress.losses = progress.epoch + 1, 0, []
             if (progress.epoch - 1) % config.checkpoint_every == 0:
                 _checkpoint(job, parts, progress)
     except Interrupted:
@@ -191,7 +194,6 @@ def _finish_epoch(
     job: Job,
     progress: Progress,
     result: Evaluation,
-    losses: list[float],
     optimizer: torch.optim.Optimizer,
     trained_s: float,
 ) -> None:
@@ -203,7 +205,7 @@ def _finish_epoch(
         )
     record = {
         "epoch": progress.epoch,
-        "train_loss": sum(losses) / len(losses) if losses else None,
+        "train_loss": sum(progress.losses) / max(1, len(progress.losses)),
         "eval_loss": result.loss,
         "eval_accuracy": result.accuracy,
         "learning_rate": optimizer.param_groups[0]["lr"],
@@ -260,7 +262,8 @@ def _resume(job: Job, parts: dict[str, Any]) -> Progress | None:
             "checkpoint directory, or the earlier job's settings"
         )
     for name, part in parts.items():
-        part.load_state_dict(content[name])
+        if content[name]:  # a gradient scaler that was not in use has no state, and takes none
+            part.load_state_dict(content[name])
     progress = Progress(**content["progress"])
     if progress.best_tensors is not None:
         job.save_best(progress.best_tensors, progress)

@@ -108,6 +108,11 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop)
 
 
 def _check_sizes(config: TrainConfig, splits: Splits) -> None:
+    if config.batch_size == 1 and config.image_size <= 32:
+        raise HyperparameterError(
+            "hyperparameter batch-size is 1 and image-size 32, which leaves batch normalisation a single value; set "
+            "batch-size to at least 2"
+        )
     if config.batch_size > len(splits.train):
         raise HyperparameterError(
             f"hyperparameter batch-size is {config.batch_size}, but the train split has {len(splits.train)} "

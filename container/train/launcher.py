@@ -20,7 +20,14 @@ from typing import IO
 
 from container.paths import MlPaths
 from container.processes import adopt_orphans, children, kill_descendants, kill_tree
-from container.train.failure import EXIT_CODE_FILE, compose, describe_signal, find_exception, write_failure
+from container.train.failure import (
+    EXIT_CODE_FILE,
+    compose,
+    describe_signal,
+    find_exception,
+    script_lines,
+    write_failure,
+)
 
 # StopTrainingJob sends SIGTERM and kills 120 s later; what is left then is the time to upload.
 STOP_BUDGET_S = 100.0
@@ -39,11 +46,11 @@ def main() -> int:
     parser.parse_args()
     paths = MlPaths.from_environment()
     try:
-        paths.failure.unlink(missing_ok=True)
+        for earlier in (paths.failure, paths.failure.with_name("success")):
+            earlier.unlink(missing_ok=True)
         complete_directories(paths)
     except OSError as error:
-        text = f"the job below {paths.base} cannot be started: {error}"
-        sys.stderr.write(f"train: {text}\n")
+        sys.stderr.write(f"train: the job below {paths.base} cannot be started: {error}\n")
         return 1
     with tempfile.TemporaryDirectory(prefix="slipway-train-") as scratch:
         return Toolkit(paths, Path(scratch) / "exit-code").run()
@@ -138,7 +145,7 @@ class Toolkit:
         if code == 0:
             return 0
         written = self.paths.failure.read_text(errors="replace") if self.paths.failure.exists() else ""
-        if not written or written.startswith(("ExecuteUserScriptError", "Framework Error")):
+        if not written or written.startswith("Framework Error") or 'ErrorMessage ""' in written:
             written = self._cause(code, written)
             self.paths.failure.unlink(missing_ok=True)
         try:
@@ -149,14 +156,17 @@ class Toolkit:
         return code
 
     def _cause(self, code: int, toolkit_text: str) -> str:
-        lines = list(self.tail)
+        lines = script_lines(list(self.tail))
         if toolkit_text.startswith("Framework Error"):  # the toolkit itself failed; its text holds the traceback
             lines = toolkit_text.splitlines()
+        output = "\n".join(lines)
         if code > 128 and code - 128 in list(signal.Signals):
-            return compose(describe_signal(code - 128), "\n".join(lines))
+            return compose(describe_signal(code - 128), output)
         if found := find_exception(lines):
             return compose(*found)
-        return compose(f"the training script ended with exit code {code}", "\n".join(lines))
+        last = next((line for line in reversed(lines) if line.strip()), "it wrote nothing")
+        what = "installing what the script requires" if toolkit_text.startswith("Install") else "the training script"
+        return compose(f"{what} ended with exit code {code}: {last.strip()}", output)
 
 
 def _scripts(toolkit: int) -> list[int]:

@@ -28,9 +28,10 @@ def main() -> None:
             environment.write_env_vars(job.to_env_vars())
             command = [sys.executable, "-m", _PROGRAM]
             process.check_error(command, [], 1, cwd=str(environment.base_dir), capture_error=False)
-    except errors.ExecuteUserScriptError as error:
-        if record := os.environ.get(EXIT_CODE_FILE):
-            Path(record).write_text(error.return_code)
+    except errors.ClientError as error:
+        record, code = os.environ.get(EXIT_CODE_FILE), getattr(error, "return_code", None)
+        if record and code:
+            Path(record).write_text(code)
         raise
 
 

@@ -40,6 +40,8 @@ def test_hidden_and_foreign_files_are_no_pictures(image_folder: Folder):
     (train / "red" / ".DS_Store").write_bytes(b"x")
     (train / "red" / "notes.txt").write_text("x")
     (train / ".ipynb_checkpoints").mkdir()
+    (train / "red" / ".ipynb_checkpoints").mkdir()
+    (train / "red" / ".ipynb_checkpoints" / "000-checkpoint.png").write_bytes((train / "red" / "000.png").read_bytes())
     splits = list_splits(train.parent)
     assert splits.classes == ("blue", "red")
     assert splits.class_counts() == [2, 2]

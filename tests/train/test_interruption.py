@@ -72,7 +72,15 @@ def test_a_job_that_was_stopped_and_started_again_ends_as_if_it_had_not_been(dat
 
     assert digest(job) == digest(whole)
     for ours, theirs in zip(job.metrics(), whole.metrics(), strict=True):
-        for name in ("epoch", "eval_loss", "eval_accuracy", "learning_rate", "best_epoch", "test_accuracy"):
+        for name in (
+            "epoch",
+            "train_loss",
+            "eval_loss",
+            "eval_accuracy",
+            "learning_rate",
+            "best_epoch",
+            "test_accuracy",
+        ):
             assert ours.get(name) == theirs.get(name)
 
 

@@ -244,6 +244,17 @@ def test_a_loss_that_is_not_finite_stops_the_job(data: Path, job: JobDirectory):
     assert "Lower opt-learning-rate" in job.failure
 
 
+def test_a_split_without_a_readable_picture_is_found_before_training(data: Path, job: JobDirectory):
+    job.channel("train", data / "validation")
+    folder = job.base / "input" / "data" / "test" / "red"
+    folder.mkdir(parents=True)
+    (folder / "broken.jpg").write_bytes(b"broken")
+    result = job.run(SMALL)
+    assert result.code == 1
+    assert job.failure.startswith("no picture of the test channel can be read; 1 are unreadable, the first: ")
+    assert "Train Epoch" not in result.stdout
+
+
 def test_no_train_channel(job: JobDirectory):
     result = job.run(SMALL)
     assert result.code == 1

@@ -104,6 +104,55 @@ def test_an_exception_is_first_in_the_failure_file(job: JobDirectory, script: Sc
     assert "ExecuteUserScriptError" not in job.failure
 
 
+def test_all_of_a_message_and_what_came_after_a_handled_exception_are_kept(job: JobDirectory, script: Script):
+    script(
+        """
+        import logging, sys
+        try:
+            {}["retry"]
+        except KeyError:
+            logging.exception("cache miss, going on")
+        sys.exit("no data in the bucket: set DATA_URI")
+        """
+    )
+    assert job.run().code == 1
+    assert "no data in the bucket: set DATA_URI" in job.failure
+    assert "sagemaker-training-toolkit" not in job.failure
+
+
+@pytest.mark.parametrize(
+    ("code", "first"),
+    [
+        ("raise RuntimeError('state_dict:\\n\\tsize mismatch for fc.weight')",
+         "RuntimeError: state_dict:\n\tsize mismatch for fc.weight\n"),
+        ("def (:", "SyntaxError: "),
+        ("import struct; struct.unpack('i', b'')", "struct.error: unpack requires a buffer of 4 bytes\n"),
+    ],
+)  # fmt: skip
+def test_every_form_of_exception_comes_first(job: JobDirectory, script: Script, code: str, first: str):
+    script(code)
+    assert job.run().code == 1
+    assert job.failure.startswith(first)
+
+
+def test_requirements_that_cannot_be_installed_say_why(job: JobDirectory, tmp_path: Path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "user.py").write_text("print('ran')\n")
+    (source / "requirements.txt").write_text("./nope\n")
+    result = job.run({"sagemaker_program": "user.py", "sagemaker_submit_directory": str(source)})
+    assert result.code == 1
+    assert job.failure.startswith("installing what the script requires ended with exit code 1: ")
+    assert "nope" in job.failure
+
+
+def test_a_relative_base_directory_is_the_callers(job: JobDirectory):
+    job.environment = {"SAGEMAKER_BASE_DIR": os.path.relpath(job.base)}
+    result = job.run({"epoch": "3"})
+    assert result.code == 1
+    assert job.failure.startswith("there is no hyperparameter epoch")
+
+
 def test_a_long_message_leaves_room_for_nothing_else(job: JobDirectory, script: Script):
     script("raise RuntimeError('x' * 5000)")
     job.run()
@@ -115,8 +164,7 @@ def test_the_scripts_exit_code_is_the_jobs(job: JobDirectory, script: Script):
     script("import sys; print('no input', file=sys.stderr); sys.exit(3)")
     result = job.run()
     assert result.code == 3
-    assert job.failure.startswith("the training script ended with exit code 3")
-    assert "no input" in job.failure
+    assert job.failure.startswith("the training script ended with exit code 3: no input")
 
 
 def test_a_killed_script_is_128_plus_the_signal_with_a_hint(job: JobDirectory, script: Script):
