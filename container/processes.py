@@ -22,9 +22,9 @@ def adopt_orphans() -> None:
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def die_with_parent() -> None:
-    """Have this process killed when the thread that started it ends. To be called between fork and exec."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Have this process sent a signal when the thread that started it ends. To be called between fork and exec."""
+    _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def is_alive(pid: int) -> bool:
@@ -48,16 +48,6 @@ def descendants(pid: int) -> list[int]:
     for child in found:
         found += children(child)
     return found
-
-
-def ended_within(pid: int, timeout_s: float) -> bool:
-    """Wait for another process to end, for so long at the most."""
-    give_up = time.monotonic() + timeout_s
-    while is_alive(pid):
-        if time.monotonic() > give_up:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def reap(pid: int) -> bool:

@@ -66,13 +66,27 @@ def unpack_model(archive: Path, directory: Path) -> None:
                         "plain files and folders only; nothing was served"
                     )
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        if not _looks_like_archive(archive):
+            raise ArchiveError(
+                f"{archive} is not a tar archive ({archive.stat().st_size:,} bytes); name the model.tar.gz that "
+                "slipway train printed"
+            ) from error
+        # tarfile names every compression that it has tried, on a line each.
+        reason = "there is no tar archive in it" if "\n" in str(error) else str(error)
         raise ArchiveError(
-            f"{archive} cannot be read as a model.tar.gz: {error}; it is another kind of file, or was cut off "
+            f"{archive} cannot be read as a model.tar.gz: {reason}; it is another kind of file, or was cut off "
             "while it was copied"
         ) from error
     except OSError as error:
         raise ArchiveError(f"{archive} cannot be unpacked: {error.strerror or error}") from error
     require_model(directory, f"{archive} holds no model", ArchiveError)
+
+
+def _looks_like_archive(path: Path) -> bool:
+    """By its first bytes: gzip, bzip2 and xz, or tar itself; it may be cut off all the same."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    return start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")) or start[257:262] == b"ustar"
 
 
 def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> str | None:

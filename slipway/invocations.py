@@ -48,20 +48,20 @@ class Endpoint:
         except OSError as error:
             raise RequestError(f"the file cannot be read: {error.strerror}") from error
         guess = mimetypes.guess_type(image.name)[0] or ""
-        status, answer = self._post(body, guess if guess.startswith("image/") else ANY_PICTURE)
+        status, phrase, answer = self._post(body, guess if guess.startswith("image/") else ANY_PICTURE)
         if status != http.HTTPStatus.OK:
-            raise RequestError(_refusal(status, answer))
+            raise RequestError(_refusal(status, phrase, answer))
         try:
             return parse_predictions(json.loads(answer))
         except ValueError as error:
             raise RequestError(f"the server at {self.url} answers with something else than JSON") from error
 
-    def _post(self, body: bytes, content_type: str) -> tuple[int, bytes]:
+    def _post(self, body: bytes, content_type: str) -> tuple[int, str, bytes]:
         headers = {"Content-Type": content_type, "Accept": "application/json"}
         try:
             self._connection.request("POST", "/invocations", body, headers)
             response = self._connection.getresponse()
-            return response.status, response.read()
+            return response.status, response.reason, response.read()
         except TimeoutError as error:
             self._connection.close()
             raise RequestError(f"the server at {self.url} did not answer within {TIMEOUT_S:.0f} s") from error
@@ -81,9 +81,10 @@ class Endpoint:
         self._connection.close()
 
 
-def _refusal(status: int, answer: bytes) -> str:
+def _refusal(status: int, phrase: str, answer: bytes) -> str:
     try:
         message = json.loads(answer)["error"]["message"]
     except (ValueError, KeyError, TypeError):
-        message = answer[:200].decode(errors="replace").strip() or http.HTTPStatus(status).phrase
+        # Another program's server; its page is not for a terminal.
+        message = phrase
     return f"the server refused it ({status}): {message}"

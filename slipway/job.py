@@ -5,7 +5,7 @@ import importlib.util
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -21,6 +21,8 @@ class JobDirectory:
     """Where a job's input, model, outputs and log are."""
 
     path: Path
+    earlier_hyperparameters: str | None = None
+    """The text of an earlier job's file, as it was before `open_job` changed it."""
 
     @property
     def layout(self) -> MlPaths:
@@ -56,6 +58,11 @@ class JobDirectory:
             ) from error
         return {str(name): str(value) for name, value in values.items()}
 
+    def restore_hyperparameters(self) -> None:
+        """Make an earlier job what it was before `open_job`; a new one is left as it is."""
+        if self.earlier_hyperparameters is not None:
+            self.hyperparameters_file.write_text(self.earlier_hyperparameters, encoding="utf-8")
+
     @contextmanager
     def locked_log(self) -> Iterator[IO[str]]:
         """The log, open for appending; one process at a time holds it.
@@ -89,7 +96,7 @@ def open_job(path: Path, channels: Mapping[str, Path], hyperparameters: Mapping[
         hyperparameters: Overrides; an earlier job's others stay as they were.
 
     Raises:
-        JobError: The directory holds something else or another data set's job, or cannot be written.
+        JobError: The directory holds something else or another data set's job, is in use, or cannot be written.
     """
     job = JobDirectory(path)
     wanted = {name: source.resolve() for name, source in channels.items()}
@@ -97,7 +104,12 @@ def open_job(path: Path, channels: Mapping[str, Path], hyperparameters: Mapping[
         if job.hyperparameters_file.is_file():
             _require_same(job, wanted)
             hyperparameters = {**job.hyperparameters(), **hyperparameters}
-        elif path.exists():
+            job = replace(job, earlier_hyperparameters=job.hyperparameters_file.read_text(encoding="utf-8"))
+            # A running job's files stay as they are.
+            with job.locked_log():
+                _write(job, wanted, hyperparameters)
+            return job
+        if path.exists():
             _require_empty(path)
         _write(job, wanted, hyperparameters)
     except OSError as error:

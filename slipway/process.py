@@ -1,5 +1,6 @@
 """One child process in the foreground: it gets our signals, and we wait for it to end."""
 
+import functools
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import IO
+
+from container.processes import die_with_parent
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -25,6 +28,12 @@ class ChildProcess:
         assert self.process.stdout is not None
         return self.process.stdout
 
+    @property
+    def stderr(self) -> IO[str]:
+        """The child's standard error, where it was piped."""
+        assert self.process.stderr is not None
+        return self.process.stderr
+
     def wait(self) -> int:
         """Wait for the end; returns the exit code, 128 + n where signal n ended the child."""
         code = self.process.wait()
@@ -41,13 +50,14 @@ def child_process(
 ) -> Iterator[ChildProcess]:
     """Run a command; SIGINT, SIGTERM and SIGHUP to this process are passed on as SIGTERM.
 
-    The child is waited for on the way out, whatever happens; an error in the body ends it first.
+    The child is waited for on the way out, whatever happens; an error in the body ends it first. It gets SIGTERM, too,
+    when this process is killed.
 
     Args:
         command: Program and arguments.
         environment: All of the child's environment variables.
         stdout: As for subprocess.Popen; PIPE is read through `ChildProcess.stdout`.
-        stderr: As for subprocess.Popen.
+        stderr: As for stdout.
     """
     received: list[int] = []
     process: subprocess.Popen[str] | None = None
@@ -68,6 +78,7 @@ def child_process(
             text=True,
             errors="replace",
             start_new_session=True,
+            preexec_fn=functools.partial(die_with_parent, signal.SIGTERM),
         )
         if received:  # while it was being started
             process.terminate()

@@ -1,5 +1,6 @@
 """The sample data: scikit-learn's scans of handwritten digits as an ImageFolder with an imbalanced train split."""
 
+import errno
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -103,10 +104,8 @@ def write_sample(directory: Path, advance: Callable[[int, int], None] = lambda d
             return False
         return _write(directory, advance)
     except OSError as error:
-        raise SampleError(
-            f"the sample data cannot be written into {directory}: {error.strerror}; free some space, or name "
-            "another folder"
-        ) from error
+        remedy = "free some space, or name another folder" if error.errno == errno.ENOSPC else "name another folder"
+        raise SampleError(f"the sample data cannot be written into {directory}: {error.strerror}; {remedy}") from error
 
 
 def _require_own(directory: Path) -> None:

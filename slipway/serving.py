@@ -1,6 +1,7 @@
 """Run the serving container's processes on a model: unpack where needed, start, wait."""
 
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -47,11 +48,12 @@ def _in_directory(directory: Path) -> Path:
     return directory
 
 
-def run_server(base: Path, *, host: str, port: int) -> int:
+def run_server(base: Path, model: Path, *, host: str, port: int) -> int:
     """Serve until the server ends, or a signal asks it to; returns its exit code.
 
     Args:
-        base: Holds `model/`.
+        base: From `model_directory`.
+        model: What that was given; errors name it in place of `base`.
         host: Address to listen on.
         port: 0 for any free one.
     """
@@ -61,5 +63,9 @@ def run_server(base: Path, *, host: str, port: int) -> int:
         "SAGEMAKER_BIND_TO_PORT": str(port),
         "SLIPWAY_HOST": host,
     }
-    with child_process([sys.executable, "-m", SUPERVISOR], environment) as child:
+    own = model if model.is_file() else _in_directory(model)
+    with child_process([sys.executable, "-m", SUPERVISOR], environment, stderr=subprocess.PIPE) as child:
+        for line in child.stderr:
+            sys.stderr.write(line.replace(str(base / "model"), str(own)))
+            sys.stderr.flush()
         return child.wait()

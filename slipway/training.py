@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from container.errors import UserError
 from container.train.hyperparameters import parse_hyperparameters
 from container.train.metric_lines import EvaluationLine, read_line
 from slipway.archive import holds_model, pack_model
@@ -38,9 +39,20 @@ def run_job(job: JobDirectory, channels: Mapping[str, Path], *, verbose: bool) -
         verbose: Show the job's whole output, not only the metrics and notes.
 
     Raises:
-        JobError: The job failed; the message is its failure file's, and names the log.
+        JobError: The job failed; the message is its failure file's, and names the log. An earlier job's
+            hyperparameters are again what they were, so that what was refused does not stay.
         ArchiveError: The model could not be packed.
     """
+    try:
+        outcome = _train(job, channels, verbose=verbose)
+    except UserError:
+        job.restore_hyperparameters()
+        raise
+    pack_model(job.layout.model, job.archive)
+    return outcome
+
+
+def _train(job: JobDirectory, channels: Mapping[str, Path], *, verbose: bool) -> Outcome:
     config = parse_hyperparameters(job.hyperparameters())
     environment = {
         **os.environ,
@@ -69,7 +81,6 @@ def run_job(job: JobDirectory, channels: Mapping[str, Path], *, verbose: bool) -
         stopped_by = child.received[0] if child.received and test is None else None
     if not _has_model(job, code, stopped_by):
         raise JobError(_failure(job, channels, code, stopped_by))
-    pack_model(job.layout.model, job.archive)
     return Outcome(test=test, stopped_by=stopped_by)
 
 

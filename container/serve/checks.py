@@ -1,6 +1,7 @@
 """What is looked at before anything is started, without torch: the model directory, the settings that hang on it,
 and the port."""
 
+import errno
 import json
 import os
 import socket
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from container.errors import ServeError
 from container.serve.accept import choose
-from container.serve.config import HIGHEST_INNER_PORT, INNER_PORTS, PORT, ServeConfig
+from container.serve.config import HIGHEST_INNER_PORT, HOST, INNER_PORTS, PORT, ServeConfig
 from container.serve.model_server import InnerPorts
 from container.serve.replies import RequestError
 
@@ -75,10 +76,11 @@ def open_port(config: ServeConfig) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise ServeError(
-            f"port {config.port} on {config.host} cannot be had: {os.strerror(error.errno or 0)}; stop what uses it, "
-            f"or set {PORT.names[0]} to another"
-        ) from error
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            remedy = f"set {HOST.names[0]} (slipway serve --host) to an address of this machine"
+        else:
+            remedy = f"stop what uses it, or set {PORT.names[0]} (slipway serve --port) to another"
+        raise ServeError(f"port {config.port} on {config.host} cannot be had: {error.strerror}; {remedy}") from error
     return listener
 
 

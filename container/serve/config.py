@@ -34,7 +34,9 @@ INNER_PORTS = Variable(
     "20000-32000",
     "Ports, as FROM-TO, of which two free ones are taken for multi-model-server on the loopback address.",
 )
-MAX_PAYLOAD = Variable(("SAGEMAKER_MAX_PAYLOAD_IN_MB",), "25", "A longer request body is refused (413); 1 to 1024.")
+MAX_PAYLOAD = Variable(
+    ("SAGEMAKER_MAX_PAYLOAD_IN_MB",), "25", "MiB; a longer request body is refused (413); 1 to 1024."
+)
 BATCH_SIZE = Variable(
     ("SLIPWAY_BATCH_SIZE", "SAGEMAKER_TS_BATCH_SIZE"),
     "8, or 1 with inference.py",

@@ -25,6 +25,7 @@ _ACCEPTED = (
 )
 
 _NPY_MAGIC = b"\x93NUMPY"
+_BARE_BASE64 = re.compile(r"\s*(data:[^,;]*(;[^,;]*)*;base64,)?[A-Za-z0-9+/]{16}", re.ASCII)
 _DATA_URL = re.compile(r"data:[^,;]*(;[^,;]*)*;base64,", re.ASCII)
 
 
@@ -91,12 +92,14 @@ def _load_json(text: bytes | str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else _json_fault(error)
-        raise RequestError(400, f"the body is not JSON: {reason}") from error
+        start = text[:100] if isinstance(text, str) else text[:100].decode("latin-1")
+        hint = "; base64 has to be in quotes" if _BARE_BASE64.match(start) else ""
+        raise RequestError(400, f"the body is not JSON: {reason}{hint}") from error
 
 
 def _json_fault(error: ValueError) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.pos}"
+        return f"{error.msg.removesuffix(' at')} at character {error.pos}"
     return "its characters are not UTF-8" if isinstance(error, UnicodeError) else "a number has too many digits"
 
 

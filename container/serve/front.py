@@ -136,7 +136,7 @@ class Front:
 
     async def _body(self, announced: str | None, receive: Receive) -> AsyncIterator[bytes]:
         limit = self._config.max_body_bytes
-        too_large = RequestError(413, f"the request's body is larger than {limit // MEBIBYTE} MB")
+        too_large = RequestError(413, f"the request's body is larger than {limit // MEBIBYTE} MiB")
         if announced is not None and announced.isdigit() and int(announced) > limit:
             raise too_large
         size = 0

@@ -12,6 +12,8 @@ def configure(level: int, stream: TextIO | None = None) -> None:
     """Send every logger's records to `stream` (standard output by default), in one format."""
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(_Formatter("%(asctime)s level=%(levelname)s %(message)s"))
+    # Where the log's reader has gone (`slipway serve … | head`), every line would print a stack trace.
+    logging.raiseExceptions = False
     logging.basicConfig(handlers=[handler], level=level, force=True)
 
 

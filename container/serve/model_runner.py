@@ -61,6 +61,7 @@ class ModelRunner:
         self._workers = workers
         self._process: asyncio.subprocess.Process | None = None
         self._deaths_while_loading = 0
+        self._was_ready = False
         self._announced: set[int] = set()
         self._give_up_at = time.monotonic() + config.startup_timeout_s
         self.state = _NOTHING_YET
@@ -95,7 +96,9 @@ class ModelRunner:
             registration = asyncio.create_task(self._client.register(ports, self._config, self._workers))
             await self._watch(ports, registration)
         finally:
-            self._tell(replace(_NOTHING_YET, reason="the model server is being restarted"))
+            self._tell(
+                replace(_NOTHING_YET, reason="the model server is being restarted") if self._was_ready else _NOTHING_YET
+            )
             if registration:
                 registration.cancel()
             await self.kill()
@@ -155,9 +158,10 @@ class ModelRunner:
     def _judge(self, ports: InnerPorts, *, registered: bool, loaded: int, proven: bool) -> None:
         if loaded >= self._workers and proven:
             reason = ""
+            self._was_ready = True
             self._give_up_at = time.monotonic() + self._config.startup_timeout_s
             self._deaths_while_loading = 0
-        elif not registered:
+        elif not registered or (loaded < self._workers and not self._was_ready):
             reason = "the model is being loaded"
         elif loaded < self._workers:
             reason = f"{self._workers - loaded} of {self._workers} workers are being restarted"

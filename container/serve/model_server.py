@@ -3,13 +3,12 @@
 Its own start script is not used: it keeps one process-id file for the whole machine and refuses to start twice.
 """
 
-import importlib.util
 import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from container.errors import ServeError
+from container.serve import fork_server
 from container.serve.config import MEBIBYTE, ServeConfig
 from container.serve.java import Java
 
@@ -105,6 +104,7 @@ def write_files(run_dir: Path, ports: InnerPorts, config: ServeConfig, *, gpus: 
     (run_dir / "model-server.properties").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
     (run_dir / "log4j2.xml").write_text(_LOGGING)
     (run_dir / "store" / MODEL).mkdir(parents=True, exist_ok=True)
+    fork_server.write_home(run_dir / "home")
     _extract_newer_classes(run_dir / "classes")
 
 
@@ -123,7 +123,7 @@ def command(java: Java, run_dir: Path, *, heap: int, cpus: int, extra: tuple[str
         "-XX:+ExitOnOutOfMemoryError",
         "-XX:-UsePerfData",
         *extra,
-        f"-Dmodel_server_home={_jar().parents[2]}",
+        f"-Dmodel_server_home={run_dir / 'home'}",
         f"-Djava.io.tmpdir={run_dir}",
         f"-Dlog4j.configurationFile=file://{run_dir}/log4j2.xml",
         "-cp",
@@ -139,10 +139,7 @@ def command(java: Java, run_dir: Path, *, heap: int, cpus: int, extra: tuple[str
 
 
 def _jar() -> Path:
-    spec = importlib.util.find_spec("mms")
-    if spec is None or spec.origin is None:
-        raise ServeError("multi-model-server is not installed: install the Python package multi-model-server")
-    return Path(spec.origin).parent / "frontend" / "model-server.jar"
+    return fork_server.installed_package() / "frontend" / "model-server.jar"
 
 
 def _extract_newer_classes(directory: Path) -> None:

@@ -6,7 +6,6 @@ batch; the batch's format is that of mms/service.py.
 
 import faulthandler
 import logging
-import multiprocessing.util
 import os
 import sys
 import threading
@@ -21,7 +20,6 @@ from mms.context import Context
 
 from container.cpus import available_cpus
 from container.errors import ServeError, UserError
-from container.processes import ended_within, kill_group, when_ended
 from container.serve import logs
 from container.serve.builtin import BuiltIn
 from container.serve.config import ServeConfig
@@ -29,7 +27,7 @@ from container.serve.logs import event
 from container.serve.predictor import Predictor, choose_device
 from container.serve.replies import BUG, HEAD_HEADER, Reply, Request, RequestHead
 from container.serve.reply_wire import encode_batch
-from container.serve.state import RUN_DIR_VARIABLE, SUPERVISOR_VARIABLE, WorkerStatus
+from container.serve.state import RUN_DIR_VARIABLE, WorkerStatus
 
 logger = logging.getLogger(__name__)
 
@@ -68,10 +66,6 @@ class Worker:
         logging.getLogger("mms.service").setLevel(logging.ERROR)
         mms.service.create_predict_response = _create_predict_response
         run_dir = Path(os.environ[RUN_DIR_VARIABLE])
-        # The process that forks the workers does not notice that Java or the supervisor has gone. This one does, and
-        # takes the group with it; on its own way out too, since the loss of Java may end it first.
-        when_ended(int(os.environ[SUPERVISOR_VARIABLE]), lambda: kill_group(os.getpgrp()))
-        multiprocessing.util.Finalize(None, _end_group_without_leader, exitpriority=0)
         status = WorkerStatus(pid=os.getpid(), server_pid=os.getppid(), phase="loading")
         status.write(run_dir)
         try:
@@ -178,12 +172,6 @@ def _device_works() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _end_group_without_leader() -> None:
-    """Java leads the group; its connections close a moment before it has ended."""
-    if ended_within(os.getpgrp(), 1.0):
-        kill_group(os.getpgrp())
 
 
 def _end(status: WorkerStatus, run_dir: Path, message: str, trace: str) -> NoReturn:

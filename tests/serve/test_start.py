@@ -110,6 +110,11 @@ def test_a_port_in_use(base_dir: Path) -> None:
     assert "event=model-server" not in result.stdout, "nothing was started"
 
 
+def test_an_address_of_another_machine(base_dir: Path) -> None:
+    line = the_one_line(run(base_dir, SLIPWAY_HOST="192.0.2.1"))
+    assert "cannot be had: Cannot assign requested address; set SLIPWAY_HOST (slipway serve --host)" in line
+
+
 def test_a_relative_base_directory(base_dir: Path, start_server) -> None:
     """The server's parts work in other directories than the one it is started in."""
     server = start_server(base_dir, SAGEMAKER_BASE_DIR="../base")

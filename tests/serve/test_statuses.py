@@ -36,6 +36,8 @@ VALID_B64 = base64.b64encode(b"not a picture").decode()
 MALFORMED = {
     "empty body": (b"", "image/jpeg", "empty"),
     "no JSON": (b'{"image": ', "application/json", "not JSON"),
+    "an open string": (b'{"image": "', "application/json", "Unterminated string starting at character 10"),
+    "base64 without quotes": (b"iVBORw0KGgoAAAANSUhEUg==", "application/json", "base64 has to be in quotes"),
     "JSON nested too deeply": (b"[" * 200_000, "application/json", "nested too deeply"),
     "JSON of bytes that are no text": (b'"\xff\xfe"', "application/json", "not UTF-8"),
     "JSON without a picture": (b'{"picture": 1}', "application/json", '{"image": "<base64>"}'),
@@ -112,13 +114,13 @@ def test_413_by_content_length_is_said_before_the_body_is_sent(server: ServerPro
         response = http.client.HTTPResponse(connection)
         response.begin()
         assert response.status == 413
-        assert b"larger than 1 MB" in response.read()
+        assert b"larger than 1 MiB" in response.read()
 
 
 def test_413_while_a_body_of_unknown_length_streams(server: ServerProcess) -> None:
     pieces = (b"x" * 65536 for _ in range(17))
     answer = server.request("POST", "/invocations", pieces, {"Transfer-Encoding": "chunked"}, chunked=True)
-    assert (answer.status, "larger than 1 MB" in answer.error) == (413, True)
+    assert (answer.status, "larger than 1 MiB" in answer.error) == (413, True)
 
 
 def test_a_body_of_exactly_the_limit_is_taken(server: ServerProcess, picture) -> None:

@@ -1,5 +1,6 @@
 """model.tar.gz: packed flat and whole, unpacked without trust."""
 
+import gzip
 import io
 import tarfile
 from pathlib import Path
@@ -95,11 +96,27 @@ def test_an_archive_of_something_else_says_what_it_holds(tmp_path):
         unpack_model(archive, tmp_path / "unpacked")
 
 
-@pytest.mark.parametrize("spoil", [lambda data: b"<html>not found</html>", lambda data: b"", lambda data: data[:150]])
-def test_a_file_that_is_no_archive_or_a_part_of_one_is_named(spoil, model, tmp_path):
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda data: b"<html>not found</html>",
+            r"model\.tar\.gz is not a tar archive \(22 bytes\); name the model\.tar\.gz",
+        ),
+        (lambda data: b"", r"is not a tar archive \(0 bytes\)"),
+        (lambda data: data[:150], r"cannot be read as a model\.tar\.gz: .*was cut off"),
+        (
+            lambda data: gzip.compress(b"text" * 1000),
+            r"cannot be read as a model\.tar\.gz: there is no tar archive in it",
+        ),
+    ],
+    ids=["page", "empty", "cut off", "other content"],
+)
+def test_a_file_that_is_no_archive_or_a_part_of_one_is_named(spoil, message, model, tmp_path):
     archive = tmp_path / "model.tar.gz"
     pack_model(model, archive)
     archive.write_bytes(spoil(archive.read_bytes()))
     (tmp_path / "unpacked").mkdir()
-    with pytest.raises(ArchiveError, match=r"cannot be read as a model\.tar\.gz"):
+    with pytest.raises(ArchiveError, match=message) as caught:
         unpack_model(archive, tmp_path / "unpacked")
+    assert "\n" not in str(caught.value)

@@ -33,6 +33,20 @@ def test_an_earlier_job_keeps_its_hyperparameters_but_for_the_new_ones(channels,
     assert job.hyperparameters() == {"epochs": "5", "batch-size": "8"}
 
 
+def test_what_is_refused_leaves_an_earlier_job_as_it_was(channels, tmp_path):
+    open_job(tmp_path, channels, {"epochs": "3"})
+    job = open_job(tmp_path, channels, {"opt-learning-rate": "5"})
+    job.restore_hyperparameters()
+    assert job.hyperparameters() == {"epochs": "3"}
+
+
+def test_a_second_start_does_not_change_a_running_job(channels, tmp_path):
+    job = open_job(tmp_path, channels, {"epochs": "3"})
+    with job.locked_log(), pytest.raises(JobError, match="another process is running the job"):
+        open_job(tmp_path, channels, {"epochs": "5"})
+    assert job.hyperparameters() == {"epochs": "3"}
+
+
 def test_an_earlier_job_on_other_data_is_refused(channels, colours, tmp_path):
     open_job(tmp_path, channels, {})
     with pytest.raises(JobError, match=r"has other data: its train channel is .*/train, and is .*/test now"):

@@ -33,6 +33,20 @@ def test_a_signal_that_ends_the_child_is_its_exit_code():
         assert child.wait() == 128 + signal.SIGABRT
 
 
+def test_the_child_is_told_to_stop_when_this_process_is_killed():
+    script = f"""
+import os, sys
+from slipway.process import child_process
+with child_process([sys.executable, "-c", {_UNTIL_TERMINATED!r}], os.environ) as child:
+    child.wait()
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.kill()
+        # The child holds the other end of the pipe until it ends.
+        assert process.stdout.read() == ""
+
+
 def test_an_error_here_ends_the_child():
     with (  # noqa: PT012 - the error has to come out of the body
         pytest.raises(ZeroDivisionError),

@@ -138,7 +138,7 @@ def test_a_job_without_a_model_says_so(tmp_path):
     ("name", "content", "message"),
     [
         ("missing.tar.gz", None, "there is no missing.tar.gz"),
-        ("model.tar.gz", b"<html>", "model.tar.gz cannot be read as a model.tar.gz"),
+        ("model.tar.gz", b"<html>", "model.tar.gz is not a tar archive (6 bytes)"),
         (".", None, "is neither a model directory nor a job's"),
     ],
 )
@@ -149,6 +149,14 @@ def test_what_is_no_model_gets_one_paragraph(name, content, message, slipway, tm
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_errors_of_the_server_name_the_users_path(slipway, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "model.json").write_text("{}")
+    done = slipway("serve", "mine", "--port", 0, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "serve: there is model.json in mine, but no model.safetensors: the model is incomplete\n"
 
 
 def test_no_server_is_said_once_with_the_command_that_starts_one(colours, slipway):
@@ -171,7 +179,7 @@ def test_an_address_that_cannot_be_one_is_named(url, slipway, tmp_path):
 class _Other(http.server.BaseHTTPRequestHandler):
     """Some other program's web server."""
 
-    answers = {"a.png": (200, b'{"status": "ok"}'), "b.png": (200, b"<html>"), "c.png": (404, b"")}  # noqa: RUF012
+    answers = {"a.png": (200, b'{"status": "ok"}'), "b.png": (200, b"<html>"), "c.png": (404, b"<html>")}  # noqa: RUF012
 
     def do_POST(self) -> None:
         name = self.rfile.read(int(self.headers["Content-Length"])).decode()

@@ -52,6 +52,15 @@ def test_the_same_job_directory_goes_on_from_the_checkpoints(trained, colours, s
     assert re.findall(r"^epoch (\d)/4", done.stdout, re.M) == ["4"]
 
 
+def test_a_refused_change_leaves_the_job_as_it_was(trained, colours, slipway, tmp_path):
+    job = shutil.copytree(trained.directory, tmp_path / "job", symlinks=True)
+    refused = slipway("train", colours, "--job-dir", job, "--epochs", 4, "--opt-learning-rate", 0.5)
+    assert refused.returncode == 1
+    assert "opt-learning-rate" in refused.stderr
+    done = slipway("train", colours, "--job-dir", job, "--epochs", 4)
+    assert done.returncode == 0, done.stderr
+
+
 def test_another_data_set_does_not_overwrite_a_job(trained, colours, slipway):
     before = trained.archive.read_bytes()
     done = slipway("train", "--train", colours / "train", "--job-dir", trained.directory)
