@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from container.errors import UserError
-from container.train.hyperparameters import parse_hyperparameters
+from container.train.hyperparameters import TrainConfig
 from container.train.metric_lines import EvaluationLine, read_line
 from slipway.archive import holds_model, pack_model
 from slipway.errors import JobError
@@ -53,7 +53,7 @@ def run_job(job: JobDirectory, channels: Mapping[str, Path], *, verbose: bool) -
 
 
 def _train(job: JobDirectory, channels: Mapping[str, Path], *, verbose: bool) -> Outcome:
-    config = parse_hyperparameters(job.hyperparameters())
+    config = TrainConfig.from_strings(job.hyperparameters())
     environment = {
         **os.environ,
         "SAGEMAKER_BASE_DIR": str(job.path.resolve()),

@@ -128,7 +128,7 @@ class TrainConfig:
         100, "Epochs without a lower evaluation loss after which training stops.", low=1, high=10_000
     )
     use_cuda: bool = _knob(True, "Use the GPU where there is one.")
-    debug: bool = _knob(False, "Save tensors with the smdebug hook.")
+    debug: bool = _knob(False, "Save tensors for the debugger; taken, but without effect in this version.")
     wandb: bool = _knob(False, "Log to Weights & Biases; offline without WANDB_API_KEY.")
     weights: str = _knob(
         "default",
@@ -212,8 +212,3 @@ def markdown_table() -> str:
     rows = [("name", "default", "values", "meaning"), ("---",) * 4]
     rows += [(f"`{row.name}`", str(row.default).lower(), row.range, row.help) for row in HYPERPARAMETERS]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def parse_hyperparameters(values: Mapping[str, object]) -> TrainConfig:
-    """`TrainConfig.from_strings`, for the host side."""
-    return TrainConfig.from_strings(values)

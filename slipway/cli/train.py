@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from container.errors import DataError
-from container.train.hyperparameters import HYPERPARAMETERS, Hyperparameter, parse_hyperparameters
+from container.train.hyperparameters import HYPERPARAMETERS, Hyperparameter, TrainConfig
 from slipway.cli.console import say
 from slipway.dataset_folder import find_splits, require_folder
 from slipway.job import JobDirectory, default_job_directory, open_job, require_installed
@@ -93,7 +93,7 @@ def train(
     """
     given = {name.replace("_", "-"): value for name, value in hyperparameters.items() if value is not None}
     weights = _weights_file(given)
-    config = parse_hyperparameters(given)
+    config = TrainConfig.from_strings(given)
     channels = _channels(data_dir, {"train": train, "validation": validation, "test": test}, weights)
     require_installed("torch", "sagemaker_training")
     job = open_job(job_dir or default_job_directory(config.model_type), channels, given)
