@@ -30,6 +30,7 @@ mypy
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 shellcheck "${scripts[@]}"
 shfmt --diff "${scripts[@]}"
+hadolint docker/Dockerfile
 python -m pip check
 echo "== tests"
 pytest

@@ -5,8 +5,8 @@ usage() {
 	cat <<'TEXT'
 Usage: docker/lock.sh [--upgrade]
 
-Writes docker/{dev,train,serve}.lock from the .in files beside them: every package of every platform, with
-hashes and without any index address. Versions already locked are kept; --upgrade takes the newest that fit.
+Writes docker/{dev,train,serve,host}.lock and tests/images/{sdk2,sdk3}.lock from the .in files beside them: every
+package of every platform, with hashes and without any index address. Versions already locked are kept; --upgrade takes the newest that fit.
 Needs uv on PATH (pip install uv).
 TEXT
 }
@@ -28,8 +28,13 @@ compile() {
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 		--custom-compile-command docker/lock.sh "$@"
 }
-# dev holds the other two; they are then constrained to its versions.
+# dev holds the other three; they are then constrained to its versions.
 compile "${upgrade[@]}" dev.in --output-file dev.lock
-for target in train serve; do
+for target in train host; do
 	compile "$target.in" --constraint dev.lock --output-file "$target.lock"
+done
+# triton is torch.compile's, which serving does not use; torch asks for it all the same.
+compile serve.in --constraint dev.lock --no-emit-package triton --output-file serve.lock
+for sdk in sdk2 sdk3; do
+	compile "${upgrade[@]}" "../tests/images/$sdk.in" --output-file "../tests/images/$sdk.lock"
 done

@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+set -euo pipefail
+
+usage() {
+	cat <<'TEXT'
+Usage: ./build.sh [train|serve|all] [OPTION...]
+
+Builds the training and the serving image (default: both) as slipway:<target>-<git revision>, and slipway:<target>
+for the newest. "-dirty" is added to the revision where what the images are made of is not committed.
+
+  --base-image IMAGE       a Debian or Ubuntu with apt-get (default: debian:bookworm-slim); where nothing can be
+                           pulled, docker/base.sh makes one
+  --weights FILE|NAME      bake pretrained weights into the training image: a .pth, .pt or .safetensors file of a
+                           ResNet, or torchvision's own: resnet18, resnet34, resnet50, resnet101, resnet152
+  --compiler               add Triton and g++ to the training image, for the hyperparameter compile (0.9 GB more)
+  --system-packages "A B"  more Debian packages, in both images
+  --network MODE           the network of the build's steps, as in `docker build` (host helps behind some proxies)
+  --ca-bundle FILE         certificates of a proxy or a private index
+  --pip-config FILE        a pip.conf that names a private index
+  --apt-sources FILE       a sources.list that names a private Debian mirror
+
+The last three are build secrets: neither they nor what is in them is in the images. HTTP_PROXY, HTTPS_PROXY and
+NO_PROXY are passed on. The whole output is kept in .build/<target>.log.
+
+Example:
+  ./build.sh && ./push.sh
+TEXT
+}
+
+die() {
+	echo "build.sh: $*" >&2
+	exit 1
+}
+
+wrong_usage() {
+	echo "build.sh: $*; see ./build.sh --help" >&2
+	exit 2
+}
+
+targets=() base=debian:bookworm-slim weights='' compiler=false system_packages='' network=''
+ca_bundle='' pip_config='' apt_sources=''
+while (($#)); do
+	case $1 in
+	train | serve) targets+=("$1") ;;
+	all) targets+=(train serve) ;;
+	--compiler) compiler=true ;;
+	--base-image | --weights | --system-packages | --network | --ca-bundle | --pip-config | --apt-sources)
+		[[ -n ${2-} ]] || wrong_usage "$1 needs a value"
+		option=${1#--}
+		[[ $option != base-image ]] || option=base
+		declare "${option//-/_}=$2"
+		shift
+		;;
+	-h | --help) usage && exit 0 ;;
+	-*) wrong_usage "unknown option $1" ;;
+	*) wrong_usage "unknown target $1; the targets are train, serve and all" ;;
+	esac
+	shift
+done
+[[ ${#targets[@]} -gt 0 ]] || targets=(train serve)
+
+for file in "$ca_bundle" "$pip_config" "$apt_sources"; do
+	[[ -z $file || -r $file ]] || die "$file cannot be read"
+done
+[[ $system_packages =~ ^[a-z0-9.+\ -]*$ ]] ||
+	wrong_usage "--system-packages is '$system_packages'; it must be names of Debian packages"
+case $weights in
+'' | resnet18 | resnet34 | resnet50 | resnet101 | resnet152) ;;
+*.pth | *.pt | *.safetensors) [[ -r $weights ]] || die "$weights, given with --weights, cannot be read" ;;
+*) wrong_usage "--weights is '$weights'; it must be a .pth, .pt or .safetensors file, or resnet18 to resnet152" ;;
+esac
+weights_file=''
+[[ ! -f $weights ]] || weights_file=$(realpath "$weights")
+ca_bundle=${ca_bundle:+$(realpath "$ca_bundle")} pip_config=${pip_config:+$(realpath "$pip_config")}
+apt_sources=${apt_sources:+$(realpath "$apt_sources")}
+cd "$(dirname "$0")"
+
+source docker/engine.sh
+source docker/diagnose.sh
+find_builder
+
+# What the images are made of; a changed document does not make them others.
+readonly INPUTS=(container docker .dockerignore build.sh pyproject.toml)
+if [[ -e .git ]] && revision=$(git rev-parse --verify --quiet HEAD 2>/dev/null); then
+	created=$(git show --no-patch --format=%cI HEAD)
+	SOURCE_DATE_EPOCH=$(git show --no-patch --format=%ct HEAD)
+	export SOURCE_DATE_EPOCH
+	tag=${revision:0:12}
+	if [[ -n $(git status --porcelain -- "${INPUTS[@]}") ]]; then
+		echo "build.sh: warning: there are changes that are not committed; the images are tagged -dirty" >&2
+		tag+=-dirty revision+=-dirty
+	fi
+else
+	echo "build.sh: warning: this is not a git checkout; the images are tagged unknown" >&2
+	tag=unknown revision=unknown created=''
+fi
+locked() {
+	sed -n "s/^$1==\([^ ;]*\).*/\1/p" docker/train.lock
+}
+cuda=$(locked nvidia-cuda-runtime)
+case $cuda in
+12.*) driver=525 ;;
+13.*) driver=580 ;;
+*) die "docker/train.lock has CUDA $cuda; which driver that needs must be added to build.sh and container/gpu.py" ;;
+esac
+labels=(
+	org.opencontainers.image.version="$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)"
+	org.opencontainers.image.revision="$revision"
+	org.opencontainers.image.licenses=Apache-2.0
+	org.opencontainers.image.base.name="$base"
+	slipway.torch.version="$(locked torch)"
+	slipway.cuda.version="$(cut -d. -f1,2 <<<"$cuda")"
+	slipway.nvidia-driver.minimum="$driver"
+)
+[[ -z $created ]] || labels+=(org.opencontainers.image.created="$created")
+# Only an address that anyone may open, and nobody's password.
+source=$(git remote get-url origin 2>/dev/null |
+	sed -n -E 's#^git@([^:]+):#https://\1/#; s#^https://([^/@]*@)?#https://#p') || true
+[[ -z $source ]] || labels+=(org.opencontainers.image.source="${source%.git}")
+
+arguments=(--progress plain --platform linux/amd64 --file docker/Dockerfile --build-arg "BASE_IMAGE=$base"
+	--build-arg "COMPILER=$compiler" --build-arg "SYSTEM_PACKAGES=$system_packages")
+for variable in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
+	[[ -z ${!variable-} ]] || arguments+=(--build-arg "$variable")
+done
+[[ -z $network ]] || arguments+=(--network "$network")
+[[ -z $ca_bundle ]] || arguments+=(--secret "id=ca,src=$ca_bundle")
+[[ -z $pip_config ]] || arguments+=(--secret "id=pip_conf,src=$pip_config")
+[[ -z $apt_sources ]] || arguments+=(--secret "id=apt_sources,src=$apt_sources")
+rm -rf .build/weights
+mkdir -p .build/weights
+if [[ -n $weights_file ]]; then
+	trap 'rm -rf .build/weights' EXIT
+	cp --reflink=auto "$weights_file" .build/weights/
+	arguments+=(--build-arg WEIGHTS=true --build-arg "WEIGHTS_FROM=file /media")
+elif [[ -n $weights ]]; then
+	arguments+=(--build-arg WEIGHTS=true --build-arg "WEIGHTS_FROM=torchvision $weights")
+fi
+
+for target in "${targets[@]}"; do
+	log=.build/$target.log
+	echo "== building slipway:$target-$tag"
+	label_arguments=()
+	for label in "${labels[@]}" "org.opencontainers.image.title=slipway-$target"; do
+		label_arguments+=(--label "$label")
+	done
+	if ! "${builder[@]}" "${arguments[@]}" "${label_arguments[@]}" --target "$target" \
+		--tag "slipway:$target-$tag" --tag "slipway:$target" . 2>&1 | tee "$log"; then
+		die "the $target image was not built: $(diagnose "$log" "$base") (all of the output: $log)"
+	fi
+done
+
+printf '\n%-42s %9s  %s\n' IMAGE SIZE ID
+for target in "${targets[@]}"; do
+	read -r id size < <("${builder[0]}" image inspect --format '{{.Id}} {{.Size}}' "slipway:$target-$tag")
+	printf '%-42s %6d MB  %s\n' "slipway:$target-$tag" $((size / 1000000)) "$id"
+done
+echo "Also tagged: ${targets[*]/#/slipway:}. Next: ./push.sh"

@@ -1,0 +1,36 @@
+# shellcheck shell=bash
+# For build.sh: which docker can build here, and whether its engine answers.
+
+# Sets builder to the command that builds, from the first docker on PATH that can: a new client does only with its
+# buildx plugin, an old one has BuildKit in it. Ends the script with a sentence where there is none.
+find_builder() {
+	local docker version answer complaint="docker is not on PATH; install Docker (on Debian: apt-get install docker.io)"
+	builder=()
+	while read -r docker; do
+		if "$docker" buildx version >/dev/null 2>&1; then
+			# The engine's own builder: the images shall be there, and a base that is only there be found.
+			builder=("$docker" buildx build --builder "$("$docker" context show 2>/dev/null || echo default)" --load)
+			# SageMaker refuses the index that an attestation makes of an image.
+			! "$docker" buildx build --help | grep -q -- --provenance || builder+=(--provenance=false --sbom=false)
+			break
+		fi
+		version=$("$docker" version --format '{{.Client.Version}}' 2>/dev/null || true)
+		if [[ ${version%%.*} =~ ^[0-9]+$ ]] && ((${version%%.*} >= 19 && ${version%%.*} < 23)); then
+			export DOCKER_BUILDKIT=1
+			builder=("$docker" build)
+			break
+		fi
+		complaint="$docker${version:+ $version} cannot build without its buildx plugin; install that (Debian's package is"
+		complaint+=" docker-buildx, Docker's own docker-buildx-plugin)"
+	done < <(type -ap docker)
+	((${#builder[@]})) || die "$complaint"
+	answer=$("${builder[0]}" version --format '{{.Server.Version}}' 2>&1) || case $answer in
+	*"permission denied"*)
+		die "you may not use the Docker engine; join its group (usermod -aG docker $(id -un)) and log in again, or use sudo"
+		;;
+	*)
+		die "the Docker engine is not running or cannot be reached at ${DOCKER_HOST:-its socket};" \
+			"start it, for example with: systemctl start docker"
+		;;
+	esac
+}

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# The compiler and Python's headers that torch.compile calls.
+set -euo pipefail
+source "$(dirname "$0")/apt.sh"
+source "$(dirname "$0")/settle.sh"
+
+packages=(g++)
+! python_is_debians || packages+=(python3-dev)
+apt_install "${packages[@]}"
+settle

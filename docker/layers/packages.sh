@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# One list of locked packages as one layer: /media/requirements.txt, and /media/wheels where there are any.
+# pip is that of the build stage, mounted at /mnt.
+set -euo pipefail
+source "$(dirname "$0")/settle.sh"
+
+readonly python=/opt/slipway/bin/python
+[[ ! -f /dev/shm/pip_conf ]] || export PIP_CONFIG_FILE=/dev/shm/pip_conf
+[[ ! -f /dev/shm/ca ]] || export PIP_CERT=/dev/shm/ca
+pip=(/mnt/bin/python -m pip --python "$python" --disable-pip-version-check --no-input --cache-dir /var/tmp/pip)
+install=(install --no-deps --no-compile --root-user-action ignore)
+
+"${pip[@]}" "${install[@]}" --require-hashes --only-binary :all: --requirement /media/requirements.txt
+wheels=(/media/wheels/*.whl)
+[[ ! -f ${wheels[0]} ]] || "${pip[@]}" "${install[@]}" --no-index "${wheels[@]}"
+
+packages=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+cd "$packages"
+new() {
+	find . -cnewer "$stamp" "$@"
+}
+
+# What is there for building and testing other things.
+new -type f \( -name '*.a' -o -name '*.bc' -o -name '*.h' -o -name '*.hpp' -o -name '*.cuh' -o -name '*.cmake' \) \
+	-delete
+new -depth -type d \( -name tests -o -name test -o -path ./torch/include -o -path './nvidia/*/include' \
+	-o -path ./torch/share -o -path ./numpy/_core/include -o -path ./torch/bin/protoc\* \) -exec rm -rf {} +
+rm -f torch/bin/protoc* torch/bin/*_test
+# A second compiler that only --nvrtc-alternative asks for, and solvers that spread over several GPUs: nothing of
+# PyTorch links or opens them.
+rm -f nvidia/cu*/lib/libnvrtc*.alt.so* nvidia/cu*/lib/libcusolverMg.so*
+# Manuals, and extensions of Jupyter.
+rm -rf /opt/slipway/share /opt/slipway/include
+# How it was installed says where from.
+new -path '*.dist-info/*' \( -name direct_url.json -o -name REQUESTED -o -name INSTALLER \) -delete
+
+# Compiled here, because nobody may be able to write there later; bound to no file time. -S, because what is loaded
+# at the time changes a compiled file's bytes.
+new -type f -name '*.py' | LC_ALL=C sort >/var/tmp/sources
+PYTHONHASHSEED=0 "$python" -S -m compileall -qq --invalidation-mode unchecked-hash -i /var/tmp/sources || true
+settle

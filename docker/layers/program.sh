@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The program as it lies in each image, below /opt/program/<image> as it will below /opt/slipway.
+set -euo pipefail
+source "$(dirname "$0")/settle.sh"
+
+for image in train:container.train.launcher serve:container.serve.supervisor; do
+	name=${image%%:*} module=${image#*:} root=/opt/program/${image%%:*}
+	packages=$root/lib/$(basename "$(dirname "$(echo /opt/slipway/lib/python3*/site-packages)")")/site-packages
+	mkdir -p "$root/bin" "$root/program/container" "$packages"
+	cp -R "$(dirname "$0")/container/"*.py "$(dirname "$0")/container/$name" "$root/program/container/"
+	echo /opt/slipway/program >"$packages/slipway.pth"
+	printf '%s\n' '#!/opt/slipway/bin/python' 'import sys' "from $module import main" 'sys.exit(main())' >"$root/bin/$name"
+	chmod -R u=rwX,go=rX "$root"
+	chmod 0755 "$root/bin/$name"
+	(cd "$root/program" && PYTHONHASHSEED=0 /opt/slipway/bin/python -m compileall -q --invalidation-mode unchecked-hash \
+		-p /opt/slipway/program .)
+done
+settle

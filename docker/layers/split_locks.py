@@ -1,0 +1,56 @@
+"""Divides what the two locks pin into the layers of the images: one requirements.txt for each.
+
+    python3 split_locks.py train.lock serve.lock DIRECTORY
+
+What both images hold goes into shared layers, NVIDIA's libraries first, for they change least and are largest.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+# These are on the index as source only; the build stage makes wheels of them.
+SOURCE_ONLY = frozenset(("inotify-simple", "sagemaker-inference", "sagemaker-training"))
+# torch.compile's; an image gets it together with the compiler that it calls (build.sh --compiler).
+COMPILER = frozenset(("triton",))
+TORCH = frozenset(("torch", "torchvision"))
+# What those wheels are made with.
+TOOLS = frozenset(("setuptools",))
+
+
+def read_lock(text: str) -> dict[str, str]:
+    """Requirement (name and version) to its lines, hashes included, without comments."""
+    lines = "\n".join(line for line in text.splitlines() if line and not line.lstrip().startswith("#"))
+    requirements = re.split(r"\n(?=\S)", lines)
+    return {requirement.split(" ", 1)[0]: requirement for requirement in requirements}
+
+
+def split(train: Mapping[str, str], serve: Mapping[str, str]) -> dict[str, list[str]]:
+    """Layer to its requirements, in the locks' order."""
+    layers: dict[str, list[str]] = {}
+    for requirement, lines in {**serve, **train}.items():
+        name = requirement.partition("==")[0]
+        if requirement in train and requirement in serve:
+            layer = "cuda" if name.startswith(("nvidia-", "cuda-")) else "torch" if name in TORCH else "shared"
+        else:
+            layer = "train" if requirement in train else "serve"
+        if name in COMPILER:
+            layer = "compiler"
+        if name in SOURCE_ONLY:
+            layer += "-sources"
+        layers.setdefault(layer, []).append(lines)
+        if name in TOOLS:
+            layers.setdefault("tools", []).append(lines)
+    return layers
+
+
+def main() -> None:
+    train, serve, directory = (Path(argument) for argument in sys.argv[1:])
+    for layer, requirements in split(read_lock(train.read_text()), read_lock(serve.read_text())).items():
+        (directory / layer).mkdir(parents=True)
+        (directory / layer / "requirements.txt").write_text("\n".join(sorted(requirements)) + "\n")
+
+
+if __name__ == "__main__":
+    main()

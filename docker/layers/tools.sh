@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# The build stage: pip, a compiler, the locks divided into layers, and wheels of what is on the index as source only.
+set -euo pipefail
+source "$(dirname "$0")/apt.sh"
+
+packages=(gcc libc6-dev)
+! python_is_debians || packages+=(python3-dev python3-venv)
+apt_install "${packages[@]}"
+"$(readlink -f "$(command -v python3)")" -m venv /opt/tools
+cd /tmp
+python3 split_locks.py train.lock serve.lock /opt/layers
+
+[[ ! -f /dev/shm/ca ]] || export PIP_CERT=/dev/shm/ca
+[[ ! -f /dev/shm/pip_conf ]] || export PIP_CONFIG_FILE=/dev/shm/pip_conf
+pip=(/opt/tools/bin/python -m pip --quiet --disable-pip-version-check --no-input)
+"${pip[@]}" install --no-deps --require-hashes --requirement /opt/layers/tools/requirements.txt
+for layer in train serve; do
+	# -g0: debugging information would hold the name of a temporary directory.
+	SOURCE_DATE_EPOCH=315532800 CFLAGS=-g0 "${pip[@]}" wheel --no-deps --no-build-isolation --require-hashes \
+		--requirement "/opt/layers/$layer-sources/requirements.txt" --wheel-dir "/opt/layers/$layer/wheels"
+done
+# What later stages mount from here shall be the same after a rebuild, or they would be made again too.
+find /opt/tools -name __pycache__ -prune -exec rm -rf {} +

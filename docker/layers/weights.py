@@ -1,0 +1,52 @@
+"""The image's pretrained weights, as /opt/weights/<architecture>.safetensors.
+
+python weights.py torchvision resnet50     torchvision's ImageNet weights, downloaded now
+python weights.py file DIRECTORY           the one file of weights that the user gave
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import safetensors.torch
+import torchvision.models
+
+from container.errors import UserError, WeightsError
+from container.model import architecture_of
+from container.weights import find_weights_file, read_state_dict
+
+
+def download(architecture: str) -> dict[str, object]:
+    """torchvision's best ImageNet weights for the architecture.
+
+    Raises:
+        WeightsError: They could not be downloaded whole.
+    """
+    certificates = Path("/dev/shm/ca")  # noqa: S108 - a build secret
+    if certificates.is_file():
+        os.environ["SSL_CERT_FILE"] = str(certificates)
+    try:
+        weights = torchvision.models.get_model_weights(architecture).DEFAULT
+        return dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"torchvision's weights of {architecture} cannot be downloaded: {error}; download them where you can, and "
+            "give the file: --weights FILE"
+        ) from error
+
+
+def main() -> None:
+    how, what = sys.argv[1:]
+    try:
+        tensors = download(what) if how == "torchvision" else read_state_dict(find_weights_file(Path(what)))
+        architecture, _ = architecture_of(tensors)
+    except UserError as error:
+        sys.exit(f"slipway-build: {error}")
+    directory = Path("/opt/weights")
+    directory.mkdir()
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    safetensors.torch.save_file(contiguous, directory / f"{architecture}.safetensors")
+
+
+if __name__ == "__main__":
+    main()
