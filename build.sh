@@ -12,7 +12,8 @@ for the newest. "-dirty" is added to the revision where what the images are made
                            pulled, docker/base.sh makes one
   --weights FILE|NAME      bake pretrained weights into the training image: a .pth, .pt or .safetensors file of a
                            ResNet, or torchvision's own: resnet18, resnet34, resnet50, resnet101, resnet152
-  --compiler               add Triton and g++ to the training image, for the hyperparameter compile (0.9 GB more)
+  --compiler               add Triton and g++ to the training image, for the hyperparameter compile (1.1 GB more)
+  --name NAME              what comes before the colon in the images' names (default: slipway)
   --system-packages "A B"  more Debian packages, in both images
   --network MODE           the network of the build's steps, as in `docker build` (host helps behind some proxies)
   --ca-bundle FILE         certificates of a proxy or a private index
@@ -37,14 +38,14 @@ wrong_usage() {
 	exit 2
 }
 
-targets=() base=debian:bookworm-slim weights='' compiler=false system_packages='' network=''
+targets=() name=slipway base=debian:bookworm-slim weights='' compiler=false system_packages='' network=''
 ca_bundle='' pip_config='' apt_sources=''
 while (($#)); do
 	case $1 in
 	train | serve) targets+=("$1") ;;
 	all) targets+=(train serve) ;;
 	--compiler) compiler=true ;;
-	--base-image | --weights | --system-packages | --network | --ca-bundle | --pip-config | --apt-sources)
+	--name | --base-image | --weights | --system-packages | --network | --ca-bundle | --pip-config | --apt-sources)
 		[[ -n ${2-} ]] || wrong_usage "$1 needs a value"
 		option=${1#--}
 		[[ $option != base-image ]] || option=base
@@ -62,6 +63,8 @@ done
 for file in "$ca_bundle" "$pip_config" "$apt_sources"; do
 	[[ -z $file || -r $file ]] || die "$file cannot be read"
 done
+[[ $name =~ ^[a-z0-9][a-z0-9./_-]*$ ]] ||
+	wrong_usage "--name is '$name'; it must be a name of images, as in team/slipway"
 [[ $system_packages =~ ^[a-z0-9.+\ -]*$ ]] ||
 	wrong_usage "--system-packages is '$system_packages'; it must be names of Debian packages"
 case $weights in
@@ -139,20 +142,20 @@ fi
 
 for target in "${targets[@]}"; do
 	log=.build/$target.log
-	echo "== building slipway:$target-$tag"
+	echo "== building $name:$target-$tag"
 	label_arguments=()
 	for label in "${labels[@]}" "org.opencontainers.image.title=slipway-$target"; do
 		label_arguments+=(--label "$label")
 	done
 	if ! "${builder[@]}" "${arguments[@]}" "${label_arguments[@]}" --target "$target" \
-		--tag "slipway:$target-$tag" --tag "slipway:$target" . 2>&1 | tee "$log"; then
+		--tag "$name:$target-$tag" --tag "$name:$target" . 2>&1 | tee "$log"; then
 		die "the $target image was not built: $(diagnose "$log" "$base") (all of the output: $log)"
 	fi
 done
 
 printf '\n%-42s %9s  %s\n' IMAGE SIZE ID
 for target in "${targets[@]}"; do
-	read -r id size < <("${builder[0]}" image inspect --format '{{.Id}} {{.Size}}' "slipway:$target-$tag")
-	printf '%-42s %6d MB  %s\n' "slipway:$target-$tag" $((size / 1000000)) "$id"
+	read -r id size < <("${builder[0]}" image inspect --format '{{.Id}} {{.Size}}' "$name:$target-$tag")
+	printf '%-42s %6d MB  %s\n' "$name:$target-$tag" $((size / 1000000)) "$id"
 done
-echo "Also tagged: ${targets[*]/#/slipway:}. Next: ./push.sh"
+echo "Also tagged: ${targets[*]/#/$name:}. Next: ./push.sh"

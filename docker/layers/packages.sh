@@ -1,18 +1,13 @@
 #!/usr/bin/env bash
 # One list of locked packages as one layer: /media/requirements.txt, and /media/wheels where there are any.
-# pip is that of the build stage, mounted at /mnt.
 set -euo pipefail
 source "$(dirname "$0")/settle.sh"
+source "$(dirname "$0")/pip.sh"
 
 readonly python=/opt/slipway/bin/python
-[[ ! -f /dev/shm/pip_conf ]] || export PIP_CONFIG_FILE=/dev/shm/pip_conf
-[[ ! -f /dev/shm/ca ]] || export PIP_CERT=/dev/shm/ca
-pip=(/mnt/bin/python -m pip --python "$python" --disable-pip-version-check --no-input --cache-dir /var/tmp/pip)
-install=(install --no-deps --no-compile --root-user-action ignore)
-
-"${pip[@]}" "${install[@]}" --require-hashes --only-binary :all: --requirement /media/requirements.txt
+pip_install "${from_index[@]}" --requirement /media/requirements.txt
 wheels=(/media/wheels/*.whl)
-[[ ! -f ${wheels[0]} ]] || "${pip[@]}" "${install[@]}" --no-index "${wheels[@]}"
+[[ ! -f ${wheels[0]} ]] || pip_install --no-index "${wheels[@]}"
 
 packages=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 cd "$packages"

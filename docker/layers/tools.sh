@@ -2,6 +2,7 @@
 # The build stage: pip, a compiler, the locks divided into layers, and wheels of what is on the index as source only.
 set -euo pipefail
 source "$(dirname "$0")/apt.sh"
+source "$(dirname "$0")/pip.sh"
 
 packages=(gcc libc6-dev)
 ! python_is_debians || packages+=(python3-dev python3-venv)
@@ -10,8 +11,6 @@ apt_install "${packages[@]}"
 cd /tmp
 python3 split_locks.py train.lock serve.lock /opt/layers
 
-[[ ! -f /dev/shm/ca ]] || export PIP_CERT=/dev/shm/ca
-[[ ! -f /dev/shm/pip_conf ]] || export PIP_CONFIG_FILE=/dev/shm/pip_conf
 pip=(/opt/tools/bin/python -m pip --quiet --disable-pip-version-check --no-input)
 "${pip[@]}" install --no-deps --require-hashes --requirement /opt/layers/tools/requirements.txt
 for layer in train serve; do

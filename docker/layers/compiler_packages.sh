@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Triton with its headers, and PyTorch's, which the other layers leave out: torch.compile calls a compiler with them.
+set -euo pipefail
+source "$(dirname "$0")/settle.sh"
+source "$(dirname "$0")/pip.sh"
+
+packages=$(/opt/slipway/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+pip_install "${from_index[@]}" --requirement /media/compiler/requirements.txt
+pip_install "${from_index[@]}" --requirement /media/torch/requirements.txt --target /tmp/torch
+mv /tmp/torch/torch/include "$packages/torch/include"
+settle
