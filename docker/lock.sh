@@ -6,7 +6,8 @@ usage() {
 Usage: docker/lock.sh [--upgrade]
 
 Writes docker/{dev,train,serve,host}.lock and tests/images/{sdk2,sdk3}.lock from the .in files beside them: every
-package of every platform, with hashes and without any index address. Versions already locked are kept; --upgrade takes the newest that fit.
+package of every platform, with hashes and without any index address. Versions already locked are kept; --upgrade
+takes the newest that fit.
 Needs uv on PATH (pip install uv).
 TEXT
 }

@@ -1,0 +1,105 @@
+"""Makes one CycloneDX document of what ../sbom.sh has read from an image.
+
+    python assemble.py IMAGE DIRECTORY FILE
+
+DIRECTORY holds image.json (docker image inspect), packages.tsv (dpkg-query), root/ (files of the image), environment/
+(a virtual environment with the records of the image's Python packages) and python.json (what cyclonedx-py says of it).
+"""
+
+import json
+import sys
+import uuid
+import zipfile
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bundled import bundled_components
+from cyclonedx.model import HashAlgorithm, HashType, Property
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output import make_outputter
+from cyclonedx.schema import OutputFormat, SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from debian import debian_packages, operating_system, read_os_release
+from java import java_libraries, java_runtimes
+from packaging.utils import canonicalize_name
+
+REVISION = "org.opencontainers.image.revision"
+
+
+class Document:
+    """The document as it grows: each component once, and who holds it."""
+
+    def __init__(self, bom: Bom, image: Component) -> None:
+        self.bom = bom
+        self.image = image
+        self.by_reference = {component.bom_ref.value: component for component in bom.components}
+        bom.metadata.component = image
+        bom.register_dependency(image, list(bom.components))
+
+    def add(self, components: Iterable[Component], holder: Component | None = None) -> int:
+        """Adds what the holder (the image, if none) contains; returns how many components were new."""
+        before = len(self.by_reference)
+        kept = [self.by_reference.setdefault(component.bom_ref.value, component) for component in components]
+        self.bom.components.update(kept)
+        self.bom.register_dependency(holder or self.image, kept)
+        return len(self.by_reference) - before
+
+
+def image_component(name: str, inspected: dict[str, Any]) -> Component:
+    """The image: its name, the revision it was built from, its digest (that of the configuration) and labels."""
+    digest = inspected["Id"].removeprefix("sha256:")
+    labels = inspected["Config"].get("Labels") or {}
+    return Component(
+        type=ComponentType.CONTAINER,
+        name=name,
+        version=labels.get(REVISION),
+        bom_ref="image",
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
+        properties=[Property(name=key, value=value) for key, value in labels.items()],
+    )
+
+
+def assemble(name: str, directory: Path) -> tuple[Bom, dict[str, int]]:
+    """The document, and how many components of each kind it has."""
+    root = directory / "root"
+    inspected = json.loads((directory / "image.json").read_text())[0]
+    bom = Bom.from_json(json.loads((directory / "python.json").read_text()))
+    # Named by the image, so that the same image gives the same document.
+    bom.serial_number = uuid.uuid5(uuid.NAMESPACE_URL, inspected["Id"])
+    bom.metadata.timestamp = datetime.fromisoformat(inspected["Created"])
+    python = {canonicalize_name(component.name): component for component in bom.components}
+    document = Document(bom, image_component(name, inspected))
+
+    release = read_os_release(root)
+    document.add([operating_system(release)])
+    listing = (directory / "packages.tsv").read_text()
+    counts = {"Debian packages": document.add(debian_packages(listing, root, release)), "Python packages": len(python)}
+    counts["libraries in wheels"] = sum(
+        document.add(bundled_components(dist_info), python[canonicalize_name(dist_info.name.split("-")[0])])
+        for dist_info in sorted((directory / "environment").rglob("*.dist-info"))
+    )
+    counts["Java libraries"] = document.add(java_libraries(root))
+    counts["Java runtimes"] = document.add(java_runtimes(root))
+    return bom, counts
+
+
+def main() -> None:
+    name, directory, file = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    try:
+        bom, counts = assemble(name, directory)
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        sys.exit(f"docker/sbom.sh: what {name} says of its packages cannot be read: {error!r}")
+    text = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=2) + "\n"
+    if invalid := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
+        sys.exit(f"docker/sbom.sh: the document of {name} is not valid CycloneDX: {invalid}")
+    unfinished = file.with_suffix(".unfinished")
+    unfinished.write_text(text)
+    unfinished.replace(file)
+    sys.stdout.write(f"{file}  {name}: {', '.join(f'{what} {count}' for what, count in counts.items())}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""A Docker engine and the images that build.sh made. Where they are not, the tests of this folder are skipped, but
+never in continuous integration."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slipway.sample import write_sample
+from tests.images.containers import Docker, Images, as_sagemaker_mounts, unavailable
+from tests.train.conftest import SMALL, JobDirectory
+
+
+def _programs() -> Iterator[str]:
+    for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        if found := shutil.which("docker", path=directory):
+            yield found
+
+
+@pytest.fixture(scope="session")
+def docker() -> Docker:
+    """The first docker on PATH that reaches its engine."""
+    said = "there is none on PATH"
+    for program in _programs():
+        answer = subprocess.run([program, "version"], capture_output=True, text=True)
+        if answer.returncode == 0:
+            return Docker(program)
+        said = (answer.stderr or answer.stdout).strip().splitlines()[-1]
+    return unavailable(f"no Docker engine ({said}); on Debian: apt-get install docker.io, then start dockerd")
+
+
+@pytest.fixture(scope="session")
+def images(docker: Docker) -> Images:
+    """What ./build.sh made, or the images that SLIPWAY_TRAIN_IMAGE and SLIPWAY_SERVE_IMAGE name."""
+    found = Images(
+        train=os.environ.get("SLIPWAY_TRAIN_IMAGE", "slipway:train"),
+        serve=os.environ.get("SLIPWAY_SERVE_IMAGE", "slipway:serve"),
+    )
+    for name in (found.train, found.serve):
+        if docker.try_("image", "inspect", name).returncode != 0:
+            unavailable(f"there is no image {name}; run ./build.sh first")
+    return found
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> JobDirectory:
+    """A directory in the form of /opt/ml."""
+    return JobDirectory(tmp_path / "job")
+
+
+@pytest.fixture(scope="session")
+def trained(docker: Docker, images: Images, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
+    """The sample data after one epoch in the image: what `docker run` with no command does."""
+    job = JobDirectory(tmp_path_factory.mktemp("trained") / "job")
+    write_sample(job.base / "input" / "data")
+    job.hyperparameters({**SMALL, "epochs": "1", "batch-size": "32", "augmentation": "light"})
+    ended = docker.run(*as_sagemaker_mounts(job), images.train)
+    assert ended.code == 0, ended.log
+    return job
