@@ -33,5 +33,9 @@ class TrainingError(UserError):
     """Training started and cannot go on: a loss that is not finite, a full disk, too little memory."""
 
 
+class DriverError(UserError):
+    """A GPU is there and cannot be used: its driver is too old, does not answer, or torch fails on it."""
+
+
 class ServeError(UserError):
     """The server cannot start or stay up: a port in use, a missing Java, a setting out of range."""

@@ -58,6 +58,15 @@ def reap(pid: int) -> bool:
         return False
 
 
+def wait_as_init(pid: int) -> None:
+    """Wait until a child has ended, and leave its exit status; meanwhile take that of every other child that ends.
+
+    With `adopt_orphans`, what descendants leave behind does not pile up as zombies.
+    """
+    while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)) and ended.si_pid != pid:
+        reap(ended.si_pid)
+
+
 def kill_group(pid: int) -> None:
     """Kill a process group by its leader's id; also after the leader has ended."""
     try:

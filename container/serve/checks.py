@@ -10,9 +10,10 @@ from pathlib import Path
 
 from container.errors import ServeError
 from container.serve.accept import choose
-from container.serve.config import HIGHEST_INNER_PORT, HOST, INNER_PORTS, PORT, ServeConfig
+from container.serve.config import HIGHEST_INNER_PORT, INNER_PORTS, ServeConfig
 from container.serve.model_server import InnerPorts
 from container.serve.replies import RequestError
+from container.serve.settings import HOST, PORT
 
 # As in container/artifact.py, which cannot be imported without torch; a test compares them.
 CARD = "model.json"

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from container import gpu
 from container.errors import ServeError
 from container.paths import MlPaths
 from container.picture import MAX_PIXELS
+from container.serve.settings import HOST, PORT, Settings, Variable
 
 MEBIBYTE = 1024 * 1024
 
@@ -18,17 +20,6 @@ MEBIBYTE = 1024 * 1024
 HIGHEST_INNER_PORT = 32766
 
 
-@dataclass(frozen=True)
-class Variable:
-    """One setting: the names it goes by (the first that is set counts), its default, what it means."""
-
-    names: tuple[str, ...]
-    default: str
-    meaning: str
-
-
-PORT = Variable(("SAGEMAKER_BIND_TO_PORT",), "8080", "The public port; 0 takes any free one and logs it.")
-HOST = Variable(("SLIPWAY_HOST",), "0.0.0.0", "The address that the public port is bound to.")  # noqa: S104 - a container's front door
 INNER_PORTS = Variable(
     ("SAGEMAKER_SAFE_PORT_RANGE",),
     "20000-32000",
@@ -53,6 +44,7 @@ WORKERS = Variable(
     "one per GPU, else 1",
     "Processes that hold the model; 1 to 64.",
 )
+USE_CUDA = Variable((gpu.SWITCH,), "true", "Use the GPU where there is one; false serves on the CPU.")
 DEADLINE = Variable(
     (
         "SLIPWAY_DEADLINE_S",
@@ -90,7 +82,7 @@ VM_ARGUMENTS = Variable(
 )
 
 VARIABLES = (
-    PORT, HOST, INNER_PORTS, MAX_PAYLOAD, BATCH_SIZE, BATCH_DELAY, WORKERS, DEADLINE, DRAIN, STARTUP_TIMEOUT,
+    PORT, HOST, INNER_PORTS, MAX_PAYLOAD, BATCH_SIZE, BATCH_DELAY, WORKERS, USE_CUDA, DEADLINE, DRAIN, STARTUP_TIMEOUT,
     MAX_REQUESTS, MAX_PICTURES, MAX_PIXELS_PER_PICTURE, TOP_K, ACCEPT, PROGRAM, BASE_DIR, LOG_LEVEL, VM_ARGUMENTS,
 )  # fmt: skip
 
@@ -110,6 +102,7 @@ class ServeConfig:
     batch_delay_ms: int
     workers: int | None
     """None: one per GPU, or one."""
+    use_cuda: bool
     deadline_s: float
     drain_s: float
     startup_timeout_s: float
@@ -127,8 +120,14 @@ class ServeConfig:
 
         Raises:
             ServeError: Names the variable, its value, and what it may be.
+            DriverError: The same of `SLIPWAY_USE_CUDA`.
         """
-        settings = _Settings(environment)
+        settings = Settings(environment)
+        if environment.get("SAGEMAKER_MULTI_MODEL", "").strip().lower() == "true":
+            raise ServeError(
+                "SAGEMAKER_MULTI_MODEL is true, and this version serves one model per endpoint: create the model with "
+                "the mode SingleModel, and an endpoint for each"
+            )
         # Absolute, because the parts of the server work in directories of their own.
         model_dir = MlPaths(Path(settings.text(BASE_DIR)).absolute()).model
         program = _program(settings, model_dir)
@@ -142,6 +141,7 @@ class ServeConfig:
             batch_size=settings.integer(BATCH_SIZE, 1, 1024, default=1 if program else 8),
             batch_delay_ms=settings.integer(BATCH_DELAY, 1, 10000),
             workers=settings.integer(WORKERS, 1, 64) if settings.is_set(WORKERS) else None,
+            use_cuda=gpu.is_wanted(environment),
             deadline_s=settings.number(DEADLINE, 1, 3600),
             drain_s=settings.number(DRAIN, 0, 3600),
             startup_timeout_s=settings.number(STARTUP_TIMEOUT, 1, 36000),
@@ -155,47 +155,7 @@ class ServeConfig:
         )
 
 
-class _Settings:
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
-
-    def found(self, variable: Variable) -> tuple[str, str]:
-        """The name that is set and its value, or the first name and the default."""
-        for name in variable.names:
-            if value := self._environment.get(name, "").strip():
-                return name, value
-        return variable.names[0], variable.default
-
-    def is_set(self, variable: Variable) -> bool:
-        return any(self._environment.get(name, "").strip() for name in variable.names)
-
-    def text(self, variable: Variable) -> str:
-        return self.found(variable)[1]
-
-    def integer(self, variable: Variable, lowest: int, highest: int, default: int | None = None) -> int:
-        if default is not None and not self.is_set(variable):
-            return default
-        name, value = self.found(variable)
-        try:
-            number = int(value)
-        except ValueError:
-            number = lowest - 1
-        if not lowest <= number <= highest:
-            raise ServeError(f"{name} is {value!r}; it must be a whole number from {lowest} to {highest}")
-        return number
-
-    def number(self, variable: Variable, lowest: float, highest: float) -> float:
-        name, value = self.found(variable)
-        try:
-            number = float(value)
-        except ValueError:
-            number = lowest - 1
-        if not lowest <= number <= highest:
-            raise ServeError(f"{name} is {value!r}; it must be a number of seconds from {lowest} to {highest}")
-        return number
-
-
-def _program(settings: _Settings, model_dir: Path) -> Path | None:
+def _program(settings: Settings, model_dir: Path) -> Path | None:
     name, value = settings.found(PROGRAM)
     program = model_dir / "code" / value
     if program.is_file() and program.parent == model_dir / "code":
@@ -205,7 +165,7 @@ def _program(settings: _Settings, model_dir: Path) -> Path | None:
     return None
 
 
-def _inner_ports(settings: _Settings) -> range:
+def _inner_ports(settings: Settings) -> range:
     name, value = settings.found(INNER_PORTS)
     first, _, last = value.partition("-")
     if not (first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
@@ -219,7 +179,7 @@ def _inner_ports(settings: _Settings) -> range:
     return ports
 
 
-def _vm_arguments(settings: _Settings) -> tuple[str, ...]:
+def _vm_arguments(settings: Settings) -> tuple[str, ...]:
     name, value = settings.found(VM_ARGUMENTS)
     try:
         return tuple(shlex.split(value)) if settings.is_set(VM_ARGUMENTS) else ()
@@ -227,7 +187,7 @@ def _vm_arguments(settings: _Settings) -> tuple[str, ...]:
         raise ServeError(f"{name} is {value!r}; it must be options as in a shell: {error}") from error
 
 
-def _log_level(settings: _Settings) -> int:
+def _log_level(settings: Settings) -> int:
     name, value = settings.found(LOG_LEVEL)
     named = logging.getLevelNamesMapping().get(value.upper())
     if named is not None:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from container import artifact
+from container import artifact, cuda
 from container.artifact import ModelCard
 from container.picture import read_picture
 from container.preprocessing import Preprocessing
@@ -77,8 +77,11 @@ def softmax(logits: torch.Tensor) -> Probabilities:
     return values
 
 
-def choose_device(gpu_id: int | None) -> torch.device:
-    """The GPU that multi-model-server gave to this worker, else the first that torch sees, else the CPU."""
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", (gpu_id or 0) % torch.cuda.device_count())
+def choose_device(gpu_id: int | None, *, use_cuda: bool) -> torch.device:
+    """The GPU that multi-model-server gave to this worker, else the first that torch sees, else the CPU.
+
+    Raises:
+        DriverError: There is a GPU, and torch cannot use it.
+    """
+    found = cuda.cuda_device(gpu_id or 0) if use_cuda else None
+    return found or torch.device("cpu")

@@ -1,7 +1,6 @@
-"""What this process may use: memory by cgroup limit, GPUs by the driver, and which Java."""
+"""What this process may use: CPUs and memory by cgroup limit, and which Java."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +19,17 @@ class Machine:
     java: Java
     cpus: int
     gpus: int
+    """To be used. multi-model-server counts with nvidia-smi too, and deals out the smaller number to its workers."""
     memory_bytes: int
 
     @classmethod
-    def look(cls) -> Self:
-        """Look it up.
+    def look(cls, *, gpus: int) -> Self:
+        """Look up all but the GPUs.
 
         Raises:
             ServeError: There is no Java.
         """
-        return cls(java=find_java(), cpus=available_cpus(), gpus=gpu_count(), memory_bytes=memory_bytes())
+        return cls(java=find_java(), cpus=available_cpus(), gpus=gpus, memory_bytes=memory_bytes())
 
 
 def memory_bytes(cgroups: Path = _CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> int:
@@ -41,22 +41,6 @@ def memory_bytes(cgroups: Path = _CGROUPS, membership: Path = Path("/proc/self/c
             if text.isdigit():
                 limit = min(limit, int(text))
     return limit
-
-
-def gpu_count() -> int:
-    """NVIDIA GPUs that the driver shows, lowered to those that CUDA_VISIBLE_DEVICES leaves.
-
-    multi-model-server counts them with the same program.
-    """
-    try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return 0
-    count = sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return count
-    return min(count, sum(name.strip() not in ("", "-1", "NoDevFiles") for name in visible.split(",")))
 
 
 def _cgroup_directories(cgroups: Path, membership: Path) -> Iterator[Path]:

@@ -132,7 +132,7 @@ def load(config: ServeConfig, context: Context) -> tuple[Functions, str]:
     Raises:
         UserError: The model directory or the user's code is at fault.
     """
-    device = choose_device(context.system_properties.get("gpu_id"))
+    device = choose_device(context.system_properties.get("gpu_id"), use_cuda=config.use_cuda)
     threads = available_cpus()
     if config.user_program:
         # Only here, so that the toolkit and what it needs is not loaded for nothing.

@@ -6,11 +6,17 @@
 SIGTERM or SIGINT: what has been accepted is answered, then everything is stopped; a second one stops at once.
 """
 
+import os
+
+from container.first_process import end_when_asked
+
+if os.getpid() == 1:
+    end_when_asked()  # before the other imports, which take their time
+
 import argparse
 import asyncio
 import contextlib
 import logging
-import os
 import shutil
 import signal
 import socket
@@ -21,6 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from container import gpu
 from container.errors import ServeError, UserError
 from container.processes import adopt_orphans, children, die_with_parent, kill_descendants, reap
 from container.serve import checks, front_process, logs
@@ -212,6 +219,8 @@ def _environment(config: ServeConfig, run_dir: Path, *, threads: int) -> dict[st
         "PYTHONUNBUFFERED": "1",
         # torch and the user's code leave things there; they go when the server does.
         "TMPDIR": str(run_dir),
+        # For the user's code, which asks torch.
+        **({} if config.use_cuda else {"CUDA_VISIBLE_DEVICES": ""}),
         BASE_DIR.names[0]: str(config.model_dir.parent),
         RUN_DIR_VARIABLE: str(run_dir),
         SUPERVISOR_VARIABLE: str(os.getpid()),
@@ -221,7 +230,9 @@ def _environment(config: ServeConfig, run_dir: Path, *, threads: int) -> dict[st
 def serve(config: ServeConfig) -> int:
     """Serve until a signal; see `Supervisor.run`."""
     checks.check_model_dir(config)
-    machine = Machine.look()
+    gpus = gpu.look(off_by="" if config.use_cuda else gpu.SWITCH)
+    logger.info(event("gpu", found=gpus.text))
+    machine = Machine.look(gpus=gpus.count)
     with checks.open_port(config) as listener, _run_dir() as run_dir:
         address, port = listener.getsockname()[:2]
         logger.info(event("listening", address=address, port=port, model=config.model_dir))

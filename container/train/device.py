@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from container import cuda
 from container.cpus import available_cpus
 from container.errors import HyperparameterError
 from container.train.hyperparameters import TrainConfig
@@ -38,16 +39,21 @@ class Device:
 
 
 def choose_device(config: TrainConfig) -> Device:
-    """Choose by the hyperparameters and what the machine has; says in the log what and why."""
+    """Choose by the hyperparameters and what the machine has; says in the log what and why.
+
+    Raises:
+        DriverError: There is a GPU, and torch cannot use it.
+        HyperparameterError: amp asks for what the device lacks.
+    """
     cpus = available_cpus()
-    if config.use_cuda and torch.cuda.is_available():
-        device = torch.device("cuda")
+    device = cuda.cuda_device() if config.use_cuda else None
+    if device:
         torch.backends.cudnn.benchmark = True
         name, workers = torch.cuda.get_device_name(), cpus
     else:
         device = torch.device("cpu")
         torch.set_num_threads(cpus)
-        name = "no GPU found" if config.use_cuda else "use-cuda is false"
+        name = "no GPU found" if config.use_cuda else "GPU switched off"
         workers = max(1, cpus // 4)
     chosen = Device(
         torch_device=device,
@@ -55,7 +61,7 @@ def choose_device(config: TrainConfig) -> Device:
         workers=min(workers, _MOST_WORKERS) if config.num_workers < 0 else config.num_workers,
     )
     precision = {torch.bfloat16: "bf16", torch.float16: "fp16 with gradient scaling", None: "fp32"}[chosen.amp_dtype]
-    logger.info("device %s (%s), %s, %d CPUs, %d reading", device, name, precision, cpus, chosen.workers)
+    logger.info("device %s (%s), %s, %d CPUs, %d reading", device.type, name, precision, cpus, chosen.workers)
     return chosen
 
 

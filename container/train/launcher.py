@@ -4,10 +4,16 @@ It runs the sagemaker-training toolkit and finishes what the toolkit leaves undo
 failure file names the cause, the exit code is the script's, and no process is left behind.
 """
 
+import os
+
+from container.first_process import end_when_asked
+
+if os.getpid() == 1:
+    end_when_asked()  # before the other imports, which take their time
+
 import argparse
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,8 +24,10 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from container import gpu
+from container.errors import DriverError
 from container.paths import MlPaths
-from container.processes import adopt_orphans, children, kill_descendants, kill_tree
+from container.processes import adopt_orphans, children, kill_descendants, kill_tree, wait_as_init
 from container.train.failure import (
     EXIT_CODE_FILE,
     compose,
@@ -45,6 +53,10 @@ def main() -> int:
     parser.add_argument("train", nargs="?", choices=["train"], help="the argument with which SageMaker starts it")
     parser.parse_args()
     paths = MlPaths.from_environment()
+    if os.getpid() == 1 and os.geteuid() == 0:
+        # In a container, whose files are the host's root's: whoever mounted the directories, as the SDK's local mode
+        # does, shall be able to delete what the job leaves there. Nobody else works in the container.
+        os.umask(0)
     try:
         for earlier in (paths.failure, paths.failure.with_name("success")):
             earlier.unlink(missing_ok=True)
@@ -52,8 +64,25 @@ def main() -> int:
     except OSError as error:
         sys.stderr.write(f"train: the job below {paths.base} cannot be started: {error}\n")
         return 1
+    try:
+        with_gpu = gpu.is_wanted()
+    except DriverError as error:
+        return _refuse(paths, str(error))
     with tempfile.TemporaryDirectory(prefix="slipway-train-") as scratch:
-        return Toolkit(paths, Path(scratch) / "exit-code").run()
+        return Toolkit(paths, Path(scratch) / "exit-code", with_gpu=with_gpu).run()
+
+
+def _refuse(paths: MlPaths, why: str) -> int:
+    _write_failure(paths, why)
+    sys.stderr.write(f"train: {why}\n")
+    return 1
+
+
+def _write_failure(paths: MlPaths, text: str) -> None:
+    try:
+        write_failure(paths.failure, text)
+    except OSError as error:
+        sys.stderr.write(f"train: the failure file cannot be written: {error}\n")
 
 
 def complete_directories(paths: MlPaths) -> None:
@@ -79,9 +108,11 @@ def complete_directories(paths: MlPaths) -> None:
 class Toolkit:
     """The sagemaker-training toolkit as a child process, in a session of its own."""
 
-    def __init__(self, paths: MlPaths, exit_code_file: Path) -> None:
+    def __init__(self, paths: MlPaths, exit_code_file: Path, *, with_gpu: bool) -> None:
         self.paths = paths
         self.exit_code_file = exit_code_file
+        self.with_gpu = with_gpu
+        self.process: subprocess.Popen[bytes] | None = None
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self.asked_by = 0
         """The signal that asked for the end; 0 until one did."""
@@ -94,19 +125,24 @@ class Toolkit:
             "SAGEMAKER_TRAINING_MODULE": os.environ.get("SAGEMAKER_TRAINING_MODULE", "container.train.toolkit:main"),
             "PYTHONUNBUFFERED": "1",
             EXIT_CODE_FILE: str(self.exit_code_file),
+            # For scripts, which ask torch.
+            **({} if self.with_gpu else {"CUDA_VISIBLE_DEVICES": ""}),
         }
-        self.process = subprocess.Popen(
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._forward)
+        process = self.process = subprocess.Popen(
             [sys.executable, "-m", "sagemaker_training.cli.train"],
             env=environment,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._forward)
-        assert self.process.stderr is not None
-        reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
+        if self.asked_by:  # while the toolkit was being started
+            kill_tree()
+        assert process.stderr is not None
+        reader = threading.Thread(target=self._read, args=(process.stderr,), daemon=True)
         reader.start()
-        code = self.process.wait()
+        wait_as_init(process.pid)
+        code = process.wait()
         kill_descendants()
         reader.join(timeout=5)
         return self._finish(self._script_exit_code(code))
@@ -120,6 +156,8 @@ class Toolkit:
     def _forward(self, number: int, _frame: FrameType | None) -> None:
         """Ask the script to end; the toolkit is left alone, since it would die and lose the script's exit code."""
         asked_before, self.asked_by = self.asked_by, number
+        if self.process is None:
+            return
         scripts = _scripts(self.process.pid)
         if asked_before or not scripts:
             kill_tree()
@@ -148,10 +186,7 @@ class Toolkit:
         if not written or written.startswith("Framework Error") or 'ErrorMessage ""' in written:
             written = self._cause(code, written)
             self.paths.failure.unlink(missing_ok=True)
-        try:
-            write_failure(self.paths.failure, written)
-        except OSError as error:
-            sys.stderr.write(f"train: the failure file cannot be written: {error}\n")
+        _write_failure(self.paths, written)
         sys.stderr.write(f"train: the job failed with exit code {code}: {written}\n")
         return code
 

@@ -9,11 +9,14 @@ import logging
 import os
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
+from container import gpu
 from container.errors import HyperparameterError, UserError
 from container.paths import MlPaths
 from container.train.channels import complete_splits, list_splits
+from container.train.compiler import check_compiler
 from container.train.failure import compose, write_failure
 from container.train.hyperparameters import TrainConfig
 from container.train.saving import check_writable
@@ -49,8 +52,15 @@ def run(paths: MlPaths, stop: Stop) -> None:
         Interrupted: SIGTERM came; what could be saved is saved.
     """
     config = TrainConfig.from_strings(read_hyperparameters(paths.config / "hyperparameters.json"))
+    off_by = "" if config.use_cuda else "use-cuda"
+    if not gpu.is_wanted():
+        config, off_by = replace(config, use_cuda=False), gpu.SWITCH
     check_writable("model", paths.model)
     check_writable("output", paths.output_data)
+    gpus = gpu.look(off_by=off_by)
+    logger.info("GPU: %s", gpus.text)
+    if config.compile:
+        check_compiler(on_gpu=gpus.count > 0)
     splits = complete_splits(list_splits(paths.channels), config.seed)
     # Threads that spin while they wait would take the CPUs from the processes that read pictures.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

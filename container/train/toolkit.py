@@ -9,6 +9,8 @@ from pathlib import Path
 
 from sagemaker_training import entry_point, environment, errors, process
 
+from container import gpu
+from container.errors import DriverError
 from container.train.failure import EXIT_CODE_FILE
 
 _PROGRAM = "container.train.program"
@@ -44,4 +46,14 @@ def _run_script(job: environment.Environment) -> None:
     source = os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY")
     if not source or job.module_dir != environment.code_dir:  # the hyperparameter, where there is one
         source = job.module_dir
+    sys.stdout.write(f"GPU: {_gpus()}\n")
+    sys.stdout.flush()
     entry_point.run(source, job.user_entry_point, job.to_cmd_args(), job.to_env_vars())
+
+
+def _gpus() -> str:
+    """What the script will find. A driver that does not fit is only said: the script may need no GPU."""
+    try:
+        return gpu.look(off_by="" if gpu.is_wanted() else gpu.SWITCH).text
+    except DriverError as error:
+        return str(error)

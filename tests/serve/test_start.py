@@ -1,6 +1,7 @@
 """Starting: what cannot be served ends with one clear line; what can is found out with --check."""
 
 import json
+import signal
 import socket
 import stat
 import subprocess
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 from container.serve.config import VARIABLES
+from tests.first_process import as_first_process, first_process
+from tests.nvml import OLD_DRIVER, build_nvml_stub
 from tests.serve.server_process import REPOSITORY, environment, serve_command
 
 
@@ -225,3 +228,77 @@ def test_serving_imports_no_torch_in_front_of_the_worker() -> None:
     code = "import sys, container.serve.supervisor, container.serve.front_process; print('torch' in sys.modules)"
     result = subprocess.run([serve_command()[0], "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert result.stdout == "False\n", result.stderr
+
+
+def test_the_log_says_what_gpus_there_are(base_dir: Path, tmp_path: Path) -> None:
+    """A driver that is too old ends the server before anything is started."""
+    old = {"LD_LIBRARY_PATH": str(build_nvml_stub(tmp_path)), **OLD_DRIVER}
+    result = run(base_dir, **old)
+    line = the_one_line(result)
+    assert line.startswith(
+        "serve: NVIDIA driver 470.57.02 (CUDA 11.4) is too old for this torch, which is built for CUDA "
+    )
+    assert 'inference_ami_version="al2023-ami-sagemaker-inference-gpu-4-1"' in line
+    assert "event=listening" not in result.stdout
+    assert the_one_line(run(base_dir, "--check", **old)) == line
+
+
+def test_the_cpu_can_be_chosen_whatever_the_driver(base_dir: Path, tmp_path: Path, start_server, picture) -> None:
+    """Also for the user's code, which asks torch."""
+    (base_dir / "model" / "code" / "inference.py").write_text(
+        "import os\n"
+        "def model_fn(model_dir):\n    return None\n"
+        "def transform_fn(model, body, content_type, accept):\n    return os.environ['CUDA_VISIBLE_DEVICES'], accept\n"
+    )
+    stub = {"LD_LIBRARY_PATH": str(build_nvml_stub(tmp_path)), **OLD_DRIVER}
+    server = start_server(base_dir, SLIPWAY_USE_CUDA="false", **stub)
+    server.await_ready()
+    assert server.events("gpu")[0]["found"] == '"not used (SLIPWAY_USE_CUDA is false); running on the CPU"'
+    assert server.events("loaded")[0]["device"] == "cpu"
+    assert server.post(picture).body == b""
+
+
+@pytest.mark.skipif(torch.cuda.is_available() or not torch.version.cuda, reason="for a torch with CUDA and no GPU")
+def test_a_gpu_that_torch_cannot_use(base_dir: Path, tmp_path: Path) -> None:
+    line = the_one_line(run(base_dir, LD_LIBRARY_PATH=str(build_nvml_stub(tmp_path))))
+    assert line.startswith("serve: the NVIDIA driver shows a GPU, but torch cannot use it (")
+    assert line.endswith("to run on the CPU, set SLIPWAY_USE_CUDA=false")
+
+
+def test_several_models_on_one_endpoint_are_refused(base_dir: Path) -> None:
+    line = the_one_line(run(base_dir, SAGEMAKER_MULTI_MODEL="true"))
+    assert line.startswith("serve: SAGEMAKER_MULTI_MODEL is true, and this version serves one model per endpoint")
+
+
+def test_the_first_process_ends_at_sigterm_even_before_it_has_started_anything(base_dir: Path, tmp_path: Path) -> None:
+    """The kernel would drop the signal, and `docker stop` would wait. Here an import takes for ever."""
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "uvicorn.py").write_text("print('importing', flush=True)\nimport signal\nwhile True: signal.pause()\n")
+    process = subprocess.Popen(
+        as_first_process(*serve_command()),
+        env=environment(base_dir, PYTHONPATH=f"{slow}:{REPOSITORY}"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "importing\n"
+    first_process(process).send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 143
+
+
+def test_as_the_first_process_it_drains_and_leaves_nothing(base_dir: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        as_first_process(*serve_command()),
+        env=environment(base_dir, TMPDIR=str(tmp_path)),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert any("event=ready" in line for line in process.stdout)
+    first_process(process).send_signal(signal.SIGTERM)
+    log, _ = process.communicate()
+    assert process.returncode == 0, log
+    assert "event=stopped" in log
+    assert not list(tmp_path.glob("slipway-*"))

@@ -22,6 +22,8 @@ SMALL = {
 }
 """The quickest job."""
 
+LAUNCHER = [sys.executable, "-m", "container.train.launcher"]
+
 
 @dataclass(frozen=True)
 class Result:
@@ -49,13 +51,14 @@ class JobDirectory:
     def hyperparameters(self, values: Mapping[str, object]) -> None:
         (self.base / "input" / "config" / "hyperparameters.json").write_text(json.dumps(values))
 
-    def start(self, command: list[str] | None = None) -> subprocess.Popen[str]:
+    def start(self, command: list[str] | None = None, umask: int = -1) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            command or [sys.executable, "-m", "container.train.launcher"],
+            command or LAUNCHER,
             env={**os.environ, "SAGEMAKER_BASE_DIR": str(self.base), **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            umask=umask,
         )
 
     def run(self, values: Mapping[str, object] | None = None) -> Result:

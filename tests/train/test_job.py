@@ -13,6 +13,7 @@ from PIL import Image
 from container import artifact
 from container.picture import read_picture
 from tests.conftest import picture, write_image_folder
+from tests.nvml import OLD_DRIVER, build_nvml_stub
 from tests.train.conftest import SMALL, JobDirectory, Result
 
 
@@ -259,3 +260,51 @@ def test_no_train_channel(job: JobDirectory):
     result = job.run(SMALL)
     assert result.code == 1
     assert job.failure.startswith("there is no train channel")
+
+
+@pytest.mark.parametrize(
+    ("driver", "message"),
+    [
+        (OLD_DRIVER, "NVIDIA driver 470.57.02 (CUDA 11.4) is too old for this torch"),
+        # The library that answers here has no CUDA behind it.
+        ({}, "the NVIDIA driver shows a GPU, but torch cannot use it ("),
+    ],
+)
+@pytest.mark.skipif(torch.cuda.is_available() or not torch.version.cuda, reason="for a torch with CUDA and no GPU")
+def test_a_gpu_that_cannot_be_used_stops_the_job(
+    data: Path, job: JobDirectory, tmp_path: Path, driver: dict[str, str], message: str
+):
+    job.channel("train", data / "validation")
+    job.environment = {"LD_LIBRARY_PATH": str(build_nvml_stub(tmp_path)), **driver}
+    result = job.run(SMALL)
+    assert result.code == 1
+    assert job.failure.startswith(message)
+    assert job.failure.endswith("to run on the CPU, set SLIPWAY_USE_CUDA=false")
+    assert "\n" not in job.failure
+    assert "Traceback" not in result.log
+
+
+@pytest.mark.parametrize(
+    ("environment", "values", "setting"),
+    [
+        ({"SLIPWAY_USE_CUDA": "false"}, {}, "SLIPWAY_USE_CUDA"),
+        ({}, {"use-cuda": "false"}, "use-cuda"),
+    ],
+)
+def test_the_cpu_can_be_chosen_whatever_the_driver(
+    data: Path, job: JobDirectory, tmp_path: Path, environment: dict[str, str], values: dict[str, str], setting: str
+):
+    job.channel("train", data / "validation")
+    job.environment = {"LD_LIBRARY_PATH": str(build_nvml_stub(tmp_path)), **OLD_DRIVER, **environment}
+    result = job.run({**SMALL, "epochs": "1", **values})
+    assert result.code == 0, result.log
+    assert f"GPU: not used ({setting} is false); running on the CPU\n" in result.stdout
+    assert artifact.read_card(job.model).training["hyperparameters"]["use-cuda"] == "false"
+
+
+def test_compile_without_a_compiler_is_found_before_any_data_is_read(job: JobDirectory):
+    job.environment = {"CC": "no-such-compiler", "CXX": "no-such-compiler"}
+    result = job.run({**SMALL, "compile": "true"})
+    assert result.code == 1
+    assert job.failure.startswith("hyperparameter compile is true, but torch.compile on a ")
+    assert "(no-such-compiler), not found here: build the image with ./build.sh --compiler" in job.failure

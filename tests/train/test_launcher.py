@@ -6,15 +6,20 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.train.conftest import JobDirectory
+from tests.first_process import as_first_process, first_process
+from tests.nvml import OLD_DRIVER, build_nvml_stub
+from tests.train.conftest import LAUNCHER, JobDirectory
 
 Script = Callable[[str], None]
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -30,11 +35,11 @@ def script(job: JobDirectory, tmp_path: Path) -> Script:
     return write
 
 
-def read_until(stream: object, text: str) -> None:
-    """Read a process's output up to a line that holds `text`."""
+def read_until(stream: object, text: str) -> str:
+    """Read a process's output up to a line that holds `text`; returns the line."""
     for line in stream:  # type: ignore[attr-defined]
         if text in line:
-            return
+            return str(line)
     raise AssertionError(f"the output ended without {text!r}")
 
 
@@ -327,3 +332,111 @@ def test_help_works_anywhere():
         [sys.executable, "-m", "container.train.launcher", "--help"], capture_output=True, text=True, check=True
     )
     assert "example: SAGEMAKER_BASE_DIR=$PWD/job train" in result.stdout
+
+
+def test_orphans_are_reaped_while_the_job_runs(job: JobDirectory, script: Script):
+    """A process whose parent has ended becomes the launcher's, as it would the first process's of a container."""
+    script(
+        """
+        import os, signal, subprocess, sys
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        orphans = [subprocess.run("sleep 0.1 & echo $!", shell=True, capture_output=True).stdout for _ in range(5)]
+        print("orphans", *(int(pid) for pid in orphans), flush=True)
+        while True:
+            signal.pause()
+        """
+    )
+    process = job.start()
+    orphans = [int(pid) for pid in read_until(process.stdout, "orphans ").split()[1:]]
+    give_up_at = time.monotonic() + 60
+    while any(psutil.pid_exists(pid) for pid in orphans):
+        assert time.monotonic() < give_up_at, "they wait to be reaped"
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 0
+
+
+def test_the_first_process_ends_at_sigterm_even_before_it_has_started_anything(job: JobDirectory, tmp_path: Path):
+    """The kernel would drop the signal, and `docker stop` would wait. Here an import takes for ever."""
+    (tmp_path / "tempfile.py").write_text("print('importing', flush=True)\nimport signal\nwhile True: signal.pause()\n")
+    job.environment = {"PYTHONPATH": f"{tmp_path}:{REPOSITORY}"}
+    process = job.start(as_first_process(*LAUNCHER))
+    read_until(process.stdout, "importing")
+    first_process(process).send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 143
+
+
+def test_the_first_process_ends_at_sigterm_before_there_is_a_script(job: JobDirectory, tmp_path: Path):
+    (tmp_path / "sagemaker_training.py").write_text(
+        "print('importing', flush=True)\nimport signal\nwhile True: signal.pause()\n"
+    )
+    job.environment = {"PYTHONPATH": f"{tmp_path}:{REPOSITORY}"}
+    process = job.start(as_first_process(*LAUNCHER))
+    read_until(process.stdout, "importing")
+    first_process(process).send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 143
+    assert job.failure == "the training process was ended by SIGTERM (exit code 143)"
+
+
+def test_the_first_process_passes_sigterm_on_and_leaves_nothing(job: JobDirectory, script: Script):
+    script(
+        """
+        import signal, subprocess, sys
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))
+        subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        print("ready", flush=True)
+        while True:
+            signal.pause()
+        """
+    )
+    process = job.start(as_first_process(*LAUNCHER))
+    read_until(process.stdout, "ready")
+    first_process(process).send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 5
+    assert job.processes() == []
+
+
+@pytest.mark.parametrize(("in_a_container", "mode"), [(True, 0o666), (False, 0o644)])
+@pytest.mark.skipif(os.geteuid() != 0, reason="it is for root")
+def test_what_a_containers_root_leaves_can_be_deleted_by_all(
+    job: JobDirectory, script: Script, in_a_container: bool, mode: int
+):
+    """After the SDK's local mode the files belong to root, and the user wants them gone; see SDK issue 4764."""
+    script(
+        """
+        import os, pathlib
+        folder = pathlib.Path(os.environ["SM_MODEL_DIR"], "folder")
+        folder.mkdir()
+        (folder / "file").touch()
+        """
+    )
+    process = job.start(as_first_process(*LAUNCHER) if in_a_container else LAUNCHER, umask=0o022)
+    _, log = process.communicate()
+    assert process.returncode == 0, log
+    assert (job.model / "folder" / "file").stat().st_mode & 0o777 == mode
+    assert (job.model / "folder").stat().st_mode & 0o777 == mode | 0o111
+    assert job.data.stat().st_mode & 0o777 == mode | 0o111
+
+
+def test_a_script_is_told_what_gpus_there_are_and_not_stopped(job: JobDirectory, script: Script, tmp_path: Path):
+    script("import os; print('visible', os.environ.get('CUDA_VISIBLE_DEVICES'))")
+    job.environment = {"LD_LIBRARY_PATH": str(build_nvml_stub(tmp_path)), **OLD_DRIVER}
+    result = job.run()
+    assert result.code == 0, result.log
+    assert "GPU: NVIDIA driver 470.57.02 (CUDA 11.4) is too old for this torch" in result.stdout
+    job.environment["SLIPWAY_USE_CUDA"] = "false"
+    result = job.run()
+    assert result.code == 0, result.log
+    assert "GPU: not used (SLIPWAY_USE_CUDA is false); running on the CPU\n" in result.stdout
+    assert "visible \n" in result.stdout, "torch finds none"
+
+
+def test_a_switch_that_is_neither_true_nor_false(job: JobDirectory):
+    job.environment = {"SLIPWAY_USE_CUDA": "never"}
+    result = job.run({})
+    assert result.code == 1
+    assert job.failure == "SLIPWAY_USE_CUDA is 'never'; it must be true or false"
+    assert result.stderr == f"train: {job.failure}\n"

@@ -1,0 +1,179 @@
+"""Which NVIDIA driver, CUDA and GPUs there are, and whether they fit the installed torch. No torch is imported."""
+
+import importlib.util
+import os
+import runpy
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pynvml  # type: ignore[import-untyped]
+
+from container.errors import DriverError
+
+SWITCH = "SLIPWAY_USE_CUDA"
+"""Environment variable: `false` trains and serves on the CPU whatever there is."""
+
+_ENDPOINT_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
+_ON_THE_CPU = f"to run on the CPU, set {SWITCH}=false"
+
+# By major version of CUDA: within one, every driver runs what was built for any minor version.
+# Source: "CUDA Compatibility" in NVIDIA's deployment and management guides.
+_OLDEST_DRIVERS = {12: "525", 13: "580"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpu:
+    """One GPU, as the driver names it."""
+
+    name: str
+    memory_bytes: int
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.memory_bytes / 2**30:.0f} GiB)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driver:
+    """What NVIDIA's driver says about itself."""
+
+    version: str
+    """As in 580.82.07."""
+    cuda: tuple[int, int]
+    """Major and minor version of the newest CUDA that it runs."""
+    gpus: tuple[Gpu, ...]
+    """All that this container or machine has."""
+
+    def __str__(self) -> str:
+        return f"NVIDIA driver {self.version} (CUDA {self.cuda[0]}.{self.cuda[1]})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpus:
+    """The GPUs that a job or a server may use."""
+
+    count: int
+    text: str
+    """One sentence for the log, without its `GPU: `."""
+
+
+def is_wanted(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether `SLIPWAY_USE_CUDA` leaves the GPU on.
+
+    Raises:
+        DriverError: It is neither true nor false.
+    """
+    text = environment.get(SWITCH, "").strip()
+    wanted = {"": True, "true": True, "1": True, "false": False, "0": False}.get(text.lower())
+    if wanted is None:
+        raise DriverError(f"{SWITCH} is {text!r}; it must be true or false")
+    return wanted
+
+
+def look(*, off_by: str = "") -> Gpus:
+    """Find the GPUs to use.
+
+    Args:
+        off_by: The setting that is false and forbids it; then the driver is not asked.
+
+    Raises:
+        DriverError: There are GPUs, but the driver does not answer or is too old for torch.
+    """
+    if off_by:
+        return Gpus(count=0, text=f"not used ({off_by} is false); running on the CPU")
+    driver = find_driver()
+    if driver is None:
+        return Gpus(count=0, text="none found (no NVIDIA driver); running on the CPU")
+    if not driver.gpus:
+        return Gpus(count=0, text=f"none found ({driver} shows none); running on the CPU")
+    found = ", ".join(f"{count} x {name}" for name, count in Counter(map(str, driver.gpus)).items())
+    built_for = torch_cuda()
+    if built_for is None:
+        return Gpus(count=0, text=f"{driver}, {found}; torch is built without CUDA; running on the CPU")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = visible_count(len(driver.gpus), visible)
+    if count < len(driver.gpus):
+        found += f", of which CUDA_VISIBLE_DEVICES={visible} leaves {count}"
+    if count == 0:
+        return Gpus(count=0, text=f"{driver}, {found}; running on the CPU")
+    check_driver(driver, built_for)
+    return Gpus(count=count, text=f"{driver}, {found}; torch is built for CUDA {built_for}")
+
+
+def find_driver() -> Driver | None:
+    """Ask the driver through NVML, its management library; None where there is no driver.
+
+    Raises:
+        DriverError: There is one, and it does not answer.
+    """
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        if error.value in (pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED):
+            return None
+        raise _no_answer(error) from error
+    try:
+        cuda = int(pynvml.nvmlSystemGetCudaDriverVersion_v2())
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        return Driver(
+            version=pynvml.nvmlSystemGetDriverVersion(),
+            cuda=(cuda // 1000, cuda % 1000 // 10),
+            gpus=tuple(
+                Gpu(name=pynvml.nvmlDeviceGetName(handle), memory_bytes=pynvml.nvmlDeviceGetMemoryInfo(handle).total)
+                for handle in handles
+            ),
+        )
+    except pynvml.NVMLError as error:
+        raise _no_answer(error) from error
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _no_answer(error: Exception) -> DriverError:
+    return DriverError(
+        f"the NVIDIA driver does not answer ({error}): see what nvidia-smi says there and on the host, and start the "
+        f"container anew (NVIDIA_DRIVER_CAPABILITIES must hold compute and utility); {_ON_THE_CPU}"
+    )
+
+
+def torch_cuda() -> str | None:
+    """The version of CUDA that the installed torch is built for, as in 13.0; None for a build without.
+
+    It is read off torch's own version file, because importing torch takes seconds.
+    """
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return None
+    built_for: str | None = runpy.run_path(str(Path(spec.origin).with_name("version.py")))["cuda"]
+    return built_for
+
+
+def visible_count(count: int, visible: str | None) -> int:
+    """How many of `count` GPUs a value of CUDA_VISIBLE_DEVICES leaves."""
+    if visible is None:
+        return count
+    return min(count, sum(name.strip() not in ("", "-1", "NoDevFiles") for name in visible.split(",")))
+
+
+def check_driver(driver: Driver, built_for: str) -> None:
+    """Refuse a driver that is too old: torch would only warn, and go on without the GPU that is paid for.
+
+    Args:
+        driver: What was found.
+        built_for: The version of CUDA that torch is built for.
+
+    Raises:
+        DriverError: Names the driver that is needed, and how to come by it.
+    """
+    major = int(built_for.partition(".")[0])
+    if driver.cuda[0] >= major:
+        return
+    oldest = f"driver {_OLDEST_DRIVERS[major]} or later" if major in _OLDEST_DRIVERS else "a newer driver"
+    others = [f"CUDA {older} (driver {_OLDEST_DRIVERS[older]} or later)" for older in _OLDEST_DRIVERS if older < major]
+    raise DriverError(
+        f"{driver} is too old for this torch, which is built for CUDA {built_for} and needs {oldest}. On a SageMaker "
+        f'endpoint, set inference_ami_version="{_ENDPOINT_AMI}"; for a training job, take an instance type whose hosts '
+        f"have that driver, or build the image with a torch for {' or '.join(others) or 'an older CUDA'}; on your own "
+        f"machine, update the driver; {_ON_THE_CPU}"
+    )

@@ -1,0 +1,88 @@
+"""Jobs on a GPU."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from container import artifact
+from tests.conftest import write_image_folder
+from tests.train.conftest import SMALL, JobDirectory
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use"),
+]
+
+LEARNING = {**SMALL, "epochs": "4", "opt-learning-rate": "1e-3", "image-size": "64", "augmentation": "light"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_image_folder(tmp_path_factory.mktemp("data") / "train", {"blue": 40, "green": 40, "red": 40})
+
+
+def test_the_log_names_the_gpu_and_the_model_learns(data: Path, job: JobDirectory):
+    job.channel("train", data)
+    result = job.run(LEARNING)
+    assert result.code == 0, result.log
+    name = torch.cuda.get_device_name()
+    assert f"GPU: NVIDIA driver {_driver_version()} (CUDA " in result.stdout
+    assert f" x {name} (" in result.stdout
+    assert f"device cuda ({name}), " in result.stdout
+    assert job.metrics()[-1]["test_accuracy"] >= 90
+    model, _ = artifact.load(job.model)
+    assert all(tensor.device.type == "cpu" for tensor in model.state_dict().values())
+
+
+@pytest.mark.parametrize(("amp", "said"), [("off", "fp32"), ("fp16", "fp16 with gradient scaling"), ("bf16", "bf16")])
+def test_every_precision_trains(data: Path, job: JobDirectory, amp: str, said: str):
+    job.channel("train", data)
+    result = job.run({**LEARNING, "amp": amp})
+    assert result.code == 0, result.log
+    assert f"), {said}, " in result.stdout
+    assert job.metrics()[-1]["test_accuracy"] >= 90
+
+
+def test_processes_that_read_pictures_feed_the_gpu(data: Path, job: JobDirectory):
+    job.channel("train", data)
+    result = job.run({**SMALL, "num-workers": "2"})
+    assert result.code == 0, result.log
+    assert job.processes() == []
+
+
+def test_an_interrupted_job_goes_on_elsewhere(data: Path, job: JobDirectory):
+    """A checkpoint of the GPU is gone on from on the CPU."""
+    job.channel("train", data)
+    (job.base / "checkpoints").mkdir()
+    assert job.run({**SMALL, "epochs": "1", "amp": "off"}).code == 0
+    result = job.run({**SMALL, "epochs": "2", "amp": "off", "use-cuda": "false"})
+    assert result.code == 0, result.log
+    assert "resuming from the checkpoint of epoch 2, step 0" in result.stdout
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="torch.compile needs a compiler")
+def test_a_compiled_network_trains(data: Path, job: JobDirectory):
+    job.channel("train", data)
+    result = job.run({**SMALL, "compile": "true"})
+    assert result.code == 0, result.log
+
+
+def test_too_little_memory_names_a_batch_size(data: Path, job: JobDirectory):
+    job.channel("train", data)
+    one_gigabyte = 2**30 / torch.cuda.get_device_properties(0).total_memory
+    job.environment = {"PYTORCH_CUDA_ALLOC_CONF": f"per_process_memory_fraction:{one_gigabyte:.6f}"}
+    result = job.run({**SMALL, "model-type": "resnet50", "image-size": "512", "batch-size": "64"})
+    assert result.code == 1
+    assert "CUDA out of memory with batch-size 64 and image-size 512; try batch-size 32" in job.failure
+
+
+def _driver_version() -> str:
+    import pynvml
+
+    pynvml.nvmlInit()
+    try:
+        return str(pynvml.nvmlSystemGetDriverVersion())
+    finally:
+        pynvml.nvmlShutdown()
