@@ -6,6 +6,7 @@ either is executable.
 
 import json
 import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +105,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         OSError: As `write` raises it; the temporary file is removed and `path` is as before.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # Not by process id: two containers that share the directory have the same ones.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         write(temporary)
         with temporary.open("rb") as file:

@@ -1,18 +1,25 @@
 #!/usr/bin/env bash
 # Makes the project's virtual environment, .venv, or does nothing when it is up to date. For demo.sh and test.sh.
+# `docker/venv.sh host` makes .venv-host, which holds what push.sh needs and no more.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-lock=docker/dev.lock
-stamp=.venv/.slipway # the lock and pyproject.toml that .venv was made of
-pip=(.venv/bin/python -m pip --disable-pip-version-check)
+venv=.venv lock=docker/dev.lock size="3 GB"
+[[ ${1-} != host ]] || venv=.venv-host lock=docker/host.lock size="20 MB"
+stamp=$venv/.slipway # the lock and pyproject.toml that it was made of
+pip=("$venv/bin/python" -m pip --disable-pip-version-check)
 want_lock=$(sha256sum <"$lock")
 want_project=$(sha256sum <pyproject.toml)
 
 install_project() {
+	if [[ $venv == .venv ]]; then
+		install_editable
+	fi
+	printf '%s\n' "$want_lock" "$want_project" >"$stamp"
+}
+install_editable() {
 	"${pip[@]}" install --quiet --no-deps --no-build-isolation --editable . 2>/dev/null ||
 		"${pip[@]}" install --no-deps --no-build-isolation --editable . # again, for what went wrong
-	printf '%s\n' "$want_lock" "$want_project" >"$stamp"
 }
 
 { read -r have_lock && read -r have_project; } 2>/dev/null <"$stamp" || true
@@ -34,18 +41,20 @@ if [[ -z $python ]]; then
 	exit 1
 fi
 
-echo "Setting up .venv with $("$python" --version) (once; about 3 GB to download)"
-rm -rf .venv # a half-made one is of no use
-if ! "$python" -m venv .venv; then
-	echo "Could not make .venv; on Debian, apt-get install python3-venv" >&2
+echo "Setting up $venv with $("$python" --version) (once; about $size to download)"
+rm -rf "$venv" # a half-made one is of no use
+if ! "$python" -m venv "$venv"; then
+	echo "Could not make $venv; on Debian, apt-get install python3-venv" >&2
 	exit 1
 fi
 quiet=(--quiet)
 [[ ! -t 1 ]] || quiet=() # pip's progress bars, where someone looks on
 if ! "${pip[@]}" install "${quiet[@]}" --require-hashes --requirement "$lock"; then
 	echo "Installing the locked packages failed; the lines above say why." >&2
-	echo "sagemaker-training is compiled on this machine: a C compiler and Python's headers must be there" >&2
-	echo "(on Debian: apt-get install gcc python3-dev)." >&2
+	if [[ $venv == .venv ]]; then
+		echo "sagemaker-training is compiled on this machine: a C compiler and Python's headers must be there" >&2
+		echo "(on Debian: apt-get install gcc python3-dev)." >&2
+	fi
 	exit 1
 fi
 install_project

@@ -38,4 +38,4 @@ def check_writable(what: str, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         probe = directory / ".slipway-probe"
         probe.write_bytes(b"probe")
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another host of the job may write there too

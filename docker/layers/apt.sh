@@ -15,7 +15,7 @@ apt_install() {
 	# hold too is emptied, not removed: a removed file leaves a mark in the layer that bears the time.
 	find /var/lib/apt/lists -type f ! -name lock -delete
 	find /var/log /var/lib/dpkg/*-old /var/cache/debconf/*-old -type f -exec truncate --size=0 {} +
-	rm -rf /var/cache/apt/*.bin /var/cache/ldconfig/*
+	rm -rf /var/cache/apt/*.bin /var/cache/apt/archives/*.deb /var/cache/ldconfig/*
 }
 
 # Whether Python is the system's own, whose headers and venv module are packages of the system.

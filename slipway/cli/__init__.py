@@ -12,6 +12,7 @@ import click
 from container.errors import UserError
 from slipway.cli.console import complain
 from slipway.cli.data import data
+from slipway.cli.images import images
 from slipway.cli.predict import predict
 from slipway.cli.serve import serve
 from slipway.cli.train import train
@@ -31,7 +32,7 @@ def cli() -> None:
     """Train, serve and query an image classifier, on this machine."""
 
 
-for command in (data, train, serve, predict):
+for command in (data, train, serve, predict, images):
     cli.add_command(command)
 
 

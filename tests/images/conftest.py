@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from slipway.sample import write_sample
+from tests.images.checkout import NAME, Build, copy_tree
 from tests.images.containers import Docker, Images, as_sagemaker_mounts, unavailable
 from tests.train.conftest import SMALL, JobDirectory
 
@@ -60,3 +61,30 @@ def trained(docker: Docker, images: Images, tmp_path_factory: pytest.TempPathFac
     ended = docker.run(*as_sagemaker_mounts(job), images.train)
     assert ended.code == 0, ended.log
     return job
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """This tree as a commit of its own, which a test may change."""
+    copy = tmp_path / "checkout"
+    copy_tree(copy)
+    return copy
+
+
+@pytest.fixture
+def build(docker: Docker, images: Images, checkout: Path) -> Iterator[Build]:
+    """`build("train", …)` runs build.sh on the base of the images that are there, under a name of its own."""
+    base = docker.inspect(images.train)["Config"]["Labels"]["org.opencontainers.image.base.name"]
+    options = ["--name", NAME, "--base-image", base, "--network", "host"]
+    if certificates := os.environ.get("SSL_CERT_FILE"):
+        options += ["--ca-bundle", certificates]
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = ["./build.sh", *options, *arguments]
+        return subprocess.run(
+            command, cwd=checkout, env={**os.environ, **environment}, capture_output=True, text=True, timeout=250
+        )
+
+    yield run
+    for tag in docker("image", "ls", "--format", "{{.Tag}}", NAME).splitlines():
+        docker("image", "rm", f"{NAME}:{tag}")

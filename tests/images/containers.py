@@ -115,7 +115,7 @@ class Container:
     def kill(self, signal: str) -> None:
         self._docker("kill", "--signal", signal, self.name)
 
-    def stop(self, grace_s: int = int(PATIENCE_S)) -> Ended:
+    def stop(self, grace_s: int) -> Ended:
         """`docker stop`: SIGTERM, and SIGKILL when the grace time is over."""
         self._docker("stop", "--time", str(grace_s), self.name)
         return self.wait()
@@ -146,6 +146,11 @@ def as_sagemaker_mounts(job: JobDirectory) -> list[str]:
         "--env=TRAINING_JOB_NAME=test",
     ]
 
+
+# How long SageMaker waits after SIGTERM. Source: StopTrainingJob in the API reference, and "Use Your Own Inference
+# Code with Hosting Services" in the developer guide.
+TRAINING_GRACE_S = 120
+SERVING_GRACE_S = 30
 
 # What a cautious Kubernetes cluster allows.
 LOCKED_DOWN = ("--user=10001", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")

@@ -4,69 +4,20 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 import torchvision
 
+from tests.images.checkout import NAME, Build, commit, git
 from tests.images.containers import Docker, Images
 
 ROOT = Path(__file__).parents[2]
-NAME = "slipway-build-test"
-Build = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def layers(docker: Docker, image: str) -> list[str]:
     return docker.inspect(image)["RootFS"]["Layers"]
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This tree as a commit of its own."""
-    copy = tmp_path_factory.mktemp("checkout")
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
-    git(copy, "init", "--quiet")
-    commit(copy)
-    return copy
-
-
-def git(checkout: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
-    command = ["git", *identity, *arguments]
-    return subprocess.run(command, cwd=checkout, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def commit(checkout: Path) -> None:
-    git(checkout, "add", "--all")
-    git(checkout, "commit", "--quiet", "--message", "State")
-
-
-@pytest.fixture(scope="module")
-def build(docker: Docker, images: Images, checkout: Path) -> Iterator[Build]:
-    """`build("train", …)` runs build.sh on the base of the images that are there, under a name of its own."""
-    base = docker.inspect(images.train)["Config"]["Labels"]["org.opencontainers.image.base.name"]
-    options = ["--name", NAME, "--base-image", base, "--network", "host"]
-    if certificates := os.environ.get("SSL_CERT_FILE"):
-        options += ["--ca-bundle", certificates]
-
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = ["./build.sh", *options, *arguments]
-        return subprocess.run(
-            command, cwd=checkout, env={**os.environ, **environment}, capture_output=True, text=True, timeout=250
-        )
-
-    yield run
-    for tag in docker("image", "ls", "--format", "{{.Tag}}", NAME).splitlines():
-        docker("image", "rm", f"{NAME}:{tag}")
 
 
 def test_a_committed_tree_is_tagged_by_its_revision_and_a_changed_line_makes_one_small_layer(
@@ -120,9 +71,9 @@ def test_weights_are_baked_in_and_an_unreadable_file_ends_the_build(
 
 
 def test_what_is_no_base_image_is_named(docker: Docker, build: Build):
-    absent = build("train", "--base-image", "slipway-build-test.invalid/nothing:1")
+    absent = build("train", "--base-image", "slipway-test.invalid/nothing:1")
     assert absent.returncode == 1
-    assert "slipway-build-test.invalid/nothing:1 is not on this machine and cannot be pulled" in absent.stderr
+    assert "slipway-test.invalid/nothing:1 is not on this machine and cannot be pulled" in absent.stderr
     assert "docker/base.sh" in absent.stderr
 
 

@@ -20,6 +20,7 @@ FLAGS = {
     + [f"--{row.name}" for row in HYPERPARAMETERS],
     "serve": ["MODEL", "--port", "--host"],
     "predict": ["IMAGE…", "--url", "--top", "--json"],
+    "images": ["--json"],
 }
 
 

@@ -1,0 +1,124 @@
+"""images.json: which images were pushed from this machine, where they are, and what is in them."""
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway.errors import ImagesFileError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushedImage:
+    """One image in one region's registry."""
+
+    target: str
+    """train or serve."""
+    uri: str
+    """With the tag of its revision."""
+    digest_uri: str
+    """With the digest of its manifest: what cannot be moved."""
+    region: str
+    account: str
+    revision: str
+    """Of the source that it was built from, as in its tag."""
+    pushed: str
+    """When, ISO 8601 in UTC."""
+    labels: Mapping[str, str]
+    """What the image says of itself, such as the versions of torch and CUDA."""
+
+
+def images_file() -> Path:
+    """${XDG_CONFIG_HOME:-~/.config}/slipway/images.json."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "slipway" / "images.json"
+
+
+def image_uri(target: str, region: str | None = None) -> str:
+    """Address of the image that was pushed last.
+
+    Args:
+        target: train or serve.
+        region: None: whichever region it was pushed to last.
+
+    Raises:
+        ImagesFileError: None was pushed, or images.json is damaged.
+    """
+    found = [image for image in read_images() if image.target == target and region in (None, image.region)]
+    if not found:
+        where = f" to {region}" if region else ""
+        option = f" --region {region}" if region else ""
+        raise ImagesFileError(
+            f"{images_file()} names no {target} image pushed{where}; run ./build.sh {target} && "
+            f"./push.sh {target}{option}, or name the image yourself"
+        )
+    return max(found, key=lambda image: image.pushed).uri
+
+
+def read_images() -> list[PushedImage]:
+    """What was pushed, one image for each target and region; none where there is no file yet.
+
+    Raises:
+        ImagesFileError: The file is damaged, or of another version of Slipway.
+    """
+    path = images_file()
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ImagesFileError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise _damaged(path, f"it is not JSON ({error})") from error
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        raise _damaged(path, "it has no list of images")
+    if content.get("format") != FORMAT:
+        raise _damaged(path, f"its format is {content.get('format')!r}, and this version of Slipway reads {FORMAT}")
+    return [_image(path, number, entry) for number, entry in enumerate(content["images"])]
+
+
+def _image(path: Path, number: int, entry: Any) -> PushedImage:
+    names = {field.name for field in dataclasses.fields(PushedImage)}
+    if not isinstance(entry, dict) or set(entry) != names:
+        raise _damaged(path, f"images[{number}] does not have the fields {', '.join(sorted(names))}")
+    for name, value in entry.items():
+        texts = list(value.values()) if name == "labels" and isinstance(value, dict) else [value]
+        if not all(isinstance(text, str) for text in texts):
+            raise _damaged(path, f"images[{number}].{name} is {value!r}")
+    if not isinstance(entry["labels"], dict):
+        raise _damaged(path, f"images[{number}].labels is {entry['labels']!r}")
+    return PushedImage(**entry)
+
+
+def _damaged(path: Path, reason: str) -> ImagesFileError:
+    return ImagesFileError(f"{path} is damaged: {reason}; remove it and run ./push.sh again, which writes it anew")
+
+
+def record_images(pushed: Sequence[PushedImage]) -> Path:
+    """Add what was pushed, in place of what was known of the same targets in the same regions.
+
+    Returns the file, which is whole at every moment.
+
+    Raises:
+        ImagesFileError: The file is damaged.
+        OSError: It cannot be written; an earlier one is untouched.
+    """
+    images = {(image.target, image.region): image for image in (*read_images(), *pushed)}
+    content = {"format": FORMAT, "images": [dataclasses.asdict(images[key]) for key in sorted(images)]}
+    path = images_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".images.", delete=False) as file:
+        try:
+            json.dump(content, file, indent=2)
+            file.write("\n")
+            file.close()
+            Path(file.name).replace(path)
+        except OSError:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    return path

@@ -1,0 +1,109 @@
+"""An image's manifest, in the one form that SageMaker takes: Docker's schema 2, one image, gzip layers.
+
+SageMaker refuses OCI manifests and indexes ("Unsupported manifest media type"), which newer engines push. The two
+forms differ in names only, so that one is made of the other without touching a layer.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.errors import PushError
+
+SCHEMA_2 = "application/vnd.docker.distribution.manifest.v2+json"
+OCI = "application/vnd.oci.image.manifest.v1+json"
+INDEXES = ("application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.oci.image.index.v1+json")
+MEDIA_TYPES = (SCHEMA_2, OCI, *INDEXES)
+
+_CONFIG = "application/vnd.docker.container.image.v1+json"
+_OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+_OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """As the registry holds it."""
+
+    media_type: str
+    body: bytes
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{hashlib.sha256(self.body).hexdigest()}"
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        try:
+            content = json.loads(self.body)
+        except ValueError as error:
+            raise PushError(f"the registry's manifest {self.digest} is not JSON ({error})") from error
+        if not isinstance(content, dict):
+            raise PushError(f"the registry's manifest {self.digest} is no JSON object")
+        return content
+
+    @property
+    def config_digest(self) -> str:
+        """Of what docker calls the image's ID."""
+        return str(self.content["config"]["digest"])
+
+    @property
+    def layer_sizes(self) -> list[int]:
+        """Bytes of each layer, compressed."""
+        return [int(layer["size"]) for layer in self.content["layers"]]
+
+
+def image_of_index(index: Manifest) -> str:
+    """Digest of the linux/amd64 image in an index; attestations, which have no platform, are passed over.
+
+    Raises:
+        PushError: There is none, or more than one.
+    """
+    platforms = [(entry.get("platform", {}), str(entry["digest"])) for entry in index.content["manifests"]]
+    found = [digest for platform, digest in platforms if _name(platform) == "linux/amd64"]
+    if len(found) != 1:
+        names = ", ".join(_name(platform) for platform, _ in platforms)
+        raise PushError(
+            f"what was pushed is an index of {names or 'nothing'}, and SageMaker needs one linux/amd64 image; build it "
+            "with ./build.sh"
+        )
+    return found[0]
+
+
+def _name(platform: Mapping[str, Any]) -> str:
+    return f"{platform.get('os')}/{platform.get('architecture')}"
+
+
+def to_schema_2(manifest: Manifest) -> Manifest:
+    """The same image in Docker's form; the manifest itself where it has that form already.
+
+    Raises:
+        PushError: It is no image, or has layers that Docker's form cannot name.
+    """
+    content = manifest.content
+    if manifest.media_type not in (SCHEMA_2, OCI):
+        raise PushError(f"what was pushed is of the type {manifest.media_type}, which is no image; see ./build.sh")
+    config, layers = content["config"], content["layers"]
+    if config["mediaType"] not in (_CONFIG, _OCI_CONFIG):
+        raise PushError(f"what was pushed is no image: its configuration is of the type {config['mediaType']}")
+    for layer in layers:
+        if layer["mediaType"] not in (_LAYER, _OCI_LAYER):
+            raise PushError(
+                f"layer {layer['digest']} is of the type {layer['mediaType']}, and SageMaker takes gzip layers only; "
+                "build again with ./build.sh, and without compression=zstd in the builder's settings"
+            )
+    if manifest.media_type == SCHEMA_2:
+        return manifest
+    converted = {
+        "schemaVersion": 2,
+        "mediaType": SCHEMA_2,
+        "config": _descriptor(config, _CONFIG),
+        "layers": [_descriptor(layer, _LAYER) for layer in layers],
+    }
+    return Manifest(SCHEMA_2, json.dumps(converted, indent=3).encode())
+
+
+def _descriptor(source: Mapping[str, Any], media_type: str) -> dict[str, Any]:
+    return {"mediaType": media_type, "size": source["size"], "digest": source["digest"]}

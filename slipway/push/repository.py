@@ -1,0 +1,153 @@
+"""The repository in ECR that holds both images, so that the layers they share are stored and pushed once."""
+
+import fnmatch
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.push.aws import AwsError, Service
+
+# Tags that shall move: those of the last push, and those that name no revision for certain.
+MOVING_TAGS = ("train", "serve", "*-dirty", "*-unknown")
+
+UNTAGGED_DAYS = 30
+LIFECYCLE = {
+    "rules": [
+        {
+            "rulePriority": 1,
+            "description": f"images that no tag stands for, after {UNTAGGED_DAYS} days",
+            "selection": {
+                "tagStatus": "untagged",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": UNTAGGED_DAYS,
+            },
+            "action": {"type": "expire"},
+        }
+    ]
+}
+
+_STATEMENT = "SlipwayPull"
+_PULL_ACTIONS = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """As ECR describes it."""
+
+    uri: str
+    """Registry host and name."""
+    account: str
+    mutability: str
+    """MUTABLE, IMMUTABLE, or one of them WITH_EXCLUSION of `exceptions`."""
+    exceptions: tuple[str, ...]
+    scans: bool
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> "Repository":
+        """Read a repository of ECR's answer."""
+        filters = answer.get("imageTagMutabilityExclusionFilters", ())
+        return cls(
+            uri=answer["repositoryUri"],
+            account=answer["registryId"],
+            mutability=answer.get("imageTagMutability", "MUTABLE"),
+            exceptions=tuple(entry["filter"] for entry in filters),
+            scans=bool(answer.get("imageScanningConfiguration", {}).get("scanOnPush")),
+        )
+
+    def can_move(self, tag: str) -> bool:
+        """Whether a tag that is there may be given to another image."""
+        excepted = any(fnmatch.fnmatchcase(tag, pattern) for pattern in self.exceptions)
+        return excepted != self.mutability.startswith("MUTABLE")
+
+    @property
+    def differences(self) -> list[str]:
+        """How one that was there differs from one that we make."""
+        found = []
+        if not self.scans:
+            found.append("it does not scan images on push")
+        if self.can_move("train-0123456789ab"):
+            found.append("tags of revisions can be moved by others")
+        if not all(map(self.can_move, ("train", "serve"))):
+            found.append("its tags cannot be moved, so that train and serve stay where they are")
+        return found
+
+
+def find_repository(ecr: Service, name: str, account: str | None) -> Repository | None:
+    """The repository, or None where there is none."""
+    try:
+        answer = ecr.call("DescribeRepositories", repositoryNames=[name], registryId=account)
+    except AwsError as error:
+        if error.code == "RepositoryNotFoundException":
+            return None
+        raise
+    return Repository.of(answer["repositories"][0])
+
+
+def create_repository(ecr: Service, name: str, account: str | None) -> Repository:
+    """Make it: scanned on push, tags of revisions fixed, what no tag stands for removed after a while."""
+    settings = {
+        "repositoryName": name,
+        "registryId": account,
+        "imageScanningConfiguration": {"scanOnPush": True},
+    }
+    filters = [{"filterType": "WILDCARD", "filter": tag} for tag in MOVING_TAGS]
+    try:
+        answer = ecr.call(
+            "CreateRepository",
+            imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
+            imageTagMutabilityExclusionFilters=filters,
+            **settings,
+        )
+    except AwsError as error:
+        # Endpoints that do not know exclusions yet.
+        if error.code not in ("InvalidParameterException", "ValidationException", "SerializationException"):
+            raise
+        answer = ecr.call("CreateRepository", imageTagMutability="MUTABLE", **settings)
+    ecr.call("PutLifecyclePolicy", repositoryName=name, registryId=account, lifecyclePolicyText=json.dumps(LIFECYCLE))
+    return Repository.of(answer["repository"])
+
+
+def allow_pull(ecr: Service, name: str, account: str | None, partition: str, allowed: Sequence[str]) -> bool:
+    """Let other accounts pull: what SageMaker needs where a job's role belongs to another account.
+
+    Accounts that were allowed before stay so, and so do statements of others.
+
+    Returns:
+        Whether the policy had to be changed.
+    """
+    try:
+        text = ecr.call("GetRepositoryPolicy", repositoryName=name, registryId=account)["policyText"]
+    except AwsError as error:
+        if error.code != "RepositoryPolicyNotFoundException":
+            raise
+        text = "{}"
+    before = json.loads(text)
+    after = with_pull(before, [f"arn:{partition}:iam::{number}:root" for number in allowed])
+    if after == before:
+        return False
+    ecr.call("SetRepositoryPolicy", repositoryName=name, registryId=account, policyText=json.dumps(after))
+    return True
+
+
+def with_pull(policy: Mapping[str, Any], principals: Sequence[str]) -> dict[str, Any]:
+    """A policy that lets these principals pull, beside what it says already."""
+    statements = _as_list(policy.get("Statement", []))
+    ours: Mapping[str, Any] = next((statement for statement in statements if statement.get("Sid") == _STATEMENT), {})
+    known = _as_list(ours.get("Principal", {}).get("AWS", []))
+    if set(known) >= set(principals):
+        return dict(policy)
+    statement = {
+        "Sid": _STATEMENT,
+        "Effect": "Allow",
+        "Principal": {"AWS": sorted({*known, *principals})},
+        "Action": _PULL_ACTIONS,
+    }
+    others = [statement for statement in statements if statement.get("Sid") != _STATEMENT]
+    return {"Version": "2012-10-17", **policy, "Statement": [*others, statement]}
+
+
+def _as_list(value: Any) -> list[Any]:
+    """Where a policy has one thing, it may stand without brackets."""
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,56 @@
+"""The images on hosts with an old NVIDIA driver and with none. The driver's library is a stub; see tests/nvml.py."""
+
+from pathlib import Path
+
+from tests.conftest import write_image_folder
+from tests.images.containers import Docker, Images, as_sagemaker_mounts, serving
+from tests.nvml import OLD_DRIVER, build_nvml_stub
+from tests.train.conftest import SMALL, JobDirectory
+
+
+def old_driver(directory: Path) -> list[str]:
+    """Arguments of `docker run`: a host whose driver is too old, as NVIDIA's toolkit mounts its library."""
+    library = build_nvml_stub(directory) / "libnvidia-ml.so.1"
+    settings = [f"--env={name}={value}" for name, value in OLD_DRIVER.items()]
+    return [f"--volume={library}:/usr/local/nvidia/lib64/libnvidia-ml.so.1:ro", *settings]
+
+
+def check_refusal(text: str) -> None:
+    assert "NVIDIA driver 470.57.02 (CUDA 11.4) is too old" in text
+    assert "needs driver 580 or later" in text
+    assert 'inference_ami_version="al2023-ami-sagemaker-inference-gpu-4-1"' in text
+
+
+def test_training_with_a_driver_that_is_too_old(docker: Docker, images: Images, job: JobDirectory, tmp_path: Path):
+    write_image_folder(job.base / "input" / "data" / "train", {"red": 16, "blue": 16})
+    job.hyperparameters({**SMALL, "epochs": "1"})
+    arguments = [*as_sagemaker_mounts(job), *old_driver(tmp_path)]
+    refused = docker.run(*arguments, images.train)
+    assert refused.code == 1
+    check_refusal(job.failure)
+    assert "Traceback" not in refused.log
+
+    trained = docker.run(*arguments, "--env=SLIPWAY_USE_CUDA=false", images.train)
+    assert trained.code == 0, trained.log
+    assert "GPU: not used (SLIPWAY_USE_CUDA is false); running on the CPU" in trained.stdout.splitlines()
+
+
+def test_serving_with_a_driver_that_is_too_old(docker: Docker, images: Images, trained: JobDirectory, tmp_path: Path):
+    refused = docker.run(
+        "--network=none", f"--volume={trained.model}:/opt/ml/model:ro", *old_driver(tmp_path), images.serve
+    )
+    assert refused.code == 1
+    assert len(refused.stderr.splitlines()) == 1
+    check_refusal(refused.stderr)
+
+    switch = "--env=SLIPWAY_USE_CUDA=false"
+    with serving(docker, images.serve, trained.model, *old_driver(tmp_path), switch) as server:
+        server.await_ready()
+        assert "not used (SLIPWAY_USE_CUDA is false); running on the CPU" in server.container.logs
+
+
+def test_without_a_driver_training_says_that_it_runs_on_the_cpu(docker: Docker, images: Images, job: JobDirectory):
+    write_image_folder(job.base / "input" / "data" / "train", {"red": 16, "blue": 16})
+    job.hyperparameters({**SMALL, "epochs": "1"})
+    ended = docker.run(*as_sagemaker_mounts(job), images.train)
+    assert "GPU: none found (no NVIDIA driver); running on the CPU" in ended.stdout.splitlines()

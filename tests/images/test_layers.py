@@ -1,0 +1,167 @@
+"""What is in the images, and what is not."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from pip._internal.models.index import PyPI
+
+from tests.images.containers import Docker, Images
+from tests.images.saved_layers import Layer, read_layers
+
+# Reading all the layers takes minutes where the disk is slow.
+pytestmark = pytest.mark.timeout(900)
+
+TARGETS = ("train", "serve")
+PUBLIC = re.compile(
+    rf"{re.escape(PyPI.netloc)}|{re.escape(PyPI.file_storage_domain)}|\w+\.debian\.org|localhost|127.0.0.1|/"
+)
+
+# What an installation or a build leaves, by path.
+UNWANTED = {
+    "an index address": r"(^|/)(pip\.conf|pip\.ini|direct_url\.json|sources\.list\.d/slipway.*)$",
+    "credentials": r"(^|/)(\.netrc|\.pypirc|\.npmrc|\.git-credentials|\.aws/.*|\.docker/config\.json)$",
+    "a secret": r"^(run/secrets|dev/shm)/.+",
+    "a cache": r"(^|/)\.cache/|^var/cache/apt/.+\.(bin|deb)$|^var/lib/apt/lists/.+(_|Packages|Release)",
+    "a temporary file": r"^(var/)?tmp/.+",
+    "a file of a lower layer taken away": r"(^|/)\.wh\.(?!\.wh\.\.opq$)",  # that is a mark of new directories
+    "a static library": r"^opt/slipway/.*\.a$",
+    "a header": r"^opt/slipway/.*\.(h|hpp|cuh)$",
+    "a test": r"^opt/slipway/lib/.*/site-packages/(.*/)?tests?/",
+    "a file of this repository": r"(^|/)(\.git|Dockerfile|train\.lock|serve\.lock)$",
+}
+
+
+def image_name(images: Images, target: str) -> str:
+    return str(getattr(images, target))
+
+
+def private_addresses() -> set[str]:
+    """Hosts and paths through which this machine reaches packages, as pip, apt and the proxy settings name them."""
+    texts = [
+        value for name, value in os.environ.items() if re.search(r"proxy|index_url|find_links|pip_cert", name, re.I)
+    ]
+    pip = [sys.executable, "-m", "pip", "config", "list"]
+    texts.append(subprocess.run(pip, capture_output=True, text=True).stdout)
+    texts += [path.read_text() for path in Path("/etc/apt").rglob("*") if path.suffix in (".list", ".sources", ".conf")]
+    found = set()
+    for address in re.findall(r"[a-z]+://[^\s'\",;]+", "\n".join(texts)):
+        parts = urlsplit(address)
+        found.add(parts.path if parts.scheme == "file" else parts.hostname or "")
+    return {address for address in found if address and not PUBLIC.fullmatch(address)}
+
+
+@pytest.fixture(scope="module")
+def layers(docker: Docker, images: Images) -> dict[str, list[Layer]]:
+    search = {
+        "an AWS key": re.compile(rb"\b(AKIA|ASIA)[0-9A-Z]{16}\b(?<!EXAMPLE)"),
+        "a private key": re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\r?\n[A-Za-z0-9+/=]{40}"),
+        **{address: re.compile(re.escape(address.encode())) for address in private_addresses()},
+    }
+    read = read_layers(docker, [images.train, images.serve], search)
+    return {target: read[image_name(images, target)] for target in TARGETS}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_layer_holds_what_only_the_build_needed(layers: dict[str, list[Layer]], target: str):
+    unwanted = [
+        f"{what}: {name}"
+        for layer in layers[target]
+        for name in layer.names
+        for what, pattern in UNWANTED.items()
+        if re.search(pattern, name)
+    ]
+    assert unwanted == []
+    assert [found for layer in layers[target] for found in layer.found] == []
+
+
+def test_the_large_layers_are_the_same_in_both_images(layers: dict[str, list[Layer]]):
+    train, serve = layers["train"], layers["serve"]
+    shared = [layer for layer, other in zip(train, serve, strict=False) if layer is other]
+    assert shared == train[: len(shared)] == serve[: len(shared)], "the shared ones are the lowest"
+    own = [*train[len(shared) :], *serve[len(shared) :]]
+    assert max(layer.size for layer in own) < 300e6 < 2e9 < max(layer.size for layer in shared)
+    assert sum(layer.size for layer in shared) > 10 * sum(layer.size for layer in own[:-1])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_program_is_the_last_layer_and_small(layers: dict[str, list[Layer]], target: str):
+    program = layers[target][-1]
+    assert program.size < 1e6
+    assert f"opt/slipway/bin/{target}" in program.names
+    assert "opt/slipway/program/container/artifact.py" in program.names
+    assert not any(
+        "/program/" in name for layer in layers[target][:-1] for name in layer.names if not name.endswith("/")
+    )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_history_names_no_address(docker: Docker, images: Images, target: str):
+    history = docker("history", "--no-trunc", "--format={{.CreatedBy}}", image_name(images, target))
+    assert "://" not in history
+    assert not [address for address in private_addresses() if address in history]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_image_is_smaller_than_what_a_gpu_instance_takes_easily(docker: Docker, images: Images, target: str):
+    assert docker.inspect(image_name(images, target))["Size"] < 8e9
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_labels_say_what_is_inside(docker: Docker, images: Images, target: str):
+    image = image_name(images, target)
+    labels = docker.inspect(image)["Config"]["Labels"]
+    code = "import json, torch; print(json.dumps([torch.__version__.partition('+')[0], torch.version.cuda]))"
+    torch_version, cuda = json.loads(docker("run", "--rm", "--network=none", image, "python", "-c", code))
+    assert labels["slipway.torch.version"] == torch_version
+    assert labels["slipway.cuda.version"] == cuda
+    assert labels["slipway.nvidia-driver.minimum"] == {"12": "525", "13": "580"}[cuda.partition(".")[0]]
+    assert labels["org.opencontainers.image.title"] == f"slipway-{target}"
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", labels["org.opencontainers.image.revision"])
+    for name in ("version", "licenses", "base.name"):
+        assert labels[f"org.opencontainers.image.{name}"]
+
+
+def test_the_serving_image_tells_sagemaker_what_it_can(docker: Docker, images: Images):
+    labels = docker.inspect(images.serve)["Config"]["Labels"]
+    assert labels["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
+    assert labels["com.amazonaws.sagemaker.capabilities.multi-models"] == "false"
+    assert docker.inspect(images.serve)["Config"]["Healthcheck"]["Test"][0] == "CMD"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_configuration_is_what_sagemaker_and_nvidias_toolkit_read(docker: Docker, images: Images, target: str):
+    config = docker.inspect(image_name(images, target))["Config"]
+    environment = dict(entry.split("=", 1) for entry in config["Env"])
+    assert environment["NVIDIA_VISIBLE_DEVICES"] == "all"
+    assert environment["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
+    assert "NVIDIA_REQUIRE_CUDA" not in environment, "the image says itself which driver it needs"
+    assert config["Entrypoint"] is None
+    assert config["Cmd"] == [target]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_is_missing_but_triton(docker: Docker, images: Images, target: str):
+    """torch asks for it, and only torch.compile needs it, with a compiler: build.sh --compiler."""
+    image = image_name(images, target)
+    ended = docker.run("--network=none", image, "python", "-m", "pip", "check")
+    assert [line for line in ended.stdout.splitlines() if "requires triton" not in line] == []
+    found = docker.run("--network=none", image, "sh", "-c", "command -v gcc g++ cc c++ clang ld make; true")
+    assert (found.code, found.log) == (0, "")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_image_trusts_debians_authorities_and_no_other(docker: Docker, images: Images, target: str):
+    script = (
+        "bundle() { grep -hv -e '^-' \"$@\" | sort | sha256sum; };"
+        " bundle /etc/ssl/certs/ca-certificates.crt; bundle /usr/share/ca-certificates/mozilla/*.crt"
+    )
+    trusted, debians = docker(
+        "run", "--rm", "--network=none", image_name(images, target), "bash", "-c", script
+    ).splitlines()
+    assert trusted == debians

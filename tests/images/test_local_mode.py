@@ -1,0 +1,168 @@
+"""The real SageMaker SDKs in their local modes: they write the configuration, start the containers through Docker
+Compose, and read what those leave. No AWS is reached: its address is a closed port."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import picture, write_image_folder
+from tests.images.containers import Docker, Images, unavailable
+from tests.serve.server_process import REPOSITORY
+from tests.train.conftest import SMALL
+
+# Making the environments takes minutes where the network is slow.
+pytestmark = pytest.mark.timeout(900)
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Sdk:
+    """One version of the SDK in its own environment; versions 2 and 3 cannot be installed together."""
+
+    python: Path
+    script: Path
+
+
+def install(version: int) -> Sdk:
+    """Make the environment, or find it made of the same lock."""
+    environment, lock = REPOSITORY / f".venv-sdk{version}", HERE / f"sdk{version}.lock"
+    made_of = environment / "slipway.lock"
+    python = environment / "bin" / "python"
+    if not made_of.is_file() or made_of.read_bytes() != lock.read_bytes():
+        shutil.rmtree(environment, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        subprocess.run([*pip, "--require-hashes", "--only-binary=:all:", f"--requirement={lock}"], check=True)
+        shutil.copyfile(lock, made_of)
+    return Sdk(python, HERE / f"sdk{version}_job.py")
+
+
+@pytest.fixture(scope="module")
+def sdk2() -> Sdk:
+    return install(2)
+
+
+@pytest.fixture(scope="module")
+def sdk3() -> Sdk:
+    return install(3)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two channels with pictures of three colours."""
+    directory = tmp_path_factory.mktemp("data")
+    write_image_folder(directory / "train", {"red": 24, "green": 16, "blue": 16})
+    write_image_folder(directory / "validation", {"red": 4, "green": 4, "blue": 4})
+    return directory
+
+
+class Compose:
+    """What the SDK has Docker Compose make for files below one directory."""
+
+    def __init__(self, docker: Docker, work: Path) -> None:
+        self._docker = docker
+        self._work = work
+
+    def containers(self) -> dict[str, Any]:
+        """The state of each container, by name."""
+        names = self._docker("ps", "--all", "--quiet", "--filter=label=com.docker.compose.project").split()
+        found = [self._docker.inspect(name) for name in names]
+        label = "com.docker.compose.project.config_files"
+        return {
+            one["Name"]: one["State"]
+            for one in found
+            if str(one["Config"]["Labels"].get(label, "")).startswith(str(self._work))
+        }
+
+    def remove(self) -> None:
+        for name in self.containers():
+            self._docker("rm", "--force", "--volumes", name)
+        # It stays where another local job is using it.
+        self._docker.try_("network", "rm", "sagemaker-local")
+
+
+@pytest.fixture
+def compose(docker: Docker, tmp_path: Path) -> Iterator[Compose]:
+    if not shutil.which("docker-compose") and docker.try_("compose", "version").returncode != 0:
+        unavailable("no Docker Compose; on Debian: apt-get install docker-compose")
+    (tmp_path / "work").mkdir()
+    made = Compose(docker, tmp_path / "work")
+    yield made
+    made.remove()
+
+
+def run(sdk: Sdk, docker: Docker, tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    """What the script found out; its log is in the error if it fails."""
+    settings = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAGEMAKER_"))}
+    settings |= {
+        "PATH": f"{Path(docker.program).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "AWS_ACCESS_KEY_ID": "unused",
+        "AWS_SECRET_ACCESS_KEY": "unused",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    }
+    command = [sdk.python, sdk.script, f"--work={tmp_path / 'work'}", f"--hyperparameters={json.dumps(SMALL)}"]
+    result = subprocess.run([*command, *arguments], env=settings, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return dict(json.loads(result.stdout.splitlines()[-1]))
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def packed(model_data: str) -> list[str]:
+    """Names of the files in the model.tar.gz that the SDK made."""
+    with tarfile.open(model_data.removeprefix("file://")) as archive:
+        return sorted(member.name.removeprefix("./") for member in archive if member.isfile())
+
+
+def test_version_2_trains_deploys_predicts_and_deletes(
+    docker: Docker, images: Images, sdk2: Sdk, data: Path, compose: Compose, tmp_path: Path
+):
+    red = tmp_path / "red.jpg"
+    picture("asked about", (200, 40, 40)).save(red)
+    found = run(
+        sdk2, docker, tmp_path,
+        f"--train-image={images.train}", f"--data={data}",
+        f"--serve-image={images.serve}", f"--port={free_port()}", f"--picture={red}",
+    )  # fmt: skip
+    assert packed(found["model_data"]) == ["model.json", "model.safetensors"]
+    predictions = found["answer"]["predictions"]
+    assert sorted(prediction["label"] for prediction in predictions) == ["blue", "green", "red"]
+    assert sum(prediction["probability"] for prediction in predictions) == pytest.approx(1, abs=1e-3)
+    states = compose.containers().values()
+    assert [(state["Running"], state["ExitCode"]) for state in states] == [(False, 0)] * 2
+
+
+def test_version_2_trains_on_two_instances(
+    docker: Docker, images: Images, sdk2: Sdk, data: Path, compose: Compose, tmp_path: Path
+):
+    """Both write to one model directory, and Docker Compose stops the second when the first has ended."""
+    found = run(sdk2, docker, tmp_path, f"--train-image={images.train}", f"--data={data}", "--instances=2")
+    assert packed(found["model_data"]) == ["model.json", "model.safetensors"]
+    assert [state["ExitCode"] for state in compose.containers().values()] == [0, 0]
+
+
+@pytest.mark.parametrize("command", [[], ["--command=python -m container.train.program"]])
+def test_version_3_trains(
+    docker: Docker, images: Images, sdk3: Sdk, data: Path, compose: Compose, tmp_path: Path, command: list[str]
+):
+    """With the image's own command, to which it adds no argument, and with a command that it runs from bash."""
+    found = run(sdk3, docker, tmp_path, f"--train-image={images.train}", f"--data={data}", *command)
+    assert packed(found["model_data"]) == ["model.json", "model.safetensors"]
+    assert [state["ExitCode"] for state in compose.containers().values()] == [0]
