@@ -7,7 +7,8 @@ Usage: ./test.sh [PYTEST-ARGUMENT...]
 
 Sets up .venv, checks formatting, lint, types and shell scripts, and runs the tests. With arguments, runs
 pytest on those alone, without the checks:  ./test.sh tests/serve -k ping
-Tests that need a browser use Debian's chromium and are skipped where it is not installed, except under CI=true.
+Tests that need a browser (Debian's chromium) or Docker and the images (./build.sh) are skipped where those are not there,
+except under CI=true; tests marked gpu are skipped where torch finds no GPU.
 TEXT
 }
 

@@ -5,6 +5,8 @@ source "$(dirname "$0")/settle.sh"
 source "$(dirname "$0")/pip.sh"
 
 readonly python=/opt/slipway/bin/python
+# What Python compiles by itself has the time in it, and would be passed over below.
+export PYTHONDONTWRITEBYTECODE=1
 pip_install "${from_index[@]}" --requirement /media/requirements.txt
 wheels=(/media/wheels/*.whl)
 [[ ! -f ${wheels[0]} ]] || pip_install --no-index "${wheels[@]}"
@@ -29,8 +31,7 @@ rm -rf /opt/slipway/share /opt/slipway/include
 # How it was installed says where from.
 new -path '*.dist-info/*' \( -name direct_url.json -o -name REQUESTED -o -name INSTALLER \) -delete
 
-# Compiled here, because nobody may be able to write there later; bound to no file time. -S, because what is loaded
-# at the time changes a compiled file's bytes.
+# Compiled here, because nobody may be able to write there later; bound to no file time.
 new -type f -name '*.py' | LC_ALL=C sort >/var/tmp/sources
-PYTHONHASHSEED=0 "$python" -S -m compileall -qq --invalidation-mode unchecked-hash -i /var/tmp/sources || true
+PYTHONHASHSEED=0 "$python" -m compileall -qq --invalidation-mode unchecked-hash -i /var/tmp/sources || true
 settle
