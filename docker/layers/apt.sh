@@ -3,7 +3,8 @@
 # What apt needs to know comes as build secrets, so that no layer and no history holds an address.
 
 apt_install() {
-	local apt=(apt-get --quiet=2 --yes --no-install-recommends)
+	# Without a terminal of its own, dpkg's errors stay errors and are seen.
+	local apt=(apt-get --quiet=2 --yes --no-install-recommends -o Dpkg::Use-Pty=0)
 	if [[ -f /dev/shm/apt_sources ]]; then
 		apt+=(-o Dir::Etc::SourceList=/dev/shm/apt_sources -o Dir::Etc::SourceParts=/dev/null)
 	fi

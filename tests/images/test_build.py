@@ -12,6 +12,7 @@ import torchvision
 
 from tests.images.checkout import NAME, Build, commit, git
 from tests.images.containers import Docker, Images
+from tests.images.registry import private_engine, small_disk
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,6 +94,19 @@ def test_a_base_that_cannot_work_is_refused(docker: Docker, images: Images, buil
     refused = build("train", "--base-image", name)
     assert refused.returncode == 1
     assert sentence in refused.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_is_named(docker: Docker, images: Images, build: Build, tmp_path: Path):
+    base = docker.inspect(images.train)["Config"]["Labels"]["org.opencontainers.image.base.name"]
+    engine = tmp_path / "engine"
+    with small_disk(engine / "data", "400m"), private_engine(engine) as host:
+        with subprocess.Popen([docker.program, "save", base], stdout=subprocess.PIPE) as saved:
+            load = [docker.program, "--host", host, "load"]
+            subprocess.run(load, stdin=saved.stdout, check=True, capture_output=True)
+        failed = build("train", DOCKER_HOST=host)
+    assert failed.returncode == 1
+    assert "build.sh: the train image was not built: the disk is full; docker system df" in failed.stderr
 
 
 @pytest.mark.parametrize(
