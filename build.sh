@@ -69,7 +69,7 @@ done
 	wrong_usage "--system-packages is '$system_packages'; it must be names of Debian packages"
 case $weights in
 '' | resnet18 | resnet34 | resnet50 | resnet101 | resnet152) ;;
-*.pth | *.pt | *.safetensors) [[ -r $weights ]] || die "$weights, given with --weights, cannot be read" ;;
+*.pth | *.pt | *.safetensors) [[ -f $weights && -r $weights ]] || die "$weights, given with --weights, cannot be read" ;;
 *) wrong_usage "--weights is '$weights'; it must be a .pth, .pt or .safetensors file, or resnet18 to resnet152" ;;
 esac
 weights_file=''
@@ -97,8 +97,9 @@ else
 	echo "build.sh: warning: this is not a git checkout; the images are tagged unknown" >&2
 	tag=unknown revision=unknown created=''
 fi
+# The locked version of a package; NVIDIA's for CUDA 12 have that in their names.
 locked() {
-	sed -n "s/^$1==\([^ ;]*\).*/\1/p" docker/train.lock
+	sed -n -E "s/^$1(-cu12)?==([^ ;]*).*/\2/p" docker/train.lock
 }
 cuda=$(locked nvidia-cuda-runtime)
 case $cuda in

@@ -11,7 +11,7 @@ find_builder() {
 			# The engine's own builder: the images shall be there, and a base that is only there be found.
 			builder=("$docker" buildx build --builder "$("$docker" context show 2>/dev/null || echo default)" --load)
 			# SageMaker refuses the index that an attestation makes of an image.
-			! "$docker" buildx build --help | grep -q -- --provenance || builder+=(--provenance=false --sbom=false)
+			[[ $("$docker" buildx build --help) != *--provenance* ]] || builder+=(--provenance=false --sbom=false)
 			break
 		fi
 		version=$("$docker" version --format '{{.Client.Version}}' 2>/dev/null || true)

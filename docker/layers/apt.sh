@@ -15,7 +15,8 @@ apt_install() {
 	# Indexes, logs and second copies: of no use to a running container, and different every day. What the base may
 	# hold too is emptied, not removed: a removed file leaves a mark in the layer that bears the time.
 	find /var/lib/apt/lists -type f ! -name lock -delete
-	find /var/log /var/lib/dpkg/*-old /var/cache/debconf/*-old -type f -exec truncate --size=0 {} +
+	find /var/log /var/lib/dpkg /var/cache/debconf -type f \( -path '/var/log/*' -o -name '*-old' \) \
+		-exec truncate --size=0 {} +
 	rm -rf /var/cache/apt/*.bin /var/cache/apt/archives/*.deb /var/cache/ldconfig/*
 }
 

@@ -32,6 +32,6 @@ rm -rf /opt/slipway/share /opt/slipway/include
 new -path '*.dist-info/*' \( -name direct_url.json -o -name REQUESTED -o -name INSTALLER \) -delete
 
 # Compiled here, because nobody may be able to write there later; bound to no file time.
-new -type f -name '*.py' | LC_ALL=C sort >/var/tmp/sources
-PYTHONHASHSEED=0 "$python" -m compileall -qq --invalidation-mode unchecked-hash -i /var/tmp/sources || true
+new -type f -name '*.py' | LC_ALL=C sort >/dev/shm/sources
+PYTHONHASHSEED=0 "$python" -m compileall -qq --invalidation-mode unchecked-hash -i /dev/shm/sources || true
 settle

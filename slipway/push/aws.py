@@ -17,7 +17,9 @@ TOKEN_ACTION = "ecr:GetAuthorizationToken"  # noqa: S105 (the name of an action)
 REPOSITORY_ACTIONS = (
     "ecr:DescribeRepositories",
     "ecr:CreateRepository",
+    "ecr:GetLifecyclePolicy",
     "ecr:PutLifecyclePolicy",
+    "ecr:ListImages",
     "ecr:BatchCheckLayerAvailability",
     "ecr:InitiateLayerUpload",
     "ecr:UploadLayerPart",

@@ -26,6 +26,7 @@ from slipway.push.repository import (
     allow_pull,
     create_repository,
     find_repository,
+    finish_repository,
 )
 from slipway.push.upload import upload
 
@@ -48,7 +49,7 @@ Exit codes:
   5  AWS or the registry cannot be reached, or fails
   6  a disk is full
   7  Docker is not there or not running, or the image is not built
-  130, 143  interrupted; run it again: it goes on where it stopped
+  129, 130, 143  interrupted; run it again: it goes on where it stopped
 """
 
 
@@ -135,7 +136,7 @@ def _push(aws: Aws, images: Sequence[BuiltImage], options: _Options) -> None:
     for pushed in done:
         click.echo(f"{pushed.target}  {pushed.uri}")
         click.echo(f"{' ' * len(pushed.target)}  {pushed.digest_uri}")
-    click.echo("Next: give them to SageMaker as image_uri; slipway images shows them again")
+    click.echo("Next: give them to SageMaker as image_uri")
 
 
 def _own_account(aws: Aws) -> str:
@@ -151,6 +152,8 @@ def _open_repository(ecr: Service, options: _Options) -> Repository:
             click.echo("  note: this endpoint of ECR cannot fix some tags only, so that all of them can be moved")
         return repository
     click.echo(f"repository {options.repository}: there; its settings are left as they are")
+    if finish_repository(ecr, options.repository, options.account):
+        click.echo("  a run that was interrupted had made it: it now has its lifecycle rule")
     for difference in repository.differences:
         click.echo(f"  note: {difference}")
     return repository

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from slipway.errors import DeniedError
 from slipway.push.aws import AwsError, Service
 
 # Tags that shall move: those of the last push, and those that name no revision for certain.
@@ -105,8 +106,36 @@ def create_repository(ecr: Service, name: str, account: str | None) -> Repositor
         if error.code not in ("InvalidParameterException", "ValidationException", "SerializationException"):
             raise
         answer = ecr.call("CreateRepository", imageTagMutability="MUTABLE", **settings)
-    ecr.call("PutLifecyclePolicy", repositoryName=name, registryId=account, lifecyclePolicyText=json.dumps(LIFECYCLE))
+    _put_lifecycle(ecr, name, account)
     return Repository.of(answer["repository"])
+
+
+def finish_repository(ecr: Service, name: str, account: str | None) -> bool:
+    """Give the lifecycle rule to a repository that an interrupted run has made: one without a rule and without images.
+
+    Returns:
+        Whether it was such a one.
+    """
+    try:
+        ecr.call("GetLifecyclePolicy", repositoryName=name, registryId=account)
+        return False
+    except DeniedError:
+        return False  # these rights are not needed to push to a repository of somebody else's making
+    except AwsError as error:
+        if error.code != "LifecyclePolicyNotFoundException":
+            raise
+    try:
+        images = ecr.call("ListImages", repositoryName=name, registryId=account, maxResults=1)["imageIds"]
+    except DeniedError:
+        return False
+    if images:
+        return False
+    _put_lifecycle(ecr, name, account)
+    return True
+
+
+def _put_lifecycle(ecr: Service, name: str, account: str | None) -> None:
+    ecr.call("PutLifecyclePolicy", repositoryName=name, registryId=account, lifecyclePolicyText=json.dumps(LIFECYCLE))
 
 
 def allow_pull(ecr: Service, name: str, account: str | None, partition: str, allowed: Sequence[str]) -> bool:

@@ -51,8 +51,9 @@ def _require_movable(image: BuiltImage, repository: Repository) -> None:
     name = f"{repository.uri}:{image.tag}"
     if is_fixed(image.tag):
         raise PushError(
-            f"{name} is another image than the one built here, and a revision's tag is never changed; commit what "
-            "differs and build again (./build.sh), or delete that tag in ECR if nothing uses it"
+            f"{name} is another image than the one built here, with other options of ./build.sh or on another base; a "
+            "revision's tag is never changed: commit something and build again, push to another --repository, or "
+            "delete that tag in ECR if nothing uses it"
         )
     if not repository.can_move(image.tag):
         raise PushError(

@@ -275,7 +275,9 @@ def test_a_revisions_tag_is_never_given_to_another_image(pushing):
     pushing.pushed("train")
     before = pushing.manifest("train")[1]
     pushing.build("train", CLEAN, b"second")
-    pushing.fails(1, f"train-{CLEAN} is another image than the one built here.*commit what differs", "train")
+    pushing.fails(
+        1, f"train-{CLEAN} is another image than the one built here.*commit something and build again", "train"
+    )
     assert pushing.manifest(f"train-{CLEAN}")[1] == pushing.manifest("train")[1] == before
 
 

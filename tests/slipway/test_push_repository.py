@@ -8,7 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from slipway.push.aws import Aws, Service
-from slipway.push.repository import Repository, allow_pull, create_repository, find_repository, with_pull
+from slipway.push.repository import (
+    Repository,
+    allow_pull,
+    create_repository,
+    find_repository,
+    finish_repository,
+    with_pull,
+)
 from tests.images.registry import ACCOUNT, REGION, aws_api
 
 
@@ -49,6 +56,19 @@ def test_a_new_repository_is_scanned_fixes_revisions_and_forgets_what_has_no_tag
     (rule,) = policy["rules"]
     assert rule["selection"]["tagStatus"] == "untagged"
     assert rule["action"] == {"type": "expire"}
+
+
+def test_what_an_interrupted_run_has_made_is_finished_and_another_repository_left_alone(ecr):
+    ecr.call("CreateRepository", repositoryName="half-made")
+    assert finish_repository(ecr, "half-made", None)
+    assert "untagged" in ecr.call("GetLifecyclePolicy", repositoryName="half-made")["lifecyclePolicyText"]
+    assert not finish_repository(ecr, "half-made", None)
+
+    ecr.call("CreateRepository", repositoryName="in-use")
+    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
+    manifest |= {"config": {"digest": f"sha256:{'0' * 64}", "size": 1}, "layers": []}
+    ecr.call("PutImage", repositoryName="in-use", imageTag="theirs", imageManifest=json.dumps(manifest))
+    assert not finish_repository(ecr, "in-use", None)
 
 
 class OlderEcr(BaseHTTPRequestHandler):
