@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.serve.server_process import PATIENCE_S, Answer, await_true
-from tests.train.conftest import JobDirectory
+from tests.train.conftest import JobDirectory, Result
 from tests.train.test_launcher import read_until
 
 
@@ -31,19 +31,6 @@ class Images:
 
     train: str
     serve: str
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A container that has come to its end."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def log(self) -> str:
-        return self.stdout + self.stderr
 
 
 class Docker:
@@ -66,7 +53,7 @@ class Docker:
         """An image or a container, as the engine describes it."""
         return json.loads(self("inspect", what))[0]
 
-    def run(self, *arguments: str) -> Ended:
+    def run(self, *arguments: str) -> Result:
         """`docker run ARGUMENTS` to its end."""
         with self.start(*arguments) as container:
             return container.wait()
@@ -115,15 +102,15 @@ class Container:
     def kill(self, signal: str) -> None:
         self._docker("kill", "--signal", signal, self.name)
 
-    def stop(self, grace_s: int) -> Ended:
+    def stop(self, grace_s: int) -> Result:
         """`docker stop`: SIGTERM, and SIGKILL when the grace time is over."""
         self._docker("stop", "--time", str(grace_s), self.name)
         return self.wait()
 
-    def wait(self) -> Ended:
+    def wait(self) -> Result:
         code = int(self._docker("wait", self.name))
         result = self._docker.try_("logs", self.name)
-        return Ended(code, result.stdout, result.stderr)
+        return Result(code, result.stdout, result.stderr)
 
 
 def as_sagemaker_mounts(job: JobDirectory) -> list[str]:
