@@ -31,43 +31,62 @@ class ImagesFileError(UserError):
     """The file that holds which images were pushed is damaged or cannot be written, or names no such image."""
 
 
-class PushError(UserError):
-    """An image cannot be pushed, for another reason than those below."""
+class ServiceError(UserError):
+    """AWS, a registry or Docker cannot do what is asked, for another reason than those below.
+
+    The exit codes are push.sh's; `slipway` ends with 1 for all of them.
+    """
 
     exit_code = 1
 
 
-class SettingError(PushError):
+class SettingError(ServiceError):
     """An option or a setting is missing or wrong."""
 
     exit_code = 2
 
 
-class CredentialsError(PushError):
+class CredentialsError(ServiceError):
     """AWS credentials are missing, invalid or expired."""
 
     exit_code = 3
 
 
-class DeniedError(PushError):
+class DeniedError(ServiceError):
     """The credentials are good, but do not allow what is needed."""
 
     exit_code = 4
 
 
-class UnreachableError(PushError):
+class UnreachableError(ServiceError):
     """An endpoint of AWS or the registry does not answer, or answers with an error of its own."""
 
     exit_code = 5
 
 
-class SpaceError(PushError):
+class QuotaError(ServiceError):
+    """The account may not have more of this."""
+
+
+class SpaceError(ServiceError):
     """A disk is full."""
 
     exit_code = 6
 
 
-class EngineError(PushError):
+class EngineError(ServiceError):
     """Docker is not installed, not running, or holds no such image."""
 
     exit_code = 7
+
+
+class SettingsFileError(UserError):
+    """slipway.toml cannot be read, or names something that there is not."""
+
+
+class RemoteJobError(UserError):
+    """A job on SageMaker failed or was stopped; the message is its own."""
+
+
+class EndpointError(UserError):
+    """An endpoint is not there, or did not come into service."""

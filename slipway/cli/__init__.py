@@ -12,6 +12,7 @@ import click
 from container.errors import UserError
 from slipway.cli.console import complain
 from slipway.cli.data import data
+from slipway.cli.defaults import defaults_from_file
 from slipway.cli.images import images
 from slipway.cli.predict import predict
 from slipway.cli.serve import serve
@@ -19,7 +20,7 @@ from slipway.cli.train import train
 
 
 @click.group(
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SLIPWAY"},
     epilog="Example, from nothing to a prediction:\n\n\b\n"
     "  slipway data sample digits\n"
     "  slipway train digits --job-dir digits-job --weights none --image-size 32 --augmentation light \\\n"
@@ -28,8 +29,14 @@ from slipway.cli.train import train
     "  slipway predict digits/test/seven/*.png",
 )
 @click.version_option(package_name="slipway")
-def cli() -> None:
-    """Train, serve and query an image classifier, on this machine."""
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Train, tune, serve and query an image classifier: on this machine, in Docker, and on Amazon SageMaker.
+
+    Every option can also be an environment variable (SLIPWAY_TRAIN_EPOCHS for train's --epochs) or stand in
+    slipway.toml; docs/sagemaker.md says how.
+    """
+    context.default_map = defaults_from_file(cli)
 
 
 for command in (data, train, serve, predict, images):

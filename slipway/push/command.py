@@ -13,9 +13,9 @@ from typing import NoReturn
 import click
 
 from container.errors import UserError
-from slipway.errors import CredentialsError, EngineError, PushError, SpaceError, UnreachableError
+from slipway.aws.connection import Aws, Service
+from slipway.errors import CredentialsError, EngineError, ServiceError, SpaceError, UnreachableError
 from slipway.images import PushedImage, record_images
-from slipway.push.aws import Aws, Service
 from slipway.push.engine import NAME, BuiltImage, Interrupted, built_image
 from slipway.push.manifest import Manifest
 from slipway.push.registry import Registry
@@ -173,7 +173,7 @@ def _record(image: BuiltImage, manifest: Manifest, repository: Repository, regio
     try:
         click.echo(f"  written to {record_images([pushed])}")
     except OSError as error:
-        kind = SpaceError if error.errno in (errno.ENOSPC, errno.EDQUOT) else PushError
+        kind = SpaceError if error.errno in (errno.ENOSPC, errno.EDQUOT) else ServiceError
         raise kind(
             f"{pushed.uri} is pushed, but that cannot be written down: {error.filename or 'images.json'}: "
             f"{error.strerror}; mend that and run it again"
@@ -245,10 +245,10 @@ def main() -> None:
         _interrupted(signal.SIGINT)
     except Interrupted as interrupted:
         _interrupted(interrupted.number)
-    except PushError as error:
+    except ServiceError as error:
         _fail(str(error), error.exit_code)
     except UserError as error:
-        _fail(str(error), PushError.exit_code)
+        _fail(str(error), ServiceError.exit_code)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

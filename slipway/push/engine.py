@@ -13,9 +13,9 @@ from pathlib import Path
 from subprocess import PIPE
 from typing import Any
 
-from slipway.errors import CredentialsError, EngineError, PushError, SpaceError, UnreachableError
+from slipway.aws.permissions import denied
+from slipway.errors import CredentialsError, EngineError, ServiceError, SpaceError, UnreachableError
 from slipway.process import child_process
-from slipway.push.aws import denied
 
 NAME = "slipway"
 """Under which build.sh keeps images: slipway:train, and slipway:train-REVISION for the same image."""
@@ -64,7 +64,7 @@ def built_image(target: str, repository: str = NAME) -> BuiltImage:
 
     Raises:
         EngineError: Docker does not answer, or the image is not there.
-        PushError: It is none that SageMaker could run.
+        ServiceError: It is none that SageMaker could run.
     """
     name = f"{repository}:{target}"
     done = _docker("image", "inspect", name)
@@ -75,7 +75,7 @@ def built_image(target: str, repository: str = NAME) -> BuiltImage:
     answer = json.loads(done.stdout)[0]
     platform = f"{answer['Os']}/{answer['Architecture']}"
     if platform != "linux/amd64":
-        raise PushError(f"{name} is a {platform} image, and SageMaker runs linux/amd64; build it on such a machine")
+        raise ServiceError(f"{name} is a {platform} image, and SageMaker runs linux/amd64; build it on such a machine")
     settings = {name: value for name, value in (answer.get("Config") or {}).items() if value}
     tag = _revision_tag(target, repository, answer.get("RepoTags") or [], settings.get("Labels") or {})
     return BuiltImage(
@@ -114,7 +114,7 @@ def push_image(image: BuiltImage, uri: str, token: str) -> None:
 
     Raises:
         Interrupted: SIGINT, SIGTERM or SIGHUP came.
-        PushError: Or one of its kinds.
+        ServiceError: Or one of its kinds.
     """
     if (done := _docker("tag", image.id, uri)).returncode != 0:
         raise _failure(done.stderr)
@@ -183,7 +183,7 @@ def _program() -> str:
 
 
 # What Docker's messages say, in its own words and in those of the kernel and of registries, and what it means.
-_SIGNS: tuple[tuple[tuple[str, ...], type[PushError], str], ...] = (
+_SIGNS: tuple[tuple[tuple[str, ...], type[ServiceError], str], ...] = (
     (
         ("permission denied while trying to connect", "docker.sock: connect: permission denied"),
         EngineError,
@@ -226,7 +226,7 @@ _SIGNS: tuple[tuple[tuple[str, ...], type[PushError], str], ...] = (
 )
 
 
-def _failure(said: str, host: str | None = None) -> PushError:
+def _failure(said: str, host: str | None = None) -> ServiceError:
     """The error for what docker wrote on its standard error."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     text = lines[-1] if lines else "docker failed and did not say why"
@@ -237,4 +237,4 @@ def _failure(said: str, host: str | None = None) -> PushError:
             return kind(f"{where}: {text}; {advice}")
     if host and ("denied" in lowered or "not authorized" in lowered):
         return denied(f"pushing to {host}", text)
-    return PushError(f"{where}: {text}")
+    return ServiceError(f"{where}: {text}")

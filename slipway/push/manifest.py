@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.errors import PushError
+from slipway.errors import ServiceError
 
 SCHEMA_2 = "application/vnd.docker.distribution.manifest.v2+json"
 OCI = "application/vnd.oci.image.manifest.v1+json"
@@ -39,9 +39,9 @@ class Manifest:
         try:
             content = json.loads(self.body)
         except ValueError as error:
-            raise PushError(f"the registry's manifest {self.digest} is not JSON ({error})") from error
+            raise ServiceError(f"the registry's manifest {self.digest} is not JSON ({error})") from error
         if not isinstance(content, dict):
-            raise PushError(f"the registry's manifest {self.digest} is no JSON object")
+            raise ServiceError(f"the registry's manifest {self.digest} is no JSON object")
         return content
 
     @property
@@ -59,13 +59,13 @@ def image_of_index(index: Manifest) -> str:
     """Digest of the linux/amd64 image in an index; attestations, which have no platform, are passed over.
 
     Raises:
-        PushError: There is none, or more than one.
+        ServiceError: There is none, or more than one.
     """
     platforms = [(entry.get("platform", {}), str(entry["digest"])) for entry in index.content["manifests"]]
     found = [digest for platform, digest in platforms if _name(platform) == "linux/amd64"]
     if len(found) != 1:
         names = ", ".join(_name(platform) for platform, _ in platforms)
-        raise PushError(
+        raise ServiceError(
             f"what was pushed is an index of {names or 'nothing'}, and SageMaker needs one linux/amd64 image; build it "
             "with ./build.sh"
         )
@@ -80,17 +80,17 @@ def to_schema_2(manifest: Manifest) -> Manifest:
     """The same image in Docker's form; the manifest itself where it has that form already.
 
     Raises:
-        PushError: It is no image, or has layers that Docker's form cannot name.
+        ServiceError: It is no image, or has layers that Docker's form cannot name.
     """
     content = manifest.content
     if manifest.media_type not in (SCHEMA_2, OCI):
-        raise PushError(f"what was pushed is of the type {manifest.media_type}, which is no image; see ./build.sh")
+        raise ServiceError(f"what was pushed is of the type {manifest.media_type}, which is no image; see ./build.sh")
     config, layers = content["config"], content["layers"]
     if config["mediaType"] not in (_CONFIG, _OCI_CONFIG):
-        raise PushError(f"what was pushed is no image: its configuration is of the type {config['mediaType']}")
+        raise ServiceError(f"what was pushed is no image: its configuration is of the type {config['mediaType']}")
     for layer in layers:
         if layer["mediaType"] not in (_LAYER, _OCI_LAYER):
-            raise PushError(
+            raise ServiceError(
                 f"layer {layer['digest']} is of the type {layer['mediaType']}, and SageMaker takes gzip layers only; "
                 "build again with ./build.sh, and without compression=zstd in the builder's settings"
             )

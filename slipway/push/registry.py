@@ -9,8 +9,8 @@ from email.message import Message
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Any
 
-from slipway.errors import CredentialsError, PushError, UnreachableError
-from slipway.push.aws import denied
+from slipway.aws.permissions import denied
+from slipway.errors import CredentialsError, ServiceError, UnreachableError
 from slipway.push.manifest import MEDIA_TYPES, Manifest
 
 _TIMEOUT_S = 60
@@ -45,7 +45,7 @@ class Registry:
         try:
             context = ssl.create_default_context(cafile=ca_bundle)
         except OSError as error:
-            raise PushError(f"AWS_CA_BUNDLE is {ca_bundle}, which is no file of certificates: {error}") from error
+            raise ServiceError(f"AWS_CA_BUNDLE is {ca_bundle}, which is no file of certificates: {error}") from error
         self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Redirect())
 
     def manifest(self, reference: str) -> Manifest | None:
@@ -60,7 +60,7 @@ class Registry:
         """Have a tag stand for a manifest whose layers are there."""
         headers = {"Content-Type": manifest.media_type}
         if self._request("PUT", f"manifests/{tag}", headers, manifest.body) is None:
-            raise PushError(f"{self.host} has lost the repository while it was being pushed to; run it again")
+            raise ServiceError(f"{self.host} has lost the repository while it was being pushed to; run it again")
 
     def config(self, manifest: Manifest) -> Mapping[str, Any]:
         """The image's configuration."""
@@ -70,7 +70,9 @@ class Registry:
         except ValueError:
             content = None
         if not isinstance(content, dict):
-            raise PushError(f"{self.host} has no readable configuration {manifest.config_digest} of {manifest.digest}")
+            raise ServiceError(
+                f"{self.host} has no readable configuration {manifest.config_digest} of {manifest.digest}"
+            )
         return content
 
     def _request(
@@ -82,7 +84,7 @@ class Registry:
             CredentialsError: The password is not taken.
             DeniedError: It does not allow this.
             UnreachableError: No answer, or 5xx.
-            PushError: Another refusal.
+            ServiceError: Another refusal.
         """
         request = urllib.request.Request(  # noqa: S310 (always https)
             f"{self._base}/{path}", body, {"Authorization": f"Basic {self._token}", **headers}, method=method
@@ -101,7 +103,7 @@ class Registry:
                 "certificates (AWS_CA_BUNDLE), and run it again: it goes on where it stopped"
             ) from error
 
-    def _refusal(self, error: urllib.error.HTTPError, method: str, path: str) -> PushError:
+    def _refusal(self, error: urllib.error.HTTPError, method: str, path: str) -> ServiceError:
         text = _message(error)
         if error.code == 401:
             return CredentialsError(f"{self.host} does not take the password that ECR gave ({text}); run it again")
@@ -109,7 +111,7 @@ class Registry:
             return denied("ecr:BatchGetImage" if method == "GET" else "ecr:PutImage", text)
         if error.code >= 500:
             return UnreachableError(f"{self.host} answered with an error of its own ({text}); run it again later")
-        return PushError(f"{self.host} refused {method} {path}: {text}")
+        return ServiceError(f"{self.host} refused {method} {path}: {text}")
 
 
 def _message(error: urllib.error.HTTPError) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from slipway.aws.connection import Service
+from slipway.aws.refusals import AwsError
 from slipway.errors import DeniedError
-from slipway.push.aws import AwsError, Service
 
 # Tags that shall move: those of the last push, and those that name no revision for certain.
 MOVING_TAGS = ("train", "serve", "*-dirty", "*-unknown")

@@ -4,7 +4,7 @@ import fnmatch
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from slipway.errors import PushError
+from slipway.errors import ServiceError
 from slipway.push.engine import BuiltImage, push_image
 from slipway.push.manifest import INDEXES, SCHEMA_2, Manifest, image_of_index, to_schema_2
 from slipway.push.registry import Registry
@@ -20,7 +20,7 @@ def upload(image: BuiltImage, repository: Repository, registry: Registry, token:
     """Push an image unless the registry has it, and have the tags of its revision and of its target stand for it.
 
     Raises:
-        PushError: Or one of its kinds.
+        ServiceError: Or one of its kinds.
     """
     there = _image_of(registry, image.tag)
     if there is not None and _is(image, registry.config(there)):
@@ -35,7 +35,7 @@ def upload(image: BuiltImage, repository: Repository, registry: Registry, token:
         push_image(image, f"{repository.uri}:{first}", token)
         manifest = _settle(registry, first)
         if not _is(image, registry.config(manifest)):
-            raise PushError(f"{repository.uri}:{first} was moved by someone else meanwhile; run it again")
+            raise ServiceError(f"{repository.uri}:{first} was moved by someone else meanwhile; run it again")
         if first != image.tag:
             registry.put(image.tag, manifest)
     _move(image.target, manifest, repository, registry, say)
@@ -50,13 +50,13 @@ def is_fixed(tag: str) -> bool:
 def _require_movable(image: BuiltImage, repository: Repository) -> None:
     name = f"{repository.uri}:{image.tag}"
     if is_fixed(image.tag):
-        raise PushError(
+        raise ServiceError(
             f"{name} is another image than the one built here, with other options of ./build.sh or on another base; a "
             "revision's tag is never changed: commit something and build again, push to another --repository, or "
             "delete that tag in ECR if nothing uses it"
         )
     if not repository.can_move(image.tag):
-        raise PushError(
+        raise ServiceError(
             f"{name} is another image than the one built here, and the repository's tags cannot be moved "
             f"({repository.mutability}); commit and build again (./build.sh), or use another --repository"
         )
@@ -83,16 +83,16 @@ def _settle(registry: Registry, tag: str) -> Manifest:
     """Have a tag stand for an image in Docker's form, and check that it does."""
     image = _image_of(registry, tag)
     if image is None:
-        raise PushError(f"{registry.host} has no {tag} after it was pushed; run it again")
+        raise ServiceError(f"{registry.host} has no {tag} after it was pushed; run it again")
     manifest = to_schema_2(image)
     if (there := registry.manifest(tag)) is None or there.digest != manifest.digest:
         registry.put(tag, manifest)
         there = registry.manifest(tag)
     if there is None or there.digest != manifest.digest or there.media_type != SCHEMA_2:
-        raise PushError(f"{registry.host} does not keep {tag} as {SCHEMA_2}, which SageMaker needs; run it again")
+        raise ServiceError(f"{registry.host} does not keep {tag} as {SCHEMA_2}, which SageMaker needs; run it again")
     config = registry.config(manifest)
     if (platform := f"{config.get('os')}/{config.get('architecture')}") != "linux/amd64":
-        raise PushError(f"{tag} was pushed as a {platform} image, and SageMaker runs linux/amd64")
+        raise ServiceError(f"{tag} was pushed as a {platform} image, and SageMaker runs linux/amd64")
     return manifest
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.push.aws import Aws
+from slipway.aws.connection import Aws
 from slipway.push.manifest import OCI, SCHEMA_2
 from slipway.push.repository import find_repository
 from tests.images.checkout import NAME, Build

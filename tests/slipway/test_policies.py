@@ -11,7 +11,7 @@ import slipway
 from container.train.hyperparameters import HYPERPARAMETERS
 from slipway.cli import cli
 
-HEAVY = ("torch", "torchvision", "sagemaker_training", "sagemaker_inference", "mms", "plotly", "sklearn")
+HEAVY = ("torch", "torchvision", "sagemaker_training", "sagemaker_inference", "mms", "plotly", "sklearn", "optuna")
 
 FLAGS = {
     "data sample": ["DIRECTORY"],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.errors import CredentialsError, DeniedError, EngineError, PushError, SpaceError, UnreachableError
+from slipway.errors import CredentialsError, DeniedError, EngineError, ServiceError, SpaceError, UnreachableError
 from slipway.push.engine import BuiltImage, built_image, push_image
 
 Speak = Callable[..., None]
@@ -63,13 +63,13 @@ def docker_that_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Speak:
             EngineError,
             "add it to the group docker",
         ),
-        ("tag invalid: The image tag is immutable", PushError, "^docker push to 111.*: tag invalid: The image tag"),
-        ("", PushError, "docker push ended with exit code 1"),
+        ("tag invalid: The image tag is immutable", ServiceError, "^docker push to 111.*: tag invalid: The image tag"),
+        ("", ServiceError, "docker push ended with exit code 1"),
     ],
 )
 def test_a_failed_push_says_what_to_do(failure, kind, message, docker_that_says):
     docker_that_says(failure)
-    with pytest.raises(PushError, match=message) as caught:
+    with pytest.raises(ServiceError, match=message) as caught:
         push_image(IMAGE, URI, "token")
     assert type(caught.value) is kind
 
@@ -111,5 +111,5 @@ def test_the_tag_is_that_of_the_revision_in_the_image(names, tag, docker_that_sa
 
 def test_an_image_for_another_processor_is_refused_before_it_is_pushed(docker_that_says):
     docker_that_says(image=inspected("slipway:train", architecture="arm64"))
-    with pytest.raises(PushError, match=r"slipway:train is a linux/arm64 image, and SageMaker runs linux/amd64"):
+    with pytest.raises(ServiceError, match=r"slipway:train is a linux/arm64 image, and SageMaker runs linux/amd64"):
         built_image("train")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from slipway.errors import PushError
+from slipway.errors import ServiceError
 from slipway.push.manifest import INDEXES, OCI, SCHEMA_2, Manifest, image_of_index, to_schema_2
 
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -63,7 +63,7 @@ def test_an_image_in_that_form_is_left_to_the_byte():
     ids=["zstd", "attestation", "artefact", "index", "page", "list"],
 )
 def test_what_cannot_be_an_image_for_sagemaker_is_named(manifest, message):
-    with pytest.raises(PushError, match=message):
+    with pytest.raises(ServiceError, match=message):
         to_schema_2(manifest)
 
 
@@ -80,5 +80,5 @@ def test_of_an_index_the_image_is_taken_and_the_attestation_is_not():
     ],
 )
 def test_an_index_without_one_such_image_is_named(platforms, message):
-    with pytest.raises(PushError, match=message):
+    with pytest.raises(ServiceError, match=message):
         image_of_index(index(*platforms))

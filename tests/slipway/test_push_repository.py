@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from slipway.push.aws import Aws, Service
+from slipway.aws.connection import Aws, Service
 from slipway.push.repository import (
     Repository,
     allow_pull,

@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from slipway.errors import CredentialsError, DeniedError, PushError, SettingError, UnreachableError
-from slipway.push.aws import Aws, AwsError
+from slipway.aws.connection import Aws
+from slipway.aws.refusals import AwsError
+from slipway.errors import CredentialsError, DeniedError, ServiceError, SettingError, UnreachableError
 
 
 @contextmanager
@@ -99,7 +100,7 @@ def test_a_refusal_says_what_was_called_and_what_to_do(service, operation, statu
 
 
 def test_the_exit_codes_are_the_documented_ones():
-    kinds = (PushError, SettingError, CredentialsError, DeniedError, UnreachableError)
+    kinds = (ServiceError, SettingError, CredentialsError, DeniedError, UnreachableError)
     assert [kind.exit_code for kind in kinds] == [1, 2, 3, 4, 5]
 
 

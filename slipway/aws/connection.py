@@ -1,0 +1,106 @@
+"""Where and as whom AWS is called, and calls whose failures say what to do."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from botocore.config import Config
+
+from slipway.aws.refusals import explained
+from slipway.errors import SettingError
+
+if TYPE_CHECKING:
+    import boto3
+
+
+class Aws:
+    """A user's credentials and region.
+
+    Args:
+        region: None: AWS_REGION, AWS_DEFAULT_REGION, else the profile's.
+        profile: None: AWS_PROFILE, else the default one.
+
+    Raises:
+        CredentialsError: There is no such profile.
+        SettingError: No region is named anywhere, or botocore knows no such region.
+    """
+
+    def __init__(self, region: str | None, profile: str | None) -> None:
+        with explained("reading the configuration of AWS"):
+            self._session = botocore.session.Session(profile=profile)
+            found = region or os.environ.get("AWS_REGION") or self._session.get_config_variable("region")
+        if not found:
+            raise SettingError("no region is named; add --region (such as --region us-east-1) or set AWS_REGION")
+        self.region: str = found
+        with explained("reading the configuration of AWS"):
+            self.partition: str = self._session.get_partition_for_region(found)
+
+    @property
+    def events(self) -> Any:
+        """Where handlers of botocore's events are registered; clients that exist already do not see new ones."""
+        return self._session.get_component("event_emitter")
+
+    def boto_session(self) -> "boto3.Session":
+        """The same credentials and region, as the SageMaker SDK takes them."""
+        import boto3
+
+        return boto3.Session(botocore_session=self._session, region_name=self.region)
+
+    @property
+    def ca_bundle(self) -> str | None:
+        """File of certificates that the user trusts in place of the system's, from AWS_CA_BUNDLE or the profile."""
+        return self._session.get_config_variable("ca_bundle") or None
+
+    def registry_host(self, account: str) -> str:
+        """Where ECR keeps an account's images; the suffix differs in China and in isolated partitions."""
+        partitions = self._session.get_data("partitions")["partitions"]
+        suffix = next(entry["outputs"]["dnsSuffix"] for entry in partitions if entry["id"] == self.partition)
+        return f"{account}.dkr.ecr.{self.region}.{suffix}"
+
+    def service(self, name: str) -> "Service":
+        """A client of one service."""
+        # Enough to outlast a hiccup; a wrong address shall not take a minute to be told.
+        config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=10, read_timeout=30)
+        with explained(f"making a client of {name}"):
+            return Service(name, self._session.create_client(name, region_name=self.region, config=config))
+
+
+class Service:
+    """One service's calls."""
+
+    def __init__(self, name: str, client: Any) -> None:
+        self._name = name
+        self._client = client
+
+    def call(self, operation: str, **parameters: Any) -> Mapping[str, Any]:
+        """Call an operation by the name in the service's reference, such as DescribeRepositories.
+
+        Raises:
+            CredentialsError: There are none, or the service does not take them.
+            DeniedError: They do not allow this.
+            UnreachableError: No answer.
+            AwsError: The service refused it for another reason.
+        """
+        given = {name: value for name, value in parameters.items() if value is not None}
+        method = getattr(self._client, botocore.xform_name(operation))
+        with explained(f"{self._name}:{operation}"):
+            answer: Mapping[str, Any] = method(**given)
+            return answer
+
+    def pages(self, operation: str, member: str, **parameters: Any) -> Iterator[Any]:
+        """All items of a list that comes in pages, such as pages("ListEndpoints", "Endpoints").
+
+        Args:
+            operation: As for `call`.
+            member: Which list of the answer.
+            parameters: As for `call`.
+
+        Raises:
+            ServiceError: As for `call`.
+        """
+        given = {name: value for name, value in parameters.items() if value is not None}
+        paginator = self._client.get_paginator(botocore.xform_name(operation))
+        with explained(f"{self._name}:{operation}"):
+            for page in paginator.paginate(**given):
+                yield from page.get(member, ())

@@ -1,0 +1,37 @@
+"""Addresses of pages in the AWS console, where what a command started can be looked at."""
+
+from typing import Literal
+
+Kind = Literal[
+    "training job", "tuning job", "transform job", "processing job", "endpoint", "endpoint configuration", "model"
+]
+
+_PAGES: dict[str, str] = {
+    "training job": "jobs",
+    "tuning job": "hyper-tuning-jobs",
+    "transform job": "transform-jobs",
+    "processing job": "processing-jobs",
+    "endpoint": "endpoints",
+    "endpoint configuration": "endpointConfig",
+    "model": "models",
+}
+
+
+def console_address(kind: Kind, name: str, region: str) -> str:
+    """The page of one resource of SageMaker."""
+    return f"{_console(region)}/sagemaker/home?region={region}#/{_PAGES[kind]}/{name}"
+
+
+def log_address(group: str, region: str) -> str:
+    """The page of a log group of CloudWatch, such as /aws/sagemaker/Endpoints/dogs."""
+    # The console wants the name encoded twice, with $ for the second one's %.
+    encoded = group.replace("/", "$252F")
+    return f"{_console(region)}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{encoded}"
+
+
+def _console(region: str) -> str:
+    if region.startswith("cn-"):
+        return "https://console.amazonaws.cn"
+    if region.startswith("us-gov-"):
+        return "https://console.amazonaws-us-gov.com"
+    return f"https://{region}.console.aws.amazon.com"

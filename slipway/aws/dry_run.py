@@ -1,0 +1,88 @@
+"""A dry run: the requests that would be made, validated by botocore and never sent."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from slipway.aws.connection import Aws
+
+ACCOUNT = "111122223333"
+"""Stands for the user's account in what a dry run prints: no call is made that would tell it."""
+
+_READS = ("Describe", "List", "Get", "Head", "BatchGet", "Search", "Filter")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiRequest:
+    """One request, as botocore takes it."""
+
+    service: str
+    operation: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def writes(self) -> bool:
+        """Whether it would change anything."""
+        return not self.operation.startswith(_READS)
+
+    def __str__(self) -> str:
+        """JSON, in the names of the service's reference."""
+        return json.dumps({f"{self.service}:{self.operation}": self.parameters}, indent=2, default=_for_json)
+
+
+@dataclass
+class DryRun:
+    """Answers every call made through an `Aws`, in place of AWS.
+
+    Requests pass botocore's own validation first, so that one that AWS would find malformed fails here too.
+    No credentials are needed, and nothing leaves the machine, but for the operations in `passing`.
+    """
+
+    passing: Sequence[str] = ()
+    """Reading operations that are really made, such as DescribeTrainingJob."""
+    answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What to answer, by operation, beside the ARNs and states that are made up."""
+    requests: list[ApiRequest] = field(default_factory=list)
+    """All requests so far, reads included."""
+
+    def attach(self, aws: Aws) -> None:
+        """Take over all clients that are made from now on."""
+        aws.events.register("before-parameter-build", self._record)
+        aws.events.register("before-call", self._answer)
+
+    @property
+    def writes(self) -> list[ApiRequest]:
+        """The requests that would change something, in order."""
+        return [request for request in self.requests if request.writes]
+
+    def _record(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
+        if model.name not in self.passing:
+            service = model.service_model.service_name
+            # The client changes its parameters further.
+            self.requests.append(ApiRequest(service=service, operation=model.name, parameters=dict(params)))
+
+    def _answer(self, model: Any, params: Any, **_: Any) -> tuple[Any, Mapping[str, Any]] | None:
+        if model.name in self.passing:
+            return None
+        made_up = {**_identifiers(model), **self.answers.get(model.name, {})}
+        # As botocore would have parsed it from a response of that status.
+        metadata = {"HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0}
+        return SimpleNamespace(status_code=200, headers={}), {**made_up, "ResponseMetadata": metadata}
+
+
+def _identifiers(model: Any) -> dict[str, Any]:
+    members = model.output_shape.members if model.output_shape is not None else {}
+    found: dict[str, Any] = {
+        name: f"arn:aws:{model.service_model.service_name}:::{name.removesuffix('Arn').lower()}/dry-run"
+        for name in members
+        if name.endswith("Arn")
+    }
+    if "Account" in members:
+        found["Account"] = ACCOUNT
+    return found
+
+
+def _for_json(value: Any) -> str:
+    return f"<{len(value)} bytes>" if isinstance(value, bytes | bytearray) else f"<{type(value).__name__}>"

@@ -1,0 +1,57 @@
+"""Options that the commands for SageMaker share."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+
+from slipway.aws.dry_run import DryRun
+from slipway.cli.console import say
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+region_option = click.option(
+    "--region",
+    metavar="REGION",
+    envvar="SLIPWAY_REGION",
+    help="AWS region.  [default: AWS_REGION, AWS_DEFAULT_REGION, the profile's]",
+)
+profile_option = click.option(
+    "--profile", metavar="NAME", envvar="SLIPWAY_PROFILE", help="Profile of ~/.aws/config.  [default: AWS_PROFILE]"
+)
+role_option = click.option(
+    "--role",
+    metavar="ARN",
+    envvar="SLIPWAY_ROLE",
+    help="Execution role that SageMaker takes on (docs/iam.md); not needed where the instance type is local.",
+)
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Print the exact API requests, validated, and send none; needs no credentials."
+)
+
+
+def instance_type_option(what: str) -> Decorator:
+    """`--instance-type`; without it a command stays on this machine.
+
+    Args:
+        what: What happens there, for the help.
+    """
+    return click.option(
+        "--instance-type",
+        metavar="TYPE",
+        callback=lambda _context, _parameter, value: value or None,
+        help=f"{what} on SageMaker, such as ml.g4dn.xlarge; local or local_gpu: in the SDK's local mode, with Docker.",
+    )
+
+
+def show_requests(dry_run: DryRun) -> None:
+    """Print what a dry run would have sent, one JSON object after the other."""
+    for request in dry_run.writes:
+        say(str(request))
+
+
+def not_confirmed() -> NoReturn:
+    """End a command whose question was answered with no."""
+    say("Nothing was changed.")
+    sys.exit(1)

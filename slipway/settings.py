@@ -1,0 +1,93 @@
+"""slipway.toml: what a user would otherwise give with every command.
+
+An argument counts more than an environment variable, and that more than the file. The file is the nearest
+slipway.toml in the working directory and above it, or the one that SLIPWAY_CONFIG names.
+
+    region = "eu-central-1"              # for every command, and for the Python interface
+    role = "arn:aws:iam::111122223333:role/slipway-execution"
+    bucket = "my-dogs"
+
+    [train]                              # options of `slipway train`, hyperparameters included
+    instance-type = "ml.g4dn.xlarge"
+    epochs = 16
+"""
+
+import dataclasses
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from slipway.errors import SettingsFileError
+
+FILE_NAME = "slipway.toml"
+FILE_VARIABLE = "SLIPWAY_CONFIG"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What holds for every command and class; None where neither environment nor file says anything."""
+
+    region: str | None = None
+    """AWS region; AWS_REGION and the profile's count where this is None."""
+    profile: str | None = None
+    """Of ~/.aws/config."""
+    role: str | None = None
+    """ARN of the execution role of jobs and endpoints (docs/iam.md)."""
+    bucket: str | None = None
+    """Name of the bucket for data (dogImages/) and outputs (jobs/)."""
+    train_image: str | None = None
+    """Address or tag of the training image; None: what push.sh pushed last."""
+    serve_image: str | None = None
+    """Of the serving image, likewise."""
+
+    @classmethod
+    def read(cls) -> Self:
+        """From the environment (SLIPWAY_REGION, SLIPWAY_ROLE, …) and the file.
+
+        Raises:
+            SettingsFileError: The file is damaged.
+        """
+        content = read_file()
+        found = {
+            name: os.environ.get(f"SLIPWAY_{name.upper()}") or content.get(name.replace("_", "-"))
+            for name in (field.name for field in dataclasses.fields(cls))
+        }
+        for name, value in found.items():
+            if value is not None and not isinstance(value, str):
+                raise SettingsFileError(f"{_path()}: {name.replace('_', '-')} is {value!r}; it must be text in quotes")
+        return cls(**found)
+
+
+def read_file() -> Mapping[str, Any]:
+    """The file's content; empty where there is none.
+
+    Raises:
+        SettingsFileError: It cannot be read, or is not TOML.
+    """
+    path = _path()
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsFileError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsFileError(f"{path} is not TOML: {error}") from error
+
+
+def _path() -> Path | None:
+    if named := os.environ.get(FILE_VARIABLE):
+        return Path(named)
+    here = Path.cwd()
+    return next((path for folder in (here, *here.parents) if (path := folder / FILE_NAME).is_file()), None)
+
+
+def unknown(name: str, known: list[str], what: str) -> SettingsFileError:
+    """The error for a key or table that nothing reads."""
+    near = difflib.get_close_matches(name.replace("_", "-").lower(), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"known are: {', '.join(known)}"
+    return SettingsFileError(f"{_path()}: there is no {what} {name}; {hint}")
