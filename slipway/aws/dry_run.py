@@ -1,5 +1,6 @@
 """A dry run: the requests that would be made, validated by botocore and never sent."""
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,4 +86,6 @@ def _identifiers(model: Any) -> dict[str, Any]:
 
 
 def _for_json(value: Any) -> str:
+    if isinstance(value, io.BytesIO):
+        value = value.getvalue()
     return f"<{len(value)} bytes>" if isinstance(value, bytes | bytearray) else f"<{type(value).__name__}>"
