@@ -7,11 +7,17 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from slipway.errors import ImagesFileError
+from slipway.settings import Settings
+
+if TYPE_CHECKING:
+    from sagemaker.session import Session
 
 FORMAT = 1
+BUILT_NAME = "slipway"
+"""What build.sh calls the images unless it is told otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +64,28 @@ def image_uri(target: str, region: str | None = None) -> str:
             f"./push.sh {target}{option}, or name the image yourself"
         )
     return max(found, key=lambda image: image.pushed).uri
+
+
+def resolve_image(target: Literal["train", "serve"], named: str | None, session: "Session") -> str:
+    """Address of the image for a job or an endpoint.
+
+    Args:
+        target: train or serve.
+        named: An address, a name that Docker on this machine knows (for local mode), or the tag alone of an image in
+            the repository that push.sh pushed to; None: what Settings name, else what push.sh pushed last to the
+            session's region, else, in local mode, what build.sh made.
+        session: The SDK's.
+
+    Raises:
+        ImagesFileError: None is named, and none was pushed there.
+    """
+    named = named or getattr(Settings.read(), f"{target}_image")
+    region = session.boto_region_name
+    if named is None:
+        return f"{BUILT_NAME}:{target}" if session.local_mode else image_uri(target, region)
+    if "/" in named or ":" in named or session.local_mode:
+        return named
+    return f"{image_uri(target, region).rpartition(':')[0]}:{named}"
 
 
 def read_images() -> list[PushedImage]:

@@ -1,0 +1,23 @@
+"""Where a job's outputs go."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from slipway.checks.inputs import channel_addresses
+from slipway.checks.s3_address import S3Address
+from slipway.errors import SettingError
+
+
+def output_bucket(named: str | None, channels: Mapping[str, Any]) -> str:
+    """The bucket that is named, else that of the train channel, else of any.
+
+    Raises:
+        SettingError: There is none: buckets are never made here.
+    """
+    if named:
+        return S3Address.parse(named if named.startswith("s3://") else f"s3://{named}").bucket
+    addresses = channel_addresses(channels)
+    for address in (addresses.get("train"), *addresses.values()):
+        if address:
+            return S3Address.parse(address).bucket
+    raise SettingError("no bucket for the outputs is named; give bucket=, --bucket, or bucket in slipway.toml")

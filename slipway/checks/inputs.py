@@ -1,0 +1,94 @@
+"""The channels of a training job: their names, and that there is something in them."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slipway.aws.refusals import AwsError, explained
+from slipway.checks.s3_address import S3Address
+from slipway.errors import SettingError
+
+if TYPE_CHECKING:
+    from sagemaker.session import Session
+
+CHANNELS = ("train", "validation", "test", "weights")
+
+Inputs = Any
+"""A mapping of channel names to S3 addresses, folders or TrainingInputs, or one of those for the train channel."""
+
+
+def as_channels(inputs: Inputs, *, local: bool, own_script: bool) -> dict[str, Any]:
+    """The channels by name, folders as file:// addresses.
+
+    Args:
+        inputs: As `Estimator.fit` takes them.
+        local: Whether folders of this machine can be channels.
+        own_script: Whether the channels' names are a script's own business.
+
+    Raises:
+        SettingError: A channel has an unknown name or cannot be one, or there is no train channel.
+    """
+    given = inputs if isinstance(inputs, Mapping) else {} if inputs is None else {"train": inputs}
+    if not own_script:
+        for name in given:
+            if name not in CHANNELS:
+                near = difflib.get_close_matches(str(name), [*CHANNELS, "valid"], n=1)
+                hint = "validation" if near == ["valid"] else near[0] if near else ", ".join(CHANNELS)
+                raise SettingError(f"there is no channel {name!r}; did you mean {hint}?")
+        if "train" not in given:
+            raise SettingError("there is no train channel; give fit() at least {'train': 's3://bucket/dogImages/train'}")
+    return {name: _channel(name, value, local=local) for name, value in given.items()}
+
+
+def _channel(name: str, value: Any, *, local: bool) -> Any:
+    if not isinstance(value, str | Path):
+        return value
+    text = str(value)
+    if text.startswith("s3://"):
+        return text
+    path = Path(text.removeprefix("file://"))
+    if not local:
+        raise SettingError(
+            f"the {name} channel is {text}, and SageMaker reads from S3: slipway data upload {path} s3://BUCKET/…, "
+            "then give that address; or instance type local"
+        )
+    if not path.exists():
+        raise SettingError(f"the {name} channel is {path}, which does not exist")
+    return f"file://{path.resolve()}"
+
+
+def channel_addresses(channels: Mapping[str, Any]) -> dict[str, str]:
+    """The S3 address of each channel that has one."""
+    found = {}
+    for name, value in channels.items():
+        config = getattr(value, "config", None)
+        address = config["DataSource"].get("S3DataSource", {}).get("S3Uri") if isinstance(config, Mapping) else value
+        if isinstance(address, str) and address.startswith("s3://"):
+            found[name] = address
+    return found
+
+
+def check_channels(session: "Session", channels: Mapping[str, Any]) -> None:
+    """See that every channel's bucket is there and holds something below the address.
+
+    Raises:
+        SettingError: It does not.
+        ServiceError: The bucket is not there, is in another region, or may not be looked into.
+    """
+    for name, address in channel_addresses(channels).items():
+        place = S3Address.parse(address)
+        try:
+            with explained(f"looking into the {name} channel {address}"):
+                answer = session.boto_session.client("s3").list_objects_v2(
+                    Bucket=place.bucket, Prefix=place.key, MaxKeys=1
+                )
+        except AwsError as error:
+            if error.code == "NoSuchBucket":
+                raise SettingError(f"the {name} channel is {address}, and there is no bucket {place.bucket}") from error
+            raise
+        # A dry run knows of no count.
+        if answer.get("KeyCount") == 0:
+            raise SettingError(
+                f"the {name} channel is {address}, and nothing is there; bring data there with slipway data upload"
+            )

@@ -1,0 +1,70 @@
+"""The role and the image of a job or an endpoint."""
+
+import re
+from typing import TYPE_CHECKING
+
+from slipway.aws.refusals import AwsError, explained
+from slipway.errors import DeniedError, SettingError
+
+if TYPE_CHECKING:
+    from sagemaker.session import Session
+
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.+")
+_ECR = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr[a-z-]*\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+/"
+    r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+_MISSING = ("ImageNotFoundException", "RepositoryNotFoundException")
+
+
+def check_role(role: str | None) -> str:
+    """The role, if it can be one.
+
+    Raises:
+        SettingError: None is named, or it is not the ARN of a role.
+    """
+    if not role:
+        raise SettingError(
+            "no execution role is named; give role=, --role, SLIPWAY_ROLE or role in slipway.toml. docs/iam.md says "
+            "how to make one"
+        )
+    if not _ROLE.fullmatch(role):
+        raise SettingError(
+            f"the execution role is {role!r}; it must be the ARN of a role, such as "
+            "arn:aws:iam::111122223333:role/slipway-execution"
+        )
+    return role
+
+
+def check_image(session: "Session", image_uri: str) -> None:
+    """See that an image in ECR is there, where these credentials may look.
+
+    Raises:
+        SettingError: The image is not there, or is in another region than the job.
+        ServiceError: AWS cannot be asked.
+    """
+    match = _ECR.fullmatch(image_uri)
+    if not match:
+        return
+    region = session.boto_region_name
+    if match["region"] != region:
+        raise SettingError(
+            f"the image {image_uri} is in {match['region']}, and the job would run in {region}; SageMaker pulls from "
+            f"its own region only: ./push.sh --region {region}, or give --region {match['region']}"
+        )
+    wanted = {"imageDigest": match["digest"]} if match["digest"] else {"imageTag": match["tag"] or "latest"}
+    try:
+        with explained("ecr:DescribeImages"):
+            session.boto_session.client("ecr").describe_images(
+                registryId=match["account"], repositoryName=match["repository"], imageIds=[wanted]
+            )
+    except DeniedError:
+        # Who may run jobs need not be allowed to look into the registry; SageMaker will say if the image is missing.
+        return
+    except AwsError as error:
+        if error.code not in _MISSING:
+            raise
+        raise SettingError(
+            f"there is no image {image_uri} in ECR; push one with ./build.sh && ./push.sh, or name another "
+            "(slipway images shows what was pushed)"
+        ) from error

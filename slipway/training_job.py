@@ -1,0 +1,128 @@
+"""A training job on SageMaker: waiting for it, what it cost, and why it failed."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from slipway.aws.console_address import console_address
+from slipway.aws.refusals import explained
+from slipway.errors import RemoteJobError
+
+if TYPE_CHECKING:
+    from sagemaker.session import Session
+
+_ENDED = ("Completed", "Failed", "Stopped")
+_POLL_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a job used; times the number of instances is already in."""
+
+    billable_s: int
+    training_s: int
+    instance_count: int
+
+    @property
+    def saved_percent(self) -> float:
+        """By spot training: 0 where all that was used is billed."""
+        return max(0.0, 100 * (1 - self.billable_s / self.training_s)) if self.training_s else 0.0
+
+    def describe(self, price_per_hour: float | None = None) -> str:
+        """For people.
+
+        Args:
+            price_per_hour: Of one instance, in whatever currency; nothing is said of money without it.
+        """
+        text = f"{self.billable_s} billable seconds on {self.instance_count} instance{'s' * (self.instance_count > 1)}"
+        if self.saved_percent >= 1:
+            text += f", {self.saved_percent:.0f} % saved by spot"
+        if price_per_hour is not None:
+            text += f": {self.billable_s * self.instance_count / 3600 * price_per_hour:.2f} at {price_per_hour:g} an hour"
+        return text
+
+
+def cost_of(description: Mapping[str, Any]) -> Cost | None:
+    """From DescribeTrainingJob's answer; None where the job says nothing of time yet."""
+    if "BillableTimeInSeconds" not in description:
+        return None
+    resources = description.get("ResourceConfig", {})
+    groups = resources.get("InstanceGroups") or [resources]
+    return Cost(
+        billable_s=description["BillableTimeInSeconds"],
+        training_s=description.get("TrainingTimeInSeconds", description["BillableTimeInSeconds"]),
+        instance_count=sum(group.get("InstanceCount", 1) for group in groups),
+    )
+
+
+def finished_job(
+    session: "Session",
+    name: str,
+    *,
+    logs: bool,
+    show: Callable[[str], None] = print,
+    poll_s: float = _POLL_S,
+) -> Mapping[str, Any]:
+    """Wait for a training job; returns DescribeTrainingJob's answer.
+
+    Args:
+        session: The SDK's.
+        name: Of the job.
+        logs: Show its log meanwhile.
+        show: Takes one line at a time.
+        poll_s: Seconds between looks.
+
+    Raises:
+        RemoteJobError: It failed, was stopped, or the wait was interrupted; the message says which, and what to do.
+        ServiceError: AWS refuses.
+    """
+    # Imported here, since the log's follower is of no use to who only describes a job.
+    from slipway.cloud_logs import LogFollower
+
+    follower = LogFollower(session.boto_session, "/aws/sagemaker/TrainingJobs", name) if logs else None
+    region = session.boto_region_name
+    try:
+        while True:
+            with explained(f"looking at the training job {name}"):
+                description: Mapping[str, Any] = session.sagemaker_client.describe_training_job(TrainingJobName=name)
+            if follower:
+                for line in follower.new_lines():
+                    show(line)
+            if description["TrainingJobStatus"] in _ENDED:
+                break
+            time.sleep(poll_s)
+    except KeyboardInterrupt:
+        raise RemoteJobError(
+            f"stopped waiting; the training job {name} still runs and costs money: slipway logs {name} --follow shows "
+            f"it, aws sagemaker stop-training-job --training-job-name {name} ends it. "
+            f"{console_address('training job', name, region)}"
+        ) from None
+    if description["TrainingJobStatus"] != "Completed":
+        raise RemoteJobError(failure_text(description, region))
+    return description
+
+
+def failure_text(description: Mapping[str, Any], region: str) -> str:
+    """One paragraph on a job that failed or was stopped: its own words first."""
+    name, status = description["TrainingJobName"], description["TrainingJobStatus"]
+    reason = " ".join(str(description.get("FailureReason", "")).split())
+    # SageMaker puts its own words before those of the failure file.
+    reason = reason.removeprefix("AlgorithmError: ")
+    what = f"the training job {name} {'failed' if status == 'Failed' else 'was stopped'}"
+    where = f"slipway logs {name} shows its log; {console_address('training job', name, region)}"
+    return f"{what}: {reason}\n{where}" if reason else f"{what}\n{where}"
+
+
+@contextmanager
+def local_failure(name: str) -> Iterator[None]:
+    """Turn what the SDK's local mode raises when its containers fail into a RemoteJobError.
+
+    Its output, the reason included, has been on the terminal by then.
+    """
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        text = " ".join(str(error).split())
+        raise RemoteJobError(f"the training job {name} failed in local mode: {text}") from error
