@@ -33,6 +33,10 @@ class TrainingError(UserError):
     """Training started and cannot go on: a loss that is not finite, a full disk, too little memory."""
 
 
+class HostsError(UserError):
+    """The hosts of one job do not find each other, lose each other, or have different data."""
+
+
 class DriverError(UserError):
     """A GPU is there and cannot be used: its driver is too old, does not answer, or torch fails on it."""
 

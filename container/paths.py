@@ -34,6 +34,11 @@ class MlPaths:
         return self.base / "model"
 
     @property
+    def models(self) -> Path:
+        """Where SageMaker puts each of the models of a multi-model endpoint."""
+        return self.base / "models"
+
+    @property
     def code(self) -> Path:
         return self.base / "code"
 

@@ -58,14 +58,17 @@ class Preprocessing:
 
     def to_array(self, picture: Image.Image) -> npt.NDArray[np.uint8]:
         """Resize an RGB picture to the input square: uint8, shape (size, size, 3)."""
+        # Crop and resize are one pass.
+        box = self.box(*picture.size)
+        return np.asarray(picture.resize((self.size, self.size), Image.Resampling.BILINEAR, box=box))
+
+    def box(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Which part of a picture becomes the input square: left, top, right and bottom edge in its own pixels."""
         if self.resize == "squash":
-            return np.asarray(picture.resize((self.size, self.size), Image.Resampling.BILINEAR))
-        width, height = picture.size
-        # The crop's square in the source's coordinates, so that crop and resize are one pass.
+            return 0, 0, width, height
         side = min(width, height) * self.size / self.short_side
         left, top = (width - side) / 2, (height - side) / 2
-        box = (left, top, left + side, top + side)
-        return np.asarray(picture.resize((self.size, self.size), Image.Resampling.BILINEAR, box=box))
+        return left, top, left + side, top + side
 
     def normalize(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (N, size, size, 3) on any device -> float32 (N, 3, size, size) there, channels last in memory."""

@@ -5,9 +5,9 @@ usage() {
 	cat <<'TEXT'
 Usage: docker/lock.sh [--upgrade]
 
-Writes docker/{dev,train,serve,host}.lock and tests/images/{sdk2,sdk3}.lock from the .in files beside them: every
-package of every platform, with hashes and without any index address. Versions already locked are kept; --upgrade
-takes the newest that fit.
+Writes docker/{dev,train,serve,host}.lock and tests/images/sdk3.lock from the .in files beside them: every package
+of every platform, with hashes and without any index address. Versions already locked are kept; --upgrade takes the
+newest that fit.
 Needs uv on PATH (pip install uv).
 TEXT
 }
@@ -36,6 +36,4 @@ for target in train host; do
 done
 # triton is torch.compile's, which serving does not use; torch asks for it all the same.
 compile serve.in --constraint dev.lock --no-emit-package triton --output-file serve.lock
-for sdk in sdk2 sdk3; do
-	compile "${upgrade[@]}" "../tests/images/$sdk.in" --output-file "../tests/images/$sdk.lock"
-done
+compile "${upgrade[@]}" ../tests/images/sdk3.in --output-file ../tests/images/sdk3.lock

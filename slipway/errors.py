@@ -90,3 +90,36 @@ class RemoteJobError(UserError):
 
 class EndpointError(UserError):
     """An endpoint is not there, or did not come into service."""
+
+
+class ComparisonError(UserError):
+    """A job cannot be compared: it has not ended, or is none of Slipway's; or none is left to compare."""
+
+
+class SearchSpaceError(UserError):
+    """A range of hyperparameters, or the way in which it is to be searched, makes no sense."""
+
+
+class TuningError(UserError):
+    """A tuning job or study cannot be gone on with, or none of its trials has a result."""
+
+
+class UploadError(UserError):
+    """A file cannot be sent to S3, or the bucket is not one to send it to."""
+
+
+class TransformError(UserError):
+    """There are no pictures to predict, or what was predicted cannot be read or written."""
+
+
+class CleaningError(UserError):
+    """Something could not be deleted."""
+
+
+class StoppedError(JobError):
+    """A job on this machine was stopped before there was a model to keep."""
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.number = number
+        """The signal that stopped it."""

@@ -1,30 +1,37 @@
 """A training job on SageMaker, or in the SDK's local mode: the SDK's Estimator with Slipway's image and checks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any, Self
 
-from sagemaker.debugger import TensorBoardOutputConfig
+from sagemaker.debugger.debugger import TensorBoardOutputConfig
 from sagemaker.estimator import Estimator as SdkEstimator
+from sagemaker.model import Model as SdkModel
 from sagemaker.session import Session
 from sagemaker.utils import name_from_base
 
 from container.train.hyperparameters import TrainConfig
-from container.train.metric_lines import METRIC_DEFINITIONS
+from slipway.attached_job import CHECKPOINTS, as_the_sdk_reads_it, forgotten_by_the_sdk
 from slipway.aws.refusals import explained
 from slipway.aws.session import LOCAL_ROLE, is_local, session_for
 from slipway.aws.tags import with_own_tag
 from slipway.checks.bucket import output_bucket
 from slipway.checks.inputs import Inputs, as_channels, check_channels
-from slipway.checks.request import check_image, check_instance_type, check_role
+from slipway.checks.instance_type import check_instance_type
+from slipway.checks.request import check_image, check_role
 from slipway.errors import SettingError
 from slipway.images import resolve_image
+from slipway.job_definition import python_names, with_own_metrics
+from slipway.local_mode import local_job
 from slipway.model import Model
 from slipway.predictor import Predictor
 from slipway.settings import Settings
-from slipway.training_job import finished_job, local_failure
+from slipway.training_job import Cost, cost_of, finished_job
 
 _MAX_RUN_S = 24 * 60 * 60
+_MAX_WAIT_S = 28 * 24 * 60 * 60
 _SCRIPT_ARGUMENTS = ("entry_point", "source_dir")
+_SCRIPT_HYPERPARAMETER = "sagemaker_program"
 
 
 class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
@@ -38,9 +45,10 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         hyperparameters: By the names of the README's table; checked at once. With `entry_point`, the script's own.
         debug: Sets the hyperparameter of that name.
         profile: Likewise.
-        spot: Managed spot training, with checkpoints, so that an interruption costs little.
-        tensorboard: Event files to <output>/<job>/tensorboard.
-        bucket: For the outputs, below jobs/; None: Settings', else that of the train channel.
+        spot: Managed spot training with checkpoints at <output>/<job>/checkpoints, so that an interruption costs
+            little. The job may take twice `max_run`, waiting for instances included; `max_wait` changes that.
+        tensorboard: Event files for TensorBoard; SageMaker puts them at <output>/<job>/tensorboard-output.
+        bucket: For the outputs, below jobs/; None: Settings', else that of the train channel. Not in local mode.
         region: None: Settings', AWS_REGION, else the profile's.
         sagemaker_session: In place of one for the region.
         sdk_arguments: Further ones of sagemaker.estimator.Estimator, such as subnets, volume_kms_key, tags,
@@ -70,18 +78,25 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         **sdk_arguments: Any,
     ) -> None:
         settings = Settings.read()
-        self._own_script = any(sdk_arguments.get(name) for name in _SCRIPT_ARGUMENTS)
-        given = {**(hyperparameters or {}), **({"debug": True} if debug else {}), **({"profile": True} if profile else {})}
-        if not self._own_script:
-            config = TrainConfig.from_strings(given)
-            sdk_arguments.setdefault("base_job_name", f"slipway-{config.model_type}")
-        else:
+        given = {
+            **({"debug": True} if debug else {}),
+            **({"profile": True} if profile else {}),
+            **(hyperparameters or {}),
+        }
+        # The second: a job that is attached to had a script.
+        self._own_script = any(map(sdk_arguments.get, _SCRIPT_ARGUMENTS)) or _SCRIPT_HYPERPARAMETER in given
+        if self._own_script:
             sdk_arguments.setdefault("base_job_name", "slipway-script")
+        else:
+            given = python_names(given)
+            sdk_arguments.setdefault("base_job_name", f"slipway-{TrainConfig.from_strings(given).model_type}")
         if sdk_arguments.get("instance_groups"):
             instance_type, instance_count = None, None
         else:
             instance_type = check_instance_type(instance_type, "training")
         local = is_local(instance_type)
+        if local and spot:
+            raise SettingError("spot training is SageMaker's; leave out spot, or name an instance type of SageMaker's")
         session = sagemaker_session or session_for(
             instance_type, region=region or settings.region, profile=settings.profile
         )
@@ -91,18 +106,20 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         self._tensorboard = tensorboard and not sdk_arguments.get("tensorboard_output_config")
         if spot:
             sdk_arguments["use_spot_instances"] = True
-            sdk_arguments.setdefault("max_wait", 2 * int(sdk_arguments.get("max_run") or _MAX_RUN_S))
+            longest = int(sdk_arguments.get("max_run") or _MAX_RUN_S)
+            sdk_arguments.setdefault("max_wait", max(longest, min(2 * longest, _MAX_WAIT_S)))
         # Without a word, the SDK would have SageMaker write tensors for its Debugger.
         sdk_arguments.setdefault("debugger_hook_config", False)
-        own_metrics = [] if self._own_script else METRIC_DEFINITIONS
         super().__init__(
             image_uri=resolve_image("train", image_uri, session),
             role=LOCAL_ROLE if local and not role else check_role(role or settings.role),
             instance_count=instance_count,
             instance_type=instance_type,
-            hyperparameters=dict(given),
+            hyperparameters=given,
             sagemaker_session=session,
-            metric_definitions=[*own_metrics, *(sdk_arguments.pop("metric_definitions", None) or [])] or None,
+            metric_definitions=with_own_metrics(
+                sdk_arguments.pop("metric_definitions", None), own_script=self._own_script
+            ),
             tags=with_own_tag(sdk_arguments.pop("tags", None)),
             **sdk_arguments,
         )
@@ -118,11 +135,33 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         Raises:
             HyperparameterError: One is unknown or out of range.
         """
-        given = hyperparameters
-        if not self._own_script:
-            given = {name.replace("_", "-"): value for name, value in hyperparameters.items()}
-            TrainConfig.from_strings({**self._hyperparameters, **given})
+        if self._own_script:
+            super().set_hyperparameters(**hyperparameters)
+            return
+        given = python_names(hyperparameters)
+        TrainConfig.from_strings({**self._hyperparameters, **given})
         self._hyperparameters.update(given)
+
+    @property
+    def job_name(self) -> str | None:
+        """Of the latest job; None before the first."""
+        return None if self.latest_training_job is None else str(self.latest_training_job.name)
+
+    @property
+    def cost(self) -> Cost | None:
+        """What the latest job used, billable seconds above all; None in local mode, and before the job has started.
+
+        Raises:
+            ServiceError: AWS refuses.
+        """
+        if self.is_local or self.job_name is None:
+            return None
+        with explained("looking at the training job"):
+            return cost_of(self.sagemaker_session.sagemaker_client.describe_training_job(TrainingJobName=self.job_name))
+
+    def new_job_name(self) -> str:
+        """base_job_name and the time."""
+        return str(name_from_base(self.base_job_name))
 
     def fit(
         self,
@@ -131,49 +170,85 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         logs: str | bool = "All",
         job_name: str | None = None,
         experiment_config: Mapping[str, str] | None = None,
+        *,
+        show: Callable[[str], None] | None = None,
     ) -> None:
         """Check everything that can be checked, start the job, and wait for it.
 
         Args:
             inputs: Channels by name (train, validation, test, weights), or the train channel alone: an S3 address,
                 in local mode also a folder, or the SDK's TrainingInput.
-            wait: Until the job ends; its log is shown meanwhile.
-            logs: Which of its log's lines: All, None, Rules, Training.
+            wait: Until the job ends; its log is shown meanwhile. Local mode always waits.
+            logs: Whether: All, Training, or True; None (the word), or False. The rest is in the console.
             job_name: None: made of base_job_name and the time.
             experiment_config: As the SDK takes it.
+            show: Takes one line of the log at a time; None: printed.
 
         Raises:
             SettingError: A channel is misnamed or missing, or a folder where S3 is needed.
             ServiceError: AWS refuses: credentials, permissions, quota, no such image or bucket; nothing was started.
             RemoteJobError: The job failed or was stopped; the message is its own.
         """
-        channels = as_channels(inputs, local=self.is_local, own_script=self._own_script)
-        job = job_name or name_from_base(self.base_job_name)
-        self._set_outputs(channels, job)
-        if not self.is_local:
-            check_image(self.sagemaker_session, self.training_image_uri())
-            check_channels(self.sagemaker_session, channels)
+        job = job_name or self.new_job_name()
+        channels = self.prepare_inputs(inputs, job)
         if self.is_local:
-            with local_failure(job):
+            with local_job(self.sagemaker_session, job, str(self.output_path or ""), show):
                 super().fit(channels, wait=wait, logs=logs, job_name=job)
             return
         with explained("starting the training job"):
             super().fit(channels, wait=False, logs=False, job_name=job, experiment_config=experiment_config)
         if wait:
-            finished_job(self.sagemaker_session, job, logs=bool(logs) and logs not in ("None", "Rules"))
+            self.wait(show or print if logs not in (False, "None", "Rules") else None)
+
+    def wait(self, show: Callable[[str], None] | None = None) -> None:
+        """Wait for the latest job to end.
+
+        Args:
+            show: Takes one line of its log at a time; None: the log is not read.
+
+        Raises:
+            RemoteJobError: It failed, was stopped, or Ctrl-C ended the waiting (the job runs on).
+            ServiceError: AWS refuses.
+        """
+        if self.job_name is None:
+            raise SettingError("there is no job to wait for; call fit() first, or Estimator.attach(job)")
+        if not self.is_local:
+            finished_job(self.sagemaker_session, self.job_name, show)
+
+    def prepare_inputs(self, inputs: Inputs, job: str) -> dict[str, Any]:
+        """What `fit` does before it starts a job: settle where the outputs go, and check the channels and the image.
+
+        Args:
+            inputs: As for `fit`.
+            job: Name of the training or tuning job.
+
+        Returns:
+            The SDK's inputs by channel.
+
+        Raises:
+            UserError: As for `fit`.
+        """
+        channels = as_channels(inputs, local=self.is_local, own_script=self._own_script)
+        self._set_outputs(channels, job)
+        if not self.is_local:
+            check_image(self.sagemaker_session, str(self.image_uri))
+            check_channels(self.sagemaker_session, channels)
+        return channels
 
     def _set_outputs(self, channels: Mapping[str, Any], job: str) -> None:
         if self.is_local:
             return
         if self.output_path is None:
-            self.output_path = f"s3://{output_bucket(self._bucket, channels)}/jobs"
-        below = f"{str(self.output_path).rstrip('/')}/{job}"
+            self.output_path: str | None = f"s3://{output_bucket(self._bucket, channels)}/jobs"
+        base = str(self.output_path).rstrip("/")
         # A later job of this Estimator shall not go on from this one's checkpoints.
         if self._spot:
-            self.checkpoint_s3_uri = f"{below}/checkpoints"
+            self.checkpoint_s3_uri = f"{base}/{job}/{CHECKPOINTS}"
+            self.checkpoint_local_path = "/opt/ml/checkpoints"
         if self._tensorboard:
+            # SageMaker adds the job's name itself.
             self.tensorboard_output_config = TensorBoardOutputConfig(
-                s3_output_path=f"{below}/tensorboard", container_local_output_path="/opt/ml/output/tensorboard"
+                s3_output_path=base, container_local_output_path="/opt/ml/output/tensorboard"
             )
 
     @classmethod
@@ -192,28 +267,19 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
             RemoteJobError: The job failed or was stopped.
         """
         settings = Settings.read()
-        session = sagemaker_session or session_for(
-            "attach", region=region or settings.region, profile=settings.profile
-        )
+        session = sagemaker_session or session_for("attach", region=region or settings.region, profile=settings.profile)
+        finished_job(session, training_job_name)
         with explained(f"attaching to the training job {training_job_name}"):
-            finished_job(session, training_job_name, logs=False)
-            return super().attach(training_job_name, session, model_channel_name)  # type: ignore[no-any-return]
+            attached: Self = super().attach(training_job_name, session, model_channel_name)
+        return attached
 
     @classmethod
     def _prepare_init_params_from_job_description(
         cls, job_details: Mapping[str, Any], model_channel_name: str | None = None
     ) -> dict[str, Any]:
-        found = super()._prepare_init_params_from_job_description(job_details, model_channel_name)
-        # The SDK's own reads none of these.
-        if checkpoints := job_details.get("CheckpointConfig"):
-            found["checkpoint_s3_uri"] = checkpoints["S3Uri"]
-            found["checkpoint_local_path"] = checkpoints.get("LocalPath")
-        own = [entry["Name"] for entry in METRIC_DEFINITIONS]
-        metrics = job_details["AlgorithmSpecification"].get("MetricDefinitions", [])
-        found["metric_definitions"] = [entry for entry in metrics if entry["Name"] not in own]
-        if environment := job_details.get("Environment"):
-            found["environment"] = environment
-        return dict(found)
+        completed = as_the_sdk_reads_it(job_details)
+        found = super()._prepare_init_params_from_job_description(completed, model_channel_name)
+        return {**found, **forgotten_by_the_sdk(job_details)}
 
     def create_model(
         self,
@@ -234,27 +300,39 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         """
         if vpc_config_override == "VPC_CONFIG_DEFAULT":
             vpc_config_override = self.get_vpc_config()
-        model_arguments.setdefault("enable_network_isolation", self.enable_network_isolation())
+        isolated = model_arguments.pop("enable_network_isolation", None)
         return Model(
             model_data=self.model_data,
             role=role or self.role,
             image_uri=image_uri,
             predictor_cls=predictor_cls or Predictor,
             vpc_config=vpc_config_override,
+            enable_network_isolation=self._enable_network_isolation if isolated is None else isolated,
             sagemaker_session=self.sagemaker_session,
             **model_arguments,
         )
 
-    def deploy(self, instance_type: str | None = None, initial_instance_count: int = 1, **arguments: Any) -> Predictor:
-        """Deploy the trained model; see `Model.deploy`, which takes the arguments.
+    def deploy(
+        self, initial_instance_count: int | None = None, instance_type: str | None = None, **arguments: Any
+    ) -> Predictor:
+        """Deploy the trained model.
+
+        Args:
+            initial_instance_count, instance_type: As `Model.deploy` takes them.
+            arguments: Further ones of `Model.deploy`; what it does not know is for `create_model`, such as image_uri,
+                role and env. model_name is the model's name.
 
         Raises:
             SettingError: There is no trained model yet, or no instance type.
+            ServiceError: AWS refuses.
         """
         if self.latest_training_job is None:
             raise SettingError("there is no trained model to deploy; call fit() first, or Estimator.attach(job)")
-        of_model = {name: arguments.pop(name) for name in ("role", "image_uri", "predictor_cls") if name in arguments}
-        model = self.create_model(**of_model)
-        return model.deploy(
-            instance_type=instance_type, initial_instance_count=initial_instance_count, **arguments
-        )
+        if name := arguments.pop("model_name", None):
+            arguments["name"] = name
+        known = {*signature(Model.deploy).parameters, *signature(SdkModel.deploy).parameters} - {"self", "kwargs"}
+        of_deploy = {name: arguments.pop(name) for name in [*arguments] if name in known}
+        of_deploy.setdefault("tags", self.tags)
+        if initial_instance_count is not None:
+            of_deploy["initial_instance_count"] = initial_instance_count
+        return self.create_model(**arguments).deploy(instance_type=instance_type, **of_deploy)

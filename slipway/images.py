@@ -71,9 +71,9 @@ def resolve_image(target: Literal["train", "serve"], named: str | None, session:
 
     Args:
         target: train or serve.
-        named: An address, a name that Docker on this machine knows (for local mode), or the tag alone of an image in
-            the repository that push.sh pushed to; None: what Settings name, else what push.sh pushed last to the
-            session's region, else, in local mode, what build.sh made.
+        named: An address, a name that Docker on this machine knows (for local mode), or the tag or revision alone of
+            an image in the repository that push.sh pushed to; None: what Settings name, else what push.sh pushed last
+            to the session's region, else, in local mode, what build.sh made.
         session: The SDK's.
 
     Raises:
@@ -85,7 +85,8 @@ def resolve_image(target: Literal["train", "serve"], named: str | None, session:
         return f"{BUILT_NAME}:{target}" if session.local_mode else image_uri(target, region)
     if "/" in named or ":" in named or session.local_mode:
         return named
-    return f"{image_uri(target, region).rpartition(':')[0]}:{named}"
+    tag = named if named.startswith(target) else f"{target}-{named}"
+    return f"{image_uri(target, region).rpartition(':')[0]}:{tag}"
 
 
 def read_images() -> list[PushedImage]:

@@ -5,16 +5,18 @@ import json
 import mimetypes
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from slipway.errors import NoServerError, RequestError
+from slipway.explanation import ExplainedPrediction, Explanation
 from slipway.prediction import Prediction, parse_predictions
 
 TIMEOUT_S = 70.0
 """The platform's own limit for an invocation is 60 s."""
 
 ANY_PICTURE = "application/x-image"
+_JSON = "application/json"
 
 
 class Endpoint:
@@ -36,6 +38,9 @@ class Endpoint:
     def predict(self, image: Path) -> list[Prediction]:
         """Post a picture's file as it is.
 
+        Args:
+            image: The file.
+
         Returns:
             The most probable classes, the first one first.
 
@@ -43,21 +48,36 @@ class Endpoint:
             NoServerError: Nothing answers at the address.
             RequestError: The file cannot be read, or the server refuses the picture; the message is the server's.
         """
+        return parse_predictions(self._ask(image, _JSON))
+
+    def explain(self, image: Path) -> ExplainedPrediction:
+        """The same with a heat map of what speaks for the first class.
+
+        Raises:
+            NoServerError: As for `predict`.
+            RequestError: Likewise; or the server explains nothing.
+        """
+        answer = self._ask(image, f"{_JSON};explain=true")
+        return ExplainedPrediction(
+            predictions=parse_predictions(answer), explanation=Explanation.from_json(answer.get("explanation"))
+        )
+
+    def _ask(self, image: Path, accept: str) -> Any:
         try:
             body = image.read_bytes()
         except OSError as error:
             raise RequestError(f"the file cannot be read: {error.strerror}") from error
         guess = mimetypes.guess_type(image.name)[0] or ""
-        status, phrase, answer = self._post(body, guess if guess.startswith("image/") else ANY_PICTURE)
+        status, phrase, answer = self._post(body, guess if guess.startswith("image/") else ANY_PICTURE, accept)
         if status != http.HTTPStatus.OK:
             raise RequestError(_refusal(status, phrase, answer))
         try:
-            return parse_predictions(json.loads(answer))
+            return json.loads(answer)
         except ValueError as error:
             raise RequestError(f"the server at {self.url} answers with something else than JSON") from error
 
-    def _post(self, body: bytes, content_type: str) -> tuple[int, str, bytes]:
-        headers = {"Content-Type": content_type, "Accept": "application/json"}
+    def _post(self, body: bytes, content_type: str, accept: str) -> tuple[int, str, bytes]:
+        headers = {"Content-Type": content_type, "Accept": accept}
         try:
             self._connection.request("POST", "/invocations", body, headers)
             response = self._connection.getresponse()

@@ -35,11 +35,16 @@ def model_directory(model: Path) -> Iterator[Path]:
             (base / "model").mkdir()
             unpack_model(model, base / "model")
         else:
-            (base / "model").symlink_to(_in_directory(model).resolve(), target_is_directory=True)
+            (base / "model").symlink_to(model_files_directory(model).resolve(), target_is_directory=True)
         yield base
 
 
-def _in_directory(directory: Path) -> Path:
+def model_files_directory(directory: Path) -> Path:
+    """Where the model's files are: in a job directory its `model/`, else the directory itself.
+
+    Raises:
+        JobError: No model is there.
+    """
     job = JobDirectory(directory)
     if job.hyperparameters_file.is_file():
         require_model(job.layout.model, f"the job in {directory} has no model yet", JobError)
@@ -63,7 +68,7 @@ def run_server(base: Path, model: Path, *, host: str, port: int) -> int:
         "SAGEMAKER_BIND_TO_PORT": str(port),
         "SLIPWAY_HOST": host,
     }
-    own = model if model.is_file() else _in_directory(model)
+    own = model if model.is_file() else model_files_directory(model)
     with child_process([sys.executable, "-m", SUPERVISOR], environment, stderr=subprocess.PIPE) as child:
         for line in child.stderr:
             sys.stderr.write(line.replace(str(base / "model"), str(own)))

@@ -4,20 +4,23 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from container.errors import UserError
 from container.train.hyperparameters import TrainConfig
-from container.train.metric_lines import EvaluationLine, read_line
+from container.train.metric_lines import EvaluationLine, TrainLine, read_line
 from slipway.archive import holds_model, pack_model
-from slipway.errors import JobError
+from slipway.errors import JobError, StoppedError
 from slipway.job import JobDirectory
 from slipway.process import child_process
 from slipway.training_view import training_view
 
 LAUNCHER = "container.train.launcher"
+
+Watch = Callable[[TrainLine | EvaluationLine], bool]
+"""Told of every metric line; True asks the job to end, which keeps its best model so far."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,31 +31,47 @@ class Outcome:
     """None when the job was asked to stop before the test."""
     stopped_by: int | None
     """The signal that asked it to stop."""
+    ended_by_watch: bool = False
 
 
-def run_job(job: JobDirectory, channels: Mapping[str, Path], *, verbose: bool) -> Outcome:
+def run_job(
+    job: JobDirectory,
+    channels: Mapping[str, Path],
+    *,
+    verbose: bool,
+    quiet: bool = False,
+    watch: Watch | None = None,
+    pack: bool = True,
+) -> Outcome:
     """Train to the end, or until a signal asks to stop, and pack the model.
 
     Args:
         job: From `open_job`.
         channels: The user's folders, to name them in messages instead of the links to them.
         verbose: Show the job's whole output, not only the metrics and notes.
+        quiet: Show no lines; on a terminal a bar alone.
+        watch: Looks on, and may end the job.
+        pack: Pack the model when the job has ended.
 
     Raises:
+        StoppedError: A signal came before there was a model.
         JobError: The job failed; the message is its failure file's, and names the log. An earlier job's
             hyperparameters are again what they were, so that what was refused does not stay.
         ArchiveError: The model could not be packed.
     """
     try:
-        outcome = _train(job, channels, verbose=verbose)
+        outcome = _train(job, channels, watch, verbose=verbose, quiet=quiet)
     except UserError:
         job.restore_hyperparameters()
         raise
-    pack_model(job.layout.model, job.archive)
+    if pack:
+        pack_model(job.layout.model, job.archive)
     return outcome
 
 
-def _train(job: JobDirectory, channels: Mapping[str, Path], *, verbose: bool) -> Outcome:
+def _train(
+    job: JobDirectory, channels: Mapping[str, Path], watch: Watch | None, *, verbose: bool, quiet: bool
+) -> Outcome:
     config = TrainConfig.from_strings(job.hyperparameters())
     environment = {
         **os.environ,
@@ -60,6 +79,7 @@ def _train(job: JobDirectory, channels: Mapping[str, Path], *, verbose: bool) ->
         "TRAINING_JOB_NAME": job.path.resolve().name,
     }
     test: EvaluationLine | None = None
+    ended_by_watch = False
     with (
         job.locked_log() as log,
         child_process(
@@ -68,7 +88,7 @@ def _train(job: JobDirectory, channels: Mapping[str, Path], *, verbose: bool) ->
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if verbose else log,
         ) as child,
-        training_view(config.epochs, verbose=verbose) as view,
+        training_view(config.epochs, verbose=verbose, quiet=quiet) as view,
     ):
         for line in child.stdout:
             log.write(line)
@@ -77,21 +97,22 @@ def _train(job: JobDirectory, channels: Mapping[str, Path], *, verbose: bool) ->
             metric = read_line(line)
             if isinstance(metric, EvaluationLine) and metric.phase == "TEST":
                 test = metric
+            # Once: a second SIGTERM would end the job at once, without a checkpoint.
+            if metric and watch and not ended_by_watch and watch(metric):
+                ended_by_watch = True
+                child.process.terminate()
         code = child.wait()
         stopped_by = child.received[0] if child.received and test is None else None
-    if not _has_model(job, code, stopped_by):
-        raise JobError(_failure(job, channels, code, stopped_by))
-    return Outcome(test=test, stopped_by=stopped_by)
-
-
-def _has_model(job: JobDirectory, code: int, stopped_by: int | None) -> bool:
-    return (code == 0 or stopped_by is not None) and holds_model(job.layout.model)
-
-
-def _failure(job: JobDirectory, channels: Mapping[str, Path], code: int, stopped_by: int | None) -> str:
+    asked_to_end = stopped_by is not None or ended_by_watch
+    if (code == 0 or asked_to_end) and holds_model(job.layout.model):
+        return Outcome(test=test, stopped_by=stopped_by, ended_by_watch=ended_by_watch)
     if stopped_by is not None:
         name = signal.Signals(stopped_by).name
-        return f"stopped by {name} before there was a model to keep; the log is {job.log}"
+        raise StoppedError(f"stopped by {name} before there was a model to keep; the log is {job.log}", stopped_by)
+    raise JobError(_failure(job, channels, code))
+
+
+def _failure(job: JobDirectory, channels: Mapping[str, Path], code: int) -> str:
     if code == 0:
         return f"training ended well but left no model in {job.layout.model}; the log is {job.log}"
     try:

@@ -1,13 +1,13 @@
 """A training job on SageMaker: waiting for it, what it cost, and why it failed."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from slipway.aws.console_address import console_address
 from slipway.aws.refusals import explained
+from slipway.cloud_logs import TRAINING_GROUP, LogFollower
 from slipway.errors import RemoteJobError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _POLL_S = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a job used; times the number of instances is already in."""
+    """What a job used: seconds by the clock, for which every instance is paid."""
 
     billable_s: int
     training_s: int
@@ -36,11 +36,15 @@ class Cost:
         Args:
             price_per_hour: Of one instance, in whatever currency; nothing is said of money without it.
         """
-        text = f"{self.billable_s} billable seconds on {self.instance_count} instance{'s' * (self.instance_count > 1)}"
+        text = f"{self.billable_s} billable seconds of {self.training_s} in training"
+        if self.instance_count > 1:
+            text += f", on each of {self.instance_count} instances"
         if self.saved_percent >= 1:
             text += f", {self.saved_percent:.0f} % saved by spot"
         if price_per_hour is not None:
-            text += f": {self.billable_s * self.instance_count / 3600 * price_per_hour:.2f} at {price_per_hour:g} an hour"
+            text += (
+                f": {self.billable_s * self.instance_count / 3600 * price_per_hour:.2f} at {price_per_hour:g} an hour"
+            )
         return text
 
 
@@ -60,9 +64,8 @@ def cost_of(description: Mapping[str, Any]) -> Cost | None:
 def finished_job(
     session: "Session",
     name: str,
+    show: Callable[[str], None] | None = None,
     *,
-    logs: bool,
-    show: Callable[[str], None] = print,
     poll_s: float = _POLL_S,
 ) -> Mapping[str, Any]:
     """Wait for a training job; returns DescribeTrainingJob's answer.
@@ -70,24 +73,20 @@ def finished_job(
     Args:
         session: The SDK's.
         name: Of the job.
-        logs: Show its log meanwhile.
-        show: Takes one line at a time.
+        show: Takes one line of its log at a time, as they come; None: the log is not read.
         poll_s: Seconds between looks.
 
     Raises:
         RemoteJobError: It failed, was stopped, or the wait was interrupted; the message says which, and what to do.
         ServiceError: AWS refuses.
     """
-    # Imported here, since the log's follower is of no use to who only describes a job.
-    from slipway.cloud_logs import LogFollower
-
-    follower = LogFollower(session.boto_session, "/aws/sagemaker/TrainingJobs", name) if logs else None
+    follower = LogFollower(session.boto_session, TRAINING_GROUP, name) if show else None
     region = session.boto_region_name
     try:
         while True:
             with explained(f"looking at the training job {name}"):
                 description: Mapping[str, Any] = session.sagemaker_client.describe_training_job(TrainingJobName=name)
-            if follower:
+            if follower and show:
                 for line in follower.new_lines():
                     show(line)
             if description["TrainingJobStatus"] in _ENDED:
@@ -111,18 +110,7 @@ def failure_text(description: Mapping[str, Any], region: str) -> str:
     # SageMaker puts its own words before those of the failure file.
     reason = reason.removeprefix("AlgorithmError: ")
     what = f"the training job {name} {'failed' if status == 'Failed' else 'was stopped'}"
+    if status == "Stopped" and "S3ModelArtifacts" in description.get("ModelArtifacts", {}):
+        what += f", and left a model at {description['ModelArtifacts']['S3ModelArtifacts']}"
     where = f"slipway logs {name} shows its log; {console_address('training job', name, region)}"
     return f"{what}: {reason}\n{where}" if reason else f"{what}\n{where}"
-
-
-@contextmanager
-def local_failure(name: str) -> Iterator[None]:
-    """Turn what the SDK's local mode raises when its containers fail into a RemoteJobError.
-
-    Its output, the reason included, has been on the terminal by then.
-    """
-    try:
-        yield
-    except (RuntimeError, OSError) as error:
-        text = " ".join(str(error).split())
-        raise RemoteJobError(f"the training job {name} failed in local mode: {text}") from error

@@ -27,26 +27,28 @@ class TrainingView(Protocol):
     ) -> None: ...
 
 
-def training_view(epochs: int, *, verbose: bool) -> TrainingView:
+def training_view(epochs: int, *, verbose: bool, quiet: bool = False) -> TrainingView:
     """The view that fits the terminal.
 
     Args:
         epochs: How many there will be at the most.
         verbose: Show every line.
+        quiet: Show no lines, and on a terminal the bar alone: for one job of many.
     """
     console = Console(highlight=False, soft_wrap=True)
     if console.is_terminal:
-        return BarView(console, epochs, verbose=verbose)
-    return LineView(console, epochs, verbose=verbose)
+        return BarView(console, epochs, verbose=verbose, quiet=quiet)
+    return LineView(console, epochs, verbose=verbose, quiet=quiet)
 
 
 class LineView:
     """Plain lines: one for each epoch, and what training says besides."""
 
-    def __init__(self, console: Console, epochs: int, *, verbose: bool) -> None:
+    def __init__(self, console: Console, epochs: int, *, verbose: bool, quiet: bool = False) -> None:
         self.console = console
         self.epochs = epochs
         self.verbose = verbose
+        self.quiet = quiet and not verbose
         self.epoch = 0
         self.loss: float | None = None
         self._failed = False
@@ -58,7 +60,7 @@ class LineView:
             self.step(metric)
         elif isinstance(metric, EvaluationLine):
             self.evaluated(metric)
-        if self.verbose or (metric is None and self._is_note(line)):
+        if self.verbose or (metric is None and not self.quiet and self._is_note(line)):
             self.console.print(escape(line))
 
     def step(self, line: TrainLine) -> None:
@@ -66,7 +68,7 @@ class LineView:
 
     def evaluated(self, line: EvaluationLine) -> None:
         """An epoch is done, or the test."""
-        if line.phase == "EVAL" and not self.verbose:
+        if line.phase == "EVAL" and not self.verbose and not self.quiet:
             loss = "" if self.loss is None else f"  loss {self.loss:.4f}"
             self.console.print(
                 f"epoch {self.epoch}/{self.epochs}{loss}  evaluation loss {line.loss:.4f}  "
@@ -90,8 +92,8 @@ class LineView:
 class BarView(LineView):
     """A bar over all epochs below the lines, with the latest loss and accuracy."""
 
-    def __init__(self, console: Console, epochs: int, *, verbose: bool) -> None:
-        super().__init__(console, epochs, verbose=verbose)
+    def __init__(self, console: Console, epochs: int, *, verbose: bool, quiet: bool = False) -> None:
+        super().__init__(console, epochs, verbose=verbose, quiet=quiet)
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

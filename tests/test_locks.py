@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 DOCKER = Path(__file__).parents[1] / "docker"
-SDKS = Path(__file__).parent / "images"
 LOCKS = {name: DOCKER / f"{name}.lock" for name in ("train", "serve", "host", "dev")}
-LOCKS |= {name: SDKS / f"{name}.lock" for name in ("sdk2", "sdk3")}
+LOCKS |= {"sdk3": Path(__file__).parent / "images" / "sdk3.lock"}
 
 
 def pins(name: str) -> dict[str, set[str]]:

@@ -1,5 +1,6 @@
 """Answering a batch of requests with the built-in functions: pictures of all of them go through the model together."""
 
+import base64
 import itertools
 import logging
 import time
@@ -9,17 +10,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from PIL import Image
 
 from container.errors import PictureError
-from container.serve.accept import choose
-from container.serve.config import ServeConfig
+from container.serve.accept import EXPLAINED, negotiate
+from container.serve.config import MEBIBYTE, ServeConfig
 from container.serve.decode import Pictures, Pixels, decode
-from container.serve.encode import Probabilities, encode
+from container.serve.encode import Explanation, Probabilities, encode
+from container.serve.explain import METHOD, Heat, paint, png, shown_picture
+from container.serve.explain_request import MAX_EXPLAINED
 from container.serve.logs import event
-from container.serve.predictor import Predictor
+from container.serve.predictor import Predictor, softmax
 from container.serve.replies import BUG, TOO_LATE, Reply, Request, RequestError
 
 logger = logging.getLogger(__name__)
+
+# Of all requests of a batch, and of one of them: SageMaker takes no larger answer, in base64.
+_EXPLANATION_BYTES, _EXPLANATION_BYTES_EACH = 128 * MEBIBYTE, 16 * MEBIBYTE
 
 
 @dataclass
@@ -29,16 +36,35 @@ class _Job:
     request: Request
     offer: str
     pictures: Pictures
+    classes: list[int | None]
+    """Of each picture that is to be explained, which class; None: the most probable one."""
     error: RequestError | None = None
     rows: list[Probabilities] = field(default_factory=list)
+    explanations: list[Explanation | None] = field(default_factory=list)
+    explanation_bytes: int = 0
 
     def fail(self, error: RequestError) -> None:
         """The first error is the one that is told."""
         self.error = self.error or error
 
 
+@dataclass(frozen=True)
+class _Ready:
+    """A picture that is decoded."""
+
+    job: _Job
+    number: int
+    square: Pixels
+    shown: Image.Image | None
+    """What its explanation is painted on; None where none is asked for."""
+
+    @property
+    def explained_class(self) -> int | None:
+        return self.job.classes[self.number] if self.shown else None
+
+
 _Item = tuple[_Job, int]
-_Chunk = tuple[list[_Item], list[Future[Pixels]]]
+_Chunk = tuple[list[_Item], list[Future[_Ready]]]
 
 
 class BuiltIn:
@@ -69,37 +95,50 @@ class BuiltIn:
     def _open(self, request: Request) -> _Job | Reply:
         head = request.head
         try:
-            offer = choose(head.accept, self._config.default_accept)
-            return _Job(request, offer, decode(head.content_type, request.body, self._config.max_pictures))
+            form = negotiate(head.accept, self._config.default_accept, head.attributes)
+            pictures = decode(head.content_type, request.body, self._config.max_pictures, form.explain)
+            return _Job(request, form.offer, pictures, self._explained_classes(pictures, form.offer))
         except RequestError as error:
             return Reply.failure(error, head.request_id)
         except Exception:
             logger.exception(event("bug", id=head.request_id))
             return Reply.failure(BUG, head.request_id)
 
+    def _explained_classes(self, pictures: Pictures, offer: str) -> list[int | None]:
+        wishes = [wish for wish in pictures.explain if wish]
+        if wishes and offer not in EXPLAINED:
+            raise RequestError(406, f"explanations come with {' and '.join(EXPLAINED)} only, not with {offer}")
+        if len(wishes) > MAX_EXPLAINED:
+            raise RequestError(413, f"{len(wishes)} pictures are to be explained; at most {MAX_EXPLAINED} in a request")
+        classes = self._predictor.card.classes
+        return [wish.class_index(classes) if wish else None for wish in pictures.explain]
+
     def _decoded(self, items: Iterable[_Item]) -> Iterator[_Chunk]:
         """Chunks of items with their squares; the next chunk is decoded while the caller works on this one."""
         ahead: _Chunk | None = None
         for chunk in _chunks(items, self._config.batch_size):
-            current = (chunk, [self._pool.submit(self._square, job, number) for job, number in chunk])
+            current = (chunk, [self._pool.submit(self._read, job, number) for job, number in chunk])
             if ahead:
                 yield ahead
             ahead = current
         if ahead:
             yield ahead
 
-    def _square(self, job: _Job, number: int) -> Pixels:
+    def _read(self, job: _Job, number: int) -> _Ready:
         if job.error:
             raise job.error
         if time.monotonic() > job.request.head.deadline:
             raise TOO_LATE
-        return self._predictor.square(job.pictures.items[number])
+        item = job.pictures.items[number]
+        wish = job.pictures.explain[number] if job.pictures.explain else None
+        shown = shown_picture(item, wish.size, self._config.max_pixels) if wish else None
+        return _Ready(job, number, self._predictor.square(item), shown)
 
     def _predict(self, chunk: _Chunk) -> None:
-        good: list[tuple[_Job, Pixels]] = []
-        for (job, number), square in zip(*chunk, strict=True):
+        good: list[_Ready] = []
+        for (job, number), ready in zip(*chunk, strict=True):
             try:
-                good.append((job, square.result()))
+                good.append(ready.result())
             except PictureError as error:
                 where = f"picture {number}: " if job.pictures.many else ""
                 job.fail(RequestError(422, f"{where}{error}"))
@@ -108,27 +147,64 @@ class BuiltIn:
             except Exception:
                 logger.exception(event("bug", id=job.request.head.request_id))
                 job.fail(BUG)
-        if good:
-            self._forward([job for job, _ in good], [pixels for _, pixels in good])
-
-    def _forward(self, jobs: list[_Job], squares: list[Pixels]) -> None:
+        if not good:
+            return
         try:
-            rows = self._predictor.probabilities(squares)
+            self._forward(good)
         except torch.OutOfMemoryError:
-            logger.exception(event("out-of-memory", pictures=len(squares)))
+            logger.exception(event("out-of-memory", pictures=len(good)))
             torch.cuda.empty_cache()
-            for job in jobs:
-                job.fail(RequestError(503, "the device has too little memory free; try again"))
-            return
+            _fail_all(good, RequestError(503, "the device has too little memory free; try again"))
         except Exception:
-            logger.exception(event("bug", pictures=len(squares)))
-            for job in jobs:
-                job.fail(BUG)
-            return
-        for job, row in zip(jobs, rows, strict=True):
+            logger.exception(event("bug", pictures=len(good)))
+            _fail_all(good, BUG)
+
+    def _forward(self, good: list[_Ready]) -> None:
+        """One forward pass; pictures without an explanation share it with the others."""
+        squares = [ready.square for ready in good]
+        if any(ready.shown for ready in good):
+            seen = self._predictor.explained(squares, [ready.explained_class for ready in good])
+            rows = softmax(seen.logits)
+            explanations = list(self._pool.map(self._explain, good, seen.classes, seen.heat))
+        else:
+            rows = self._predictor.probabilities(squares)
+            explanations = [None] * len(good)
+        for ready, row, explanation in zip(good, rows, explanations, strict=True):
+            job = ready.job
             job.rows.append(row)
             if not np.isfinite(row).all():
                 job.fail(RequestError(500, "the model's answer to this picture is not a number"))
+            self._keep(job, explanation)
+
+    def _explain(self, ready: _Ready, index: int, heat: Heat) -> Explanation | None:
+        wish = ready.job.pictures.explain[ready.number] if ready.shown else None
+        if not (ready.shown and wish):
+            return None
+        card = self._predictor.card
+        file = png(paint(ready.shown, heat, card.preprocessing, wish.view))
+        return Explanation(
+            label=card.classes[index],
+            index=index,
+            method=METHOD,
+            layer=self._predictor.explained_layer,
+            width=ready.shown.width,
+            height=ready.shown.height,
+            image=base64.b64encode(file).decode(),
+        )
+
+    def _keep(self, job: _Job, explanation: Explanation | None) -> None:
+        limit = min(_EXPLANATION_BYTES_EACH, _EXPLANATION_BYTES // self._config.batch_size)
+        job.explanation_bytes += len(explanation["image"]) if explanation else 0
+        if job.explanation_bytes > limit:
+            job.fail(
+                RequestError(
+                    413,
+                    f"the explanations take more than {limit / MEBIBYTE:g} MiB; ask for fewer, for a smaller size, or "
+                    'for the view "map"',
+                )
+            )
+        else:
+            job.explanations.append(explanation)
 
     def _close(self, job: _Job) -> Reply:
         if job.error:
@@ -139,8 +215,14 @@ class BuiltIn:
             job.offer,
             k=self._config.top_k,
             many=job.pictures.many,
+            explanations=job.explanations if any(job.explanations) else (),
         )
         return Reply(status=200, content_type=job.offer.partition(";")[0], body=body)
+
+
+def _fail_all(pictures: list[_Ready], error: RequestError) -> None:
+    for ready in pictures:
+        ready.job.fail(error)
 
 
 def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

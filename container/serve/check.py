@@ -8,7 +8,7 @@ from mms.context import Context, RequestProcessor
 
 from container.errors import ServeError
 from container.serve.checks import check_model_dir
-from container.serve.config import ServeConfig
+from container.serve.config import BASE_DIR, MULTI_MODEL, ServeConfig
 from container.serve.service import load
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,11 @@ def check(config: ServeConfig) -> str:
     Raises:
         UserError: The model cannot be served; the message says why.
     """
+    if config.multi_model:
+        raise ServeError(
+            f"--check looks at one model, and {MULTI_MODEL.names[0]} is true; unset it, and let {BASE_DIR.names[0]} be "
+            "the directory that holds model/"
+        )
     check_model_dir(config)
     start = time.monotonic()
     context = Context("model", str(config.model_dir), None, config.batch_size, None, "")

@@ -21,7 +21,7 @@ TENSORS = "model.safetensors"
 SEED_TENSORS = "model.pth"
 
 # What the address of a Unix socket holds (sun_path), less its end and the name that multi-model-server appends.
-_LONGEST_RUN_DIR = 107 - len("/.mms.sock.9000")
+_LONGEST_RUN_DIR = 107 - len("/.mms.sock.900000")
 
 
 def check_model_dir(config: ServeConfig) -> None:
@@ -40,10 +40,7 @@ def check_model_dir(config: ServeConfig) -> None:
         )
     if config.user_program:
         return
-    try:
-        choose(config.default_accept)
-    except RequestError as error:
-        raise ServeError(f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: {error.message}") from error
+    check_default_accept(config)
     if (directory / CARD).is_file():
         _check_json(directory / CARD)
         if not (directory / TENSORS).is_file():
@@ -55,6 +52,18 @@ def check_model_dir(config: ServeConfig) -> None:
             f"no model in {directory}: it must hold {CARD} and {TENSORS}, or {SEED_TENSORS}, or code/inference.py; "
             f"it holds {found}"
         )
+
+
+def check_default_accept(config: ServeConfig) -> None:
+    """Refuse a default type of answers that the built-in functions do not have.
+
+    Raises:
+        ServeError: Names the variable, and the types.
+    """
+    try:
+        choose(config.default_accept)
+    except RequestError as error:
+        raise ServeError(f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: {error.message}") from error
 
 
 def _check_json(path: Path) -> None:

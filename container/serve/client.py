@@ -12,6 +12,9 @@ from container.serve.model_server import HANDLER, MODEL, InnerPorts
 from container.serve.replies import FRAME_TYPE, HEAD_HEADER, TOO_LATE, Reply, RequestError, RequestHead
 
 _LOST = RequestError(503, "the worker that had this request ended; try again")
+# multi-model-server itself gives a worker ten seconds to end.
+_UNREGISTER_S = 15.0
+
 _DOWN = RequestError(503, "the model server is not running at the moment; try again")
 
 
@@ -34,7 +37,9 @@ class Client:
     ) -> None:
         await self._session.close()
 
-    async def predict(self, port: int, head: RequestHead, chunks: Sequence[bytes], timeout_s: float) -> Reply:
+    async def predict(
+        self, port: int, head: RequestHead, chunks: Sequence[bytes], timeout_s: float, model: str = MODEL
+    ) -> Reply:
         """Send one request through multi-model-server to a worker.
 
         Args:
@@ -42,6 +47,7 @@ class Client:
             head: What the worker is told about the request.
             chunks: The body, in pieces as they arrived.
             timeout_s: How long the answer may take.
+            model: What multi-model-server calls the model.
 
         Raises:
             RequestError: 503, there was nobody to answer; 504, not in time. multi-model-server's own words stay here.
@@ -54,7 +60,7 @@ class Client:
         try:
             async with asyncio.timeout(timeout_s):
                 async with self._session.post(
-                    f"http://127.0.0.1:{port}/predictions/{MODEL}", data=_pieces(chunks), headers=headers
+                    f"http://127.0.0.1:{port}/predictions/{model}", data=_pieces(chunks), headers=headers
                 ) as response:
                     frame = await response.read()
         except TimeoutError:
@@ -78,15 +84,15 @@ class Client:
             return False
         return True
 
-    async def register(self, ports: InnerPorts, config: ServeConfig, workers: int) -> str:
+    async def register(self, ports: InnerPorts, config: ServeConfig, workers: int, model: str = MODEL) -> str:
         """Have the model loaded by `workers` workers, and wait until it is, or one of them gave up.
 
         Returns:
             What multi-model-server says if that did not work; empty if it did.
         """
         query = {
-            "url": MODEL,
-            "model_name": MODEL,
+            "url": model,
+            "model_name": model,
             "handler": HANDLER,
             "batch_size": str(config.batch_size),
             "max_batch_delay": str(config.batch_delay_ms),
@@ -98,6 +104,20 @@ class Client:
                 text = await response.text()
                 return "" if response.status == 200 else f"{response.status} {' '.join(text.split())}"
         except (aiohttp.ClientError, OSError) as error:
+            return f"{type(error).__name__} {error}"
+
+    async def unregister(self, ports: InnerPorts, model: str) -> str:
+        """Have multi-model-server end the model's workers and forget it.
+
+        Returns:
+            What it says if that did not work; empty if it did, or there is no such model.
+        """
+        url = f"http://127.0.0.1:{ports.management}/models/{model}"
+        try:
+            async with asyncio.timeout(_UNREGISTER_S), self._session.delete(url) as response:
+                text = await response.text()
+                return "" if response.status in (200, 404) else f"{response.status} {' '.join(text.split())}"
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return f"{type(error).__name__} {error}"
 
 

@@ -75,7 +75,22 @@ ACCEPT = Variable(
 PROGRAM = Variable(
     ("SAGEMAKER_PROGRAM",), "inference.py", "The file in model/code whose functions replace the built-in ones."
 )
-BASE_DIR = Variable(("SAGEMAKER_BASE_DIR",), "/opt/ml", "The directory that holds model/.")
+BASE_DIR = Variable(("SAGEMAKER_BASE_DIR",), "/opt/ml", "The directory that holds model/, or models/ for many models.")
+MULTI_MODEL = Variable(
+    ("SAGEMAKER_MULTI_MODEL",), "false", "true: start without a model, and load and unload models on request."
+)
+MEMORY = Variable(
+    ("SLIPWAY_MEMORY_MB",),
+    "what the container or machine has",
+    "MiB of memory that many models and the server may take together; a model that would not fit is refused (507); "
+    "1 to 100000000.",
+)
+EVICT = Variable(
+    ("SLIPWAY_EVICT",),
+    "none",
+    "lru: where a model would not fit, unload idle ones, the least recently used first, before it is refused. On "
+    "SageMaker leave it at none: SageMaker does that itself.",
+)
 LOG_LEVEL = Variable(("SAGEMAKER_CONTAINER_LOG_LEVEL",), "20", "10 debug, 20 info, 30 warning, 40 error; 0 to 50.")
 VM_ARGUMENTS = Variable(
     ("SAGEMAKER_MODEL_SERVER_VMARGS",), "none", "More options for multi-model-server's Java, after our own."
@@ -83,7 +98,8 @@ VM_ARGUMENTS = Variable(
 
 VARIABLES = (
     PORT, HOST, INNER_PORTS, MAX_PAYLOAD, BATCH_SIZE, BATCH_DELAY, WORKERS, USE_CUDA, DEADLINE, DRAIN, STARTUP_TIMEOUT,
-    MAX_REQUESTS, MAX_PICTURES, MAX_PIXELS_PER_PICTURE, TOP_K, ACCEPT, PROGRAM, BASE_DIR, LOG_LEVEL, VM_ARGUMENTS,
+    MAX_REQUESTS, MAX_PICTURES, MAX_PIXELS_PER_PICTURE, TOP_K, ACCEPT, PROGRAM, BASE_DIR, MULTI_MODEL, MEMORY, EVICT,
+    LOG_LEVEL, VM_ARGUMENTS,
 )  # fmt: skip
 
 
@@ -92,6 +108,13 @@ class ServeConfig:
     """Every setting of a server, checked."""
 
     model_dir: Path
+    multi_model: bool
+    """Many models, loaded on request from `models_dir`; `model_dir` is then one of them, or not there."""
+    models_dir: Path
+    memory_limit_bytes: int | None
+    """For many models; None: all that this process may use."""
+    evict: bool
+    """Unload idle models for a new one that would not fit."""
     user_program: Path | None
     """The user's inference script in model/code, where there is one."""
     host: str
@@ -115,24 +138,29 @@ class ServeConfig:
     vm_arguments: tuple[str, ...]
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+    def from_environment(cls, environment: Mapping[str, str] = os.environ, model_dir: Path | None = None) -> Self:
         """Read and check all of `VARIABLES`. An empty value counts as none: the SDK sets such ones.
+
+        Args:
+            environment: The variables.
+            model_dir: The one of many models that is meant.
 
         Raises:
             ServeError: Names the variable, its value, and what it may be.
             DriverError: The same of `SLIPWAY_USE_CUDA`.
         """
         settings = Settings(environment)
-        if environment.get("SAGEMAKER_MULTI_MODEL", "").strip().lower() == "true":
-            raise ServeError(
-                "SAGEMAKER_MULTI_MODEL is true, and this version serves one model per endpoint: create the model with "
-                "the mode SingleModel, and an endpoint for each"
-            )
         # Absolute, because the parts of the server work in directories of their own.
-        model_dir = MlPaths(Path(settings.text(BASE_DIR)).absolute()).model
-        program = _program(settings, model_dir)
+        paths = MlPaths(Path(settings.text(BASE_DIR)).absolute())
+        multi_model = settings.choice(MULTI_MODEL, {"true": True, "false": False})
+        # Which program a model has is known when it is loaded.
+        program = None if multi_model and model_dir is None else _program(settings, model_dir or paths.model)
         return cls(
-            model_dir=model_dir,
+            model_dir=model_dir or paths.model,
+            multi_model=multi_model,
+            models_dir=paths.models,
+            memory_limit_bytes=settings.integer(MEMORY, 1, 10**8) * MEBIBYTE if settings.is_set(MEMORY) else None,
+            evict=settings.choice(EVICT, {"none": False, "lru": True}),
             user_program=program,
             host=settings.text(HOST),
             port=settings.integer(PORT, 0, 65535),

@@ -4,13 +4,15 @@ import base64
 import binascii
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from container.serve.accept import parse_media_type
+from container.serve.explain_request import ExplainRequest
 from container.serve.multipart import read_files
 from container.serve.replies import RequestError
 
@@ -36,15 +38,18 @@ class Pictures:
     items: list[bytes] | list[Pixels]
     many: bool
     """Whether they came as a list, even a list of one."""
+    explain: Sequence[ExplainRequest | None] = ()
+    """Which of them are to be explained, and how; empty: none."""
 
 
-def decode(content_type: str | None, body: bytes, max_pictures: int) -> Pictures:
+def decode(content_type: str | None, body: bytes, max_pictures: int, explain: ExplainRequest | None = None) -> Pictures:
     """Take a request's body apart. No picture is decoded here, and nothing is allocated for one.
 
     Args:
         content_type: The header as it came; None where there was none: the body is then tried as a picture.
         body: All of it.
         max_pictures: How many a request may hold.
+        explain: What is to be explained where the body says nothing of that.
 
     Raises:
         RequestError: 400, the body is not what its type says; 413, too many pictures; 415, the type is unknown or
@@ -54,14 +59,14 @@ def decode(content_type: str | None, body: bytes, max_pictures: int) -> Pictures
     if not body:
         raise RequestError(400, "the request's body is empty; send a picture")
     if kind.startswith("image/") or kind in _FILE_TYPES:
-        return Pictures([body], many=False)
+        return _all_explained(Pictures([body], many=False), explain)
     if kind == "application/json":
-        pictures = _decode_json(body, max_pictures)
+        pictures = _decode_json(body, max_pictures, explain)
     elif kind in _ARRAY_TYPES:
-        pictures = _decode_npy(body)
+        pictures = _all_explained(_decode_npy(body), explain)
     elif kind == "multipart/form-data":
         files = read_files(content_type or "", body)
-        pictures = Pictures(files, many=len(files) > 1)
+        pictures = _all_explained(Pictures(files, many=len(files) > 1), explain)
     else:
         raise RequestError(415, f"the content type {kind[:100]!r} is not known; accepted are {_ACCEPTED}")
     if len(pictures.items) > max_pictures:
@@ -69,22 +74,38 @@ def decode(content_type: str | None, body: bytes, max_pictures: int) -> Pictures
     return pictures
 
 
-def _decode_json(body: bytes, max_pictures: int) -> Pictures:
+def _all_explained(pictures: Pictures, explain: ExplainRequest | None) -> Pictures:
+    return replace(pictures, explain=[explain] * len(pictures.items)) if explain else pictures
+
+
+def _decode_json(body: bytes, max_pictures: int, explain: ExplainRequest | None) -> Pictures:
     value = _load_json(body)
     if isinstance(value, str) and value.lstrip().startswith('"'):
         # The seed project's client encodes twice: its serializer, and json.dumps before it.
         value = _load_json(value)
     if isinstance(value, str):
-        return Pictures([_from_base64(value, "the string")], many=False)
+        return _all_explained(Pictures([_from_base64(value, "the string")], many=False), explain)
     if isinstance(value, dict) and isinstance(value.get("image"), str):
-        return Pictures([_from_base64(value["image"], "image")], many=False)
+        pictures = Pictures([_from_base64(value["image"], "image")], many=False)
+        return _all_explained(pictures, _explain(value, "", explain))
     if isinstance(value, dict) and isinstance(value.get("instances"), list):
-        return Pictures(_instances(value["instances"], max_pictures), many=True)
+        files = _instances(value["instances"], max_pictures)
+        explain = _explain(value, "", explain)
+        wishes = [
+            _explain(instance, f"instances[{number}].", explain) for number, instance in enumerate(value["instances"])
+        ]
+        return Pictures(files, many=True, explain=wishes if any(wishes) else ())
     raise RequestError(
         400,
         'the JSON holds no picture; send a base64 string, {"image": "<base64>"} '
         'or {"instances": [{"b64": "<base64>"}]}',
     )
+
+
+def _explain(fields: Any, where: str, default: ExplainRequest | None) -> ExplainRequest | None:
+    if not isinstance(fields, dict) or "explain" not in fields:
+        return default
+    return ExplainRequest.from_json(fields["explain"], f"{where}explain")
 
 
 def _load_json(text: bytes | str) -> Any:

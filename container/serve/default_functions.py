@@ -11,11 +11,16 @@ from torch import nn
 
 from container.artifact import CARD, load, read_card
 from container.preprocessing import Preprocessing
-from container.serve.accept import choose
+from container.serve.accept import negotiate
 from container.serve.config import ServeConfig
 from container.serve.decode import Pixels, decode
 from container.serve.encode import encode
 from container.serve.predictor import normalized, softmax, square
+from container.serve.replies import RequestError
+
+_NOT_EXPLAINED = RequestError(
+    400, "this model answers by code of its own (inference.py), of which no explanation is made; send no `explain`"
+)
 
 
 class DefaultFunctions:
@@ -28,6 +33,8 @@ class DefaultFunctions:
         card = read_card(config.model_dir) if has_card else None
         self._preprocessing = card.preprocessing if card else Preprocessing()
         self._classes = card.classes if card else None
+        self.attributes: str | None = None
+        """What the request at hand has in X-Amzn-SageMaker-Custom-Attributes."""
         self.many = False
         """Whether the request at hand held a list of pictures; `default_input_fn` says so to `default_output_fn`."""
 
@@ -42,6 +49,8 @@ class DefaultFunctions:
         """The request's pictures as the network takes them: float32 (N, 3, size, size), on the device."""
         body = input_data.encode() if isinstance(input_data, str) else input_data
         pictures = decode(content_type, body, self._config.max_pictures)
+        if any(pictures.explain):
+            raise _NOT_EXPLAINED
         self.many = pictures.many
         squares = [square(item, self._preprocessing, self._config.max_pixels) for item in pictures.items]
         return normalized(squares, self._preprocessing, self._device)
@@ -80,7 +89,10 @@ class DefaultFunctions:
         if not (isinstance(values, np.ndarray) and values.ndim == 2 and values.size):
             body, content_type = DefaultInferenceHandler().default_output_fn(values, accept)
             return body, content_type
-        offer = choose(accept, self._config.default_accept)
+        form = negotiate(accept, self._config.default_accept, self.attributes)
+        if form.explain:
+            raise _NOT_EXPLAINED
+        offer = form.offer
         classes = self._classes
         if classes is None or len(classes) != values.shape[1]:
             classes = tuple(str(index) for index in range(values.shape[1]))

@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from container.serve.accept import CSV, JSON, JSON_INDEX, JSON_LINES
+from container.serve.accept import CSV, CSV_SCORES, JSON, JSON_INDEX, JSON_LINES, JSON_LINES_SCORES, JSON_SCORES
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -20,6 +20,21 @@ class Prediction(TypedDict):
     label: str
     index: int
     probability: float
+
+
+class Explanation(TypedDict):
+    """Where the network saw a class."""
+
+    label: str
+    index: int
+    method: str
+    layer: str
+    """What of the network was looked at."""
+    width: int
+    """Of the PNG, pixels; the whole picture, upright."""
+    height: int
+    image: str
+    """The PNG's file in base64."""
 
 
 def top_k(probabilities: Probabilities, classes: Sequence[str], k: int) -> list[list[Prediction]]:
@@ -40,7 +55,15 @@ def top_k(probabilities: Probabilities, classes: Sequence[str], k: int) -> list[
     ]
 
 
-def encode(probabilities: Probabilities, classes: Sequence[str], offer: str, *, k: int, many: bool) -> bytes:
+def encode(
+    probabilities: Probabilities,
+    classes: Sequence[str],
+    offer: str,
+    *,
+    k: int,
+    many: bool,
+    explanations: Sequence[Explanation | None] = (),
+) -> bytes:
     """Write an answer.
 
     Args:
@@ -50,21 +73,26 @@ def encode(probabilities: Probabilities, classes: Sequence[str], offer: str, *, 
         k: Classes per picture in the JSON types.
         many: Whether the request held a list of pictures; then JSON's `predictions` is a list of lists, even for
             one picture.
+        explanations: One per picture where any is asked for, else empty; the offer is one of `accept.EXPLAINED` then.
 
     Returns:
         `application/json`: `{"predictions": [{"label", "index", "probability"}, ...]}`, a list of such lists if `many`;
+        beside it `explanation`, or the list `explanations` if `many`, with null where none was asked for;
         `application/json;format=index`: `[3]`, one class index per picture (the seed project's answer);
+        `application/json;format=scores`: `[0.1, 0.6, 0.3]`, all probabilities in index order, a list of such lists
+        if `many`;
         `text/csv`: a line `label,probability` of the top class per picture;
-        `application/jsonlines`: a line `{"predictions": [...]}` per picture;
+        `text/csv;format=scores`: a line of all probabilities in index order per picture;
+        `application/jsonlines`: a line `{"predictions": [...]}` per picture, with `explanation` where it was asked for;
+        `application/jsonlines;format=scores`: a line `{"prediction": [0.1, 0.6, 0.3]}` per picture;
         `application/x-npy`: the probabilities themselves.
     """
     if offer == JSON_INDEX:
         return json.dumps(probabilities.argmax(axis=1).tolist()).encode()
     if offer in (JSON, JSON_LINES):
-        rows = top_k(probabilities, classes, k)
-        if offer == JSON_LINES:
-            return "".join(json.dumps({"predictions": row}, ensure_ascii=False) + "\n" for row in rows).encode()
-        return json.dumps({"predictions": rows if many else rows[0]}, ensure_ascii=False).encode()
+        return _encode_top(top_k(probabilities, classes, k), offer, many=many, explanations=explanations)
+    if offer in (JSON_SCORES, JSON_LINES_SCORES, CSV_SCORES):
+        return _encode_scores(probabilities, offer, many=many)
     if offer == CSV:
         text = io.StringIO()
         # By itself the writer quotes no carriage return, and readers take it for the end of a line.
@@ -75,3 +103,28 @@ def encode(probabilities: Probabilities, classes: Sequence[str], offer: str, *, 
     data = io.BytesIO()
     np.save(data, probabilities, allow_pickle=False)
     return data.getvalue()
+
+
+def _encode_top(
+    rows: list[list[Prediction]], offer: str, *, many: bool, explanations: Sequence[Explanation | None]
+) -> bytes:
+    if offer == JSON_LINES:
+        lines: list[dict[str, object]] = [{"predictions": row} for row in rows]
+        for line, explanation in zip(lines, explanations, strict=False):
+            if explanation:
+                line["explanation"] = explanation
+        return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+    answer: dict[str, object] = {"predictions": rows if many else rows[0]}
+    if explanations:
+        answer |= {"explanations": explanations} if many else {"explanation": explanations[0]}
+    return json.dumps(answer, ensure_ascii=False).encode()
+
+
+def _encode_scores(probabilities: Probabilities, offer: str, *, many: bool) -> bytes:
+    # The shortest decimals that read back as the same float32.
+    rows = [f"[{', '.join(map(str, row))}]" for row in probabilities]
+    if offer == CSV_SCORES:
+        return "".join(f"{','.join(map(str, row))}\n" for row in probabilities).encode()
+    if offer == JSON_LINES_SCORES:
+        return "".join(f'{{"prediction": {row}}}\n' for row in rows).encode()
+    return (f"[{', '.join(rows)}]" if many else rows[0]).encode()

@@ -28,8 +28,8 @@ def installed_package() -> Path:
     return Path(spec.origin).parent
 
 
-def write_home(home: Path) -> None:
-    """Make a home for multi-model-server whose own script calls `main`.
+def write_home(home: Path, module: str = __name__) -> None:
+    """Make a home for multi-model-server whose own script calls `main` of a module.
 
     Raises:
         ServeError: multi-model-server is not installed.
@@ -41,10 +41,15 @@ def write_home(home: Path) -> None:
     metrics = script.with_name("metrics")
     if not metrics.is_symlink():
         metrics.symlink_to(installed_package() / "metrics")
-    script.write_text("from container.serve.fork_server import main\n\nmain()\n")
+    script.write_text(f"from {module} import main\n\nmain()\n")
 
 
 def main() -> None:
     """Run the package's script, which waits in accept() and would not notice that Java or the supervisor has gone."""
     when_ended(int(os.environ[SUPERVISOR_VARIABLE]), lambda: kill_group(os.getpgrp()))
+    run_script()
+
+
+def run_script() -> None:
+    """Run the package's script with this process's arguments."""
     runpy.run_path(str(installed_package() / SCRIPT.name), run_name="__main__")

@@ -16,12 +16,13 @@ import uvloop
 
 from container.serve import logs
 from container.serve.client import Client
-from container.serve.config import MEBIBYTE, ServeConfig
+from container.serve.config import ServeConfig
 from container.serve.front import Front
-from container.serve.gate import Gate, Window
+from container.serve.gate import Gate, Window, most_bytes
 from container.serve.logs import event
 from container.serve.model_server import heap_bytes, window_bytes
-from container.serve.resources import memory_bytes
+from container.serve.multi_model.traffic import Traffic
+from container.serve.resources import usable_bytes
 from container.serve.state import RUN_DIR_VARIABLE
 
 logger = logging.getLogger(__name__)
@@ -59,15 +60,15 @@ def main() -> None:
 
 
 async def _run(config: ServeConfig, listener: socket.socket, workers: int) -> None:
-    memory = memory_bytes()
-    gate = Gate(max_requests=config.max_requests, max_bytes=max(memory // 8, config.max_body_bytes + MEBIBYTE))
-    window = Window(
-        # A batch that is worked on and one that waits, for every worker.
-        max_requests=2 * workers * config.batch_size,
-        max_bytes=window_bytes(heap_bytes(memory, config.max_body_bytes)),
-    )
+    memory = usable_bytes(config.memory_limit_bytes)
+    gate = Gate(max_requests=config.max_requests, max_bytes=most_bytes(memory, config.max_body_bytes))
+    max_bytes = window_bytes(heap_bytes(memory, config.max_body_bytes))
+    # A batch that is worked on and one that waits, for every worker; of many models, each has a window of its own.
+    max_requests = config.max_requests if config.multi_model else 2 * workers * config.batch_size
+    window = Window(max_requests=max_requests, max_bytes=max_bytes)
+    traffic = Traffic(workers=workers, max_bytes=max_bytes) if config.multi_model else None
     async with Client() as client:
-        front = Front(config, client, Path(os.environ[RUN_DIR_VARIABLE]), gate, window)
+        front = Front(config, client, Path(os.environ[RUN_DIR_VARIABLE]), gate, window, traffic)
         server = _Server(
             uvicorn.Config(
                 front,

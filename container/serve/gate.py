@@ -5,7 +5,13 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from container.serve.config import MEBIBYTE
 from container.serve.replies import RequestError
+
+
+def most_bytes(memory_bytes: int, max_body_bytes: int) -> int:
+    """How many bytes of bodies the front may hold, of a machine's memory; one body fits in any case."""
+    return max(memory_bytes // 8, max_body_bytes + MEBIBYTE)
 
 
 class Gate:
@@ -20,13 +26,13 @@ class Gate:
         self.requests = 0
         """Held now."""
 
-    def enter(self) -> None:
-        """Take a request.
+    def enter(self, *, always: bool = False) -> None:
+        """Take a request; `always` is for one without a body to speak of.
 
         Raises:
             RequestError: 503, as many are held as may be.
         """
-        if self.requests >= self._max_requests:
+        if self.requests >= self._max_requests and not always:
             raise RequestError(503, f"the server holds {self.requests} requests and takes no more now; try again")
         self.requests += 1
         self._empty.clear()

@@ -11,13 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from container.errors import ServeError
-from container.processes import die_with_parent, is_alive, kill_group
-from container.serve import model_server
-from container.serve.checks import choose_inner_ports
+from container.processes import is_alive
 from container.serve.client import Client
 from container.serve.config import STARTUP_TIMEOUT, ServeConfig
 from container.serve.logs import event
-from container.serve.model_server import InnerPorts
+from container.serve.model_server import MODEL, InnerPorts, place_in_store
+from container.serve.model_server_process import ModelServerEndedError, ModelServerProcess
 from container.serve.replies import RequestError, RequestHead
 from container.serve.resources import Machine
 from container.serve.state import ServerState, WorkerStatus
@@ -25,17 +24,12 @@ from container.serve.state import ServerState, WorkerStatus
 logger = logging.getLogger(__name__)
 
 _TICK_S = 0.1
-_JAVA_START_S = 120.0
 _PROBE_TIMEOUT_S = 30.0
 
-# A worker that ends so often before it has loaded the model will not load it.
-_MOST_DEATHS_WHILE_LOADING = 3
+MOST_DEATHS_WHILE_LOADING = 3
+"""A worker that ends so often before it has loaded the model will not load it."""
 
 _NOTHING_YET = ServerState(ready=False, accepting=False, reason="the model is being loaded", inference_port=0)
-
-
-class ModelServerEndedError(Exception):
-    """multi-model-server is gone, or of no use any more, and can be started again."""
 
 
 class ModelRunner:
@@ -52,14 +46,10 @@ class ModelRunner:
         workers: int,
     ) -> None:
         self._config = config
-        self._machine = machine
         self._client = client
         self._run_dir = run_dir
-        self._environment = {
-            name: value for name, value in environment.items() if name not in model_server.REMOVED_VARIABLES
-        }
         self._workers = workers
-        self._process: asyncio.subprocess.Process | None = None
+        self._process = ModelServerProcess(config, machine, client, run_dir, environment)
         self._deaths_while_loading = 0
         self._was_ready = False
         self._announced: set[int] = set()
@@ -70,15 +60,13 @@ class ModelRunner:
         """Set whenever `state` was replaced."""
 
     @property
-    def pid(self) -> int | None:
-        """Of multi-model-server, which leads a process group with all its workers."""
-        return self._process.pid if self._process else None
+    def pids(self) -> set[int | None]:
+        """The processes that this started itself, and waits for."""
+        return {self._process.pid}
 
     async def kill(self) -> None:
         """End multi-model-server and every worker."""
-        if self._process is not None:
-            kill_group(self._process.pid)
-            await self._process.wait()
+        await self._process.kill()
 
     async def run(self) -> None:
         """Start multi-model-server and watch it until it ends.
@@ -87,12 +75,12 @@ class ModelRunner:
             ModelServerEndedError: It ended, or no longer works; nothing of it is left.
             ServeError: The model cannot be loaded, now or ever.
         """
-        ports = choose_inner_ports(self._config.inner_ports, avoid=self._config.port)
         shutil.rmtree(self._run_dir / "workers", ignore_errors=True)
         self._announced.clear()
         registration: asyncio.Task[str] | None = None
         try:
-            await self._start(ports)
+            place_in_store(self._run_dir, MODEL)
+            ports = await self._process.start()
             registration = asyncio.create_task(self._client.register(ports, self._config, self._workers))
             await self._watch(ports, registration)
         finally:
@@ -103,31 +91,6 @@ class ModelRunner:
                 registration.cancel()
             await self.kill()
 
-    async def _start(self, ports: InnerPorts) -> None:
-        machine = self._machine
-        heap = model_server.heap_bytes(machine.memory_bytes, self._config.max_body_bytes)
-        model_server.write_files(
-            self._run_dir, ports, self._config, gpus=machine.gpus, threads=max(1, min(4, machine.cpus // 2))
-        )
-        self._process = await asyncio.create_subprocess_exec(
-            *model_server.command(
-                machine.java, self._run_dir, heap=heap, cpus=machine.cpus, extra=self._config.vm_arguments
-            ),
-            env=self._environment,
-            cwd=self._run_dir,
-            stdin=asyncio.subprocess.DEVNULL,
-            stderr=sys.stdout.fileno(),
-            start_new_session=True,
-            preexec_fn=die_with_parent,
-        )
-        logger.info(event("model-server", pid=self._process.pid, java=machine.java.release, heap_mb=heap >> 20))
-        give_up_at = time.monotonic() + _JAVA_START_S
-        while not await self._client.is_up(ports):
-            self._check_java()
-            if time.monotonic() > give_up_at:
-                raise ModelServerEndedError(f"no answer within {_JAVA_START_S:.0f} seconds of its start")
-            await asyncio.sleep(_TICK_S)
-
     async def _watch(self, ports: InnerPorts, registration: asyncio.Task[str]) -> None:
         """Follow the workers; ready is when all of them have loaded the model and a prediction was made since."""
         proven: frozenset[int] = frozenset()
@@ -135,7 +98,7 @@ class ModelRunner:
         loaded: frozenset[int] = frozenset()
         try:
             while True:
-                self._check_java()
+                self._process.check()
                 now_loaded = self._loaded_workers()
                 if registration.done() and (refusal := registration.result()):
                     raise ModelServerEndedError(f"it did not load the model: {refusal}")
@@ -145,7 +108,7 @@ class ModelRunner:
                 loaded = now_loaded
                 complete = registration.done() and len(loaded) >= self._workers
                 if complete and loaded != proven:
-                    probe = probe or asyncio.create_task(self._probe(ports))
+                    probe = probe or asyncio.create_task(probe_model(self._client, ports))
                     if probe.done():
                         proven = loaded if probe.exception() is None else frozenset()
                         probe = None
@@ -198,32 +161,33 @@ class ModelRunner:
         WorkerStatus.forget(self._run_dir, status.pid)
         if status.phase == "loading":
             self._deaths_while_loading += 1
-            if self._deaths_while_loading >= _MOST_DEATHS_WHILE_LOADING:
+            if self._deaths_while_loading >= MOST_DEATHS_WHILE_LOADING:
                 raise ServeError(
                     f"the worker ended {self._deaths_while_loading} times while it loaded the model, without saying "
                     "why: most often there is too little memory for it"
                 )
 
-    async def _probe(self, ports: InnerPorts) -> None:
-        """One prediction all the way through multi-model-server and a worker."""
-        start = time.monotonic()
-        head = RequestHead(
-            request_id=str(uuid.uuid4()),
-            content_type=None,
-            accept=None,
-            deadline=start + _PROBE_TIMEOUT_S,
-            probe=True,
-        )
-        reply = await self._client.predict(ports.inference, head, [], _PROBE_TIMEOUT_S)
-        if reply.status != 200:
-            raise RequestError(reply.status, "the warm-up prediction failed")
-        logger.info(event("warmed-up", worker=reply.worker, ms=round((time.monotonic() - start) * 1000, 1)))
-
-    def _check_java(self) -> None:
-        if self._process is None or self._process.returncode is not None:
-            raise ModelServerEndedError(f"exit code {self._process.returncode if self._process else None}")
-
     def _tell(self, state: ServerState) -> None:
         if state != self.state:
             self.state = state
             self.changed.set()
+
+
+async def probe_model(client: Client, ports: InnerPorts, model: str = MODEL) -> None:
+    """One prediction all the way through multi-model-server and a worker.
+
+    Raises:
+        RequestError: It failed.
+    """
+    start = time.monotonic()
+    head = RequestHead(
+        request_id=str(uuid.uuid4()),
+        content_type=None,
+        accept=None,
+        deadline=start + _PROBE_TIMEOUT_S,
+        probe=True,
+    )
+    reply = await client.predict(ports.inference, head, [], _PROBE_TIMEOUT_S, model)
+    if reply.status != 200:
+        raise RequestError(reply.status, "the warm-up prediction failed")
+    logger.info(event("warmed-up", worker=reply.worker, ms=round((time.monotonic() - start) * 1000, 1)))

@@ -15,6 +15,9 @@ from container.serve.java import Java
 MODEL = "model"
 HANDLER = "container.serve.service:handle"
 
+FORKED_FROM = "container.serve.multi_model.stand_in"
+"""What multi-model-server starts for every one of many models."""
+
 # An answer of a thousand pictures and classes is 4 MB; a user's output_fn may return more.
 MAX_REPLY_BYTES = 256 * MEBIBYTE
 
@@ -27,7 +30,7 @@ _NEVER_S = 2**31 - 1
 _CHATTER = (
     r"^(attachIOStreams|terminateIOStreams|Stopped Scanner|\[PID\]|MMS worker started|Python runtime|Listening on port|"
     r"Connection accepted|model_service_worker started|Frontend disconnected).*|"
-    r".* level=INFO Model model loaded io_fd.*"
+    r".* level=INFO Model \S+ loaded io_fd.*"
 )
 
 _LOGGING = f"""<?xml version="1.0" encoding="UTF-8"?>
@@ -55,6 +58,13 @@ _LOGGING = f"""<?xml version="1.0" encoding="UTF-8"?>
 """  # noqa: E501
 
 
+def place_in_store(run_dir: Path, key: str) -> Path:
+    """The directory, empty and ours, that multi-model-server takes for the model `key`; the model is elsewhere."""
+    directory = run_dir / "store" / key
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
 def heap_bytes(memory_bytes: int, max_body_bytes: int) -> int:
     """Java's heap: enough for `window_bytes` of bodies, which it holds three times over while it makes a batch."""
     return max(256 * MEBIBYTE, min(memory_bytes // 8, 2048 * MEBIBYTE), 8 * max_body_bytes)
@@ -74,7 +84,7 @@ class InnerPorts:
 
 
 def write_files(run_dir: Path, ports: InnerPorts, config: ServeConfig, *, gpus: int, threads: int) -> None:
-    """Write what `command` refers to: the configuration, the logging setup, and a model store with an empty model.
+    """Write what `command` refers to: the configuration, the logging setup, and an empty model store.
 
     Args:
         run_dir: A directory of our own.
@@ -98,13 +108,14 @@ def write_files(run_dir: Path, ports: InnerPorts, config: ServeConfig, *, gpus: 
         "number_of_gpu": gpus,
         "number_of_netty_threads": threads,
         "netty_client_threads": threads,
+        "unregister_model_timeout": 10,
         # Every collection starts a Python process.
         "metric_time_interval": _NEVER_S,
     }
     (run_dir / "model-server.properties").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
     (run_dir / "log4j2.xml").write_text(_LOGGING)
-    (run_dir / "store" / MODEL).mkdir(parents=True, exist_ok=True)
-    fork_server.write_home(run_dir / "home")
+    (run_dir / "store").mkdir(exist_ok=True)
+    fork_server.write_home(run_dir / "home", FORKED_FROM if config.multi_model else fork_server.__name__)
     _extract_newer_classes(run_dir / "classes")
 
 

@@ -24,7 +24,7 @@ from container.serve import config as variables
 from container.serve.config import ServeConfig
 from container.serve.default_functions import DefaultFunctions
 from container.serve.logs import event
-from container.serve.replies import BUG, TOO_LATE, Reply, Request, RequestError
+from container.serve.replies import ATTRIBUTES_HEADER, BUG, TOO_LATE, Reply, Request, RequestError
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,8 @@ class UserCode:
             return Reply.failure(TOO_LATE, head.request_id)
         if head.content_type in content_types.UTF8_TYPES and not _is_utf8(request.body):
             return Reply.error(400, "the body is not UTF-8", head.request_id)
-        headers = {"Content-Type": head.content_type, "Accept": head.accept}
+        headers = {"Content-Type": head.content_type, "Accept": head.accept, ATTRIBUTES_HEADER: head.attributes}
+        self._defaults.attributes = head.attributes
         self._context.request_ids = {0: head.request_id}
         self._context.request_processor = [
             RequestProcessor({name: value for name, value in headers.items() if value is not None})

@@ -15,6 +15,7 @@ from container.picture import read_picture
 from container.preprocessing import Preprocessing
 from container.serve.decode import Pixels
 from container.serve.encode import Probabilities
+from container.serve.explain import Seen, explained_layer, grad_cam
 
 
 class Predictor:
@@ -23,6 +24,8 @@ class Predictor:
     def __init__(self, model: nn.Module, card: ModelCard, device: torch.device, *, max_pixels: int) -> None:
         # torch's stubs lack this overload.
         self.model: nn.Module = model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        # An explanation derives by a layer's output, never by parameters.
+        self.model.requires_grad_(False)
         self.card = card
         self.device = device
         self.max_pixels = max_pixels
@@ -57,6 +60,16 @@ class Predictor:
         batch = normalized(squares, self.card.preprocessing, self.device)
         with torch.inference_mode():
             return softmax(self.model(batch))
+
+    @property
+    def explained_layer(self) -> str:
+        """The layer that explanations look at."""
+        return explained_layer(self.card.preprocessing.size)
+
+    def explained(self, squares: Sequence[Pixels], classes: Sequence[int | None]) -> Seen:
+        """The same forward pass, and where in each square a class was seen: see `explain.grad_cam`."""
+        batch = normalized(squares, self.card.preprocessing, self.device)
+        return grad_cam(self.model, self.explained_layer, batch, classes)
 
 
 def square(item: bytes | Pixels, preprocessing: Preprocessing, max_pixels: int) -> Pixels:

@@ -86,6 +86,8 @@ class RequestHead:
     accept: str | None
     deadline: float
     """By `time.monotonic()`, which all processes of a machine share."""
+    attributes: str | None = None
+    """What `ATTRIBUTES_HEADER` says."""
     probe: bool = False
     """A warm-up by the supervisor; the body is empty."""
 
@@ -99,6 +101,8 @@ class RequestHead:
 
 
 HEAD_HEADER = "x-slipway-request"
+ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
+"""A client's own words, which SageMaker hands on as they are."""
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,22 @@ class Machine:
     memory_bytes: int
 
     @classmethod
-    def look(cls, *, gpus: int) -> Self:
+    def look(cls, *, gpus: int, memory_limit_bytes: int | None = None) -> Self:
         """Look up all but the GPUs.
+
+        Args:
+            gpus: How many are to be used.
+            memory_limit_bytes: As many at most are to be used.
 
         Raises:
             ServeError: There is no Java.
         """
-        return cls(java=find_java(), cpus=available_cpus(), gpus=gpus, memory_bytes=memory_bytes())
+        return cls(java=find_java(), cpus=available_cpus(), gpus=gpus, memory_bytes=usable_bytes(memory_limit_bytes))
+
+
+def usable_bytes(limit: int | None) -> int:
+    """`memory_bytes`, lowered to a limit of the user's."""
+    return memory_bytes() if limit is None else min(limit, memory_bytes())
 
 
 def memory_bytes(cgroups: Path = _CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> int:

@@ -11,6 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -27,7 +28,7 @@ from container.serve.logs import event
 from container.serve.predictor import Predictor, choose_device
 from container.serve.replies import BUG, HEAD_HEADER, Reply, Request, RequestHead
 from container.serve.reply_wire import encode_batch
-from container.serve.state import RUN_DIR_VARIABLE, WorkerStatus
+from container.serve.state import MODEL_DIR_FILE, RUN_DIR_VARIABLE, WorkerStatus
 
 logger = logging.getLogger(__name__)
 
@@ -66,17 +67,22 @@ class Worker:
         logging.getLogger("mms.service").setLevel(logging.ERROR)
         mms.service.create_predict_response = _create_predict_response
         run_dir = Path(os.environ[RUN_DIR_VARIABLE])
+        if self._config.multi_model:
+            run_dir = Path(context.system_properties["model_dir"])
+            self._config = ServeConfig.from_environment(model_dir=Path((run_dir / MODEL_DIR_FILE).read_text()))
         status = WorkerStatus(pid=os.getpid(), server_pid=os.getppid(), phase="loading")
         status.write(run_dir)
         try:
             self._functions, summary = load(self._config, context)
         except UserError as error:
             cause = error.__cause__ if isinstance(error, ServeError) else None
-            _end(status, run_dir, str(error), "".join(traceback.format_exception(cause)) if cause else "")
+            trace = "".join(traceback.format_exception(cause)) if cause else ""
+            _end(replace(status, message=str(error), trace=trace, out_of_memory=_is_out_of_memory(cause)), run_dir)
         except Exception as error:  # noqa: BLE001 - the edge of the process; the supervisor logs it
             message = f"the model cannot be loaded: {type(error).__name__}: {error}"
-            _end(status, run_dir, message, traceback.format_exc())
-        WorkerStatus(pid=status.pid, server_pid=status.server_pid, phase="loaded", message=summary).write(run_dir)
+            trace = traceback.format_exc()
+            _end(replace(status, message=message, trace=trace, out_of_memory=_is_out_of_memory(error)), run_dir)
+        replace(status, phase="loaded", message=summary).write(run_dir)
 
     def answer(self, batch: Batch, context: Context) -> list[bytes]:
         """Answer a batch; each reply is a frame (see `Reply.pack`)."""
@@ -142,6 +148,9 @@ def load(config: ServeConfig, context: Context) -> tuple[Functions, str]:
             "loaded", program=config.user_program.name, device=device, threads=torch.get_num_threads()
         )
     predictor = Predictor.load(config.model_dir, device, max_pixels=config.max_pixels)
+    if config.multi_model:
+        # So that what a batch takes is known when the next model asks for memory.
+        predictor.probabilities([predictor.blank()] * config.batch_size)
     card = predictor.card
     return BuiltIn(predictor, config, threads=min(threads, 8)), event(
         "loaded",
@@ -174,9 +183,12 @@ def _device_works() -> bool:
     return True
 
 
-def _end(status: WorkerStatus, run_dir: Path, message: str, trace: str) -> NoReturn:
-    WorkerStatus(pid=status.pid, server_pid=status.server_pid, phase="failed", message=message, trace=trace).write(
-        run_dir
-    )
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    # torch's allocator for the CPU raises a plain RuntimeError.
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)
+
+
+def _end(status: WorkerStatus, run_dir: Path) -> NoReturn:
+    replace(status, phase="failed").write(run_dir)
     # Not sys.exit: multi-model-server would log a stack trace of its own.
     os._exit(1)

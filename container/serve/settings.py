@@ -3,8 +3,11 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from container.errors import ServeError
+
+Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,13 @@ class Settings:
         if not lowest <= number <= highest:
             raise ServeError(f"{name} is {value!r}; it must be a whole number from {lowest} to {highest}")
         return number
+
+    def choice(self, variable: Variable, choices: Mapping[str, Choice]) -> Choice:
+        """What one of a few words stands for, in whatever case it is written."""
+        name, value = self.found(variable)
+        if value.lower() not in choices:
+            raise ServeError(f"{name} is {value!r}; it must be {' or '.join(choices)}")
+        return choices[value.lower()]
 
     def number(self, variable: Variable, lowest: float, highest: float) -> float:
         name, value = self.found(variable)

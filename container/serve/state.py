@@ -7,15 +7,34 @@ A file is replaced as a whole, so a reader never sees half of one.
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Self
 
 RUN_DIR_VARIABLE = "SLIPWAY_RUN_DIR"
 SUPERVISOR_VARIABLE = "SLIPWAY_SUPERVISOR_PID"
 
+MODEL_DIR_FILE = "model-directory"
+"""Of many models: the file in the place of a model in multi-model-server's store that says where the model is."""
+
+_WORKERS = "workers"
+
 # The supervisor writes twice a second.
 STALE_AFTER_S = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldModel:
+    """One of many models, as requests need to know it."""
+
+    url: str
+    """Where it was loaded from, as in the request to load it."""
+    key: str
+    """What multi-model-server calls it: another one every time it is loaded."""
+    batch_size: int
+    accepting: bool
+    """Requests may be sent to it; else it is being loaded again after a part of the server ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +49,8 @@ class ServerState:
     """Why it is not ready; empty if it is."""
     inference_port: int
     """multi-model-server's, on the loopback address; 0 while there is none."""
+    models: Mapping[str, HeldModel] = field(default_factory=dict)
+    """Of many models, those that are loaded, by name."""
     beat: float = 0.0
     """`time.monotonic()` of the writing."""
 
@@ -41,7 +62,9 @@ class ServerState:
         """The last word; not ready and not accepting where there is none, or it is too old to be trusted."""
         nothing = cls(ready=False, accepting=False, reason="the server is starting", inference_port=0)
         try:
-            state = cls(**json.loads((run_dir / "state.json").read_text()))
+            fields = json.loads((run_dir / "state.json").read_text())
+            models = {name: HeldModel(**model) for name, model in fields.pop("models").items()}
+            state = cls(**fields, models=models)
         except (OSError, ValueError):
             return nothing
         if time.monotonic() - state.beat > STALE_AFTER_S:
@@ -61,25 +84,22 @@ class WorkerStatus:
     """What was loaded; or, failed, why loading can never succeed."""
     trace: str = ""
     """The stack trace of a failure in the user's own code."""
+    out_of_memory: bool = False
+    """The failure is that there was too little memory."""
 
     def write(self, run_dir: Path) -> None:
-        _write(_worker_dir(run_dir) / f"{self.pid}.json", asdict(self))
+        (run_dir / _WORKERS).mkdir(exist_ok=True)
+        _write(run_dir / _WORKERS / f"{self.pid}.json", asdict(self))
 
     @classmethod
     def read_all(cls, run_dir: Path) -> list[Self]:
         """Of all workers so far, dead ones too."""
-        return [cls(**json.loads(path.read_text())) for path in sorted(_worker_dir(run_dir).glob("[0-9]*.json"))]
+        return [cls(**json.loads(path.read_text())) for path in sorted((run_dir / _WORKERS).glob("[0-9]*.json"))]
 
     @staticmethod
     def forget(run_dir: Path, pid: int) -> None:
         """Remove a dead worker's file."""
-        (_worker_dir(run_dir) / f"{pid}.json").unlink(missing_ok=True)
-
-
-def _worker_dir(run_dir: Path) -> Path:
-    directory = run_dir / "workers"
-    directory.mkdir(exist_ok=True)
-    return directory
+        (run_dir / _WORKERS / f"{pid}.json").unlink(missing_ok=True)
 
 
 def _write(path: Path, fields: dict[str, object]) -> None:

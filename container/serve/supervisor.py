@@ -25,7 +25,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from container import gpu
 from container.errors import ServeError, UserError
@@ -34,7 +34,9 @@ from container.serve import checks, front_process, logs
 from container.serve.client import Client
 from container.serve.config import BASE_DIR, VARIABLES, ServeConfig
 from container.serve.logs import event
-from container.serve.model_runner import ModelRunner, ModelServerEndedError
+from container.serve.model_runner import ModelRunner
+from container.serve.model_server_process import ModelServerEndedError
+from container.serve.multi_model.runner import MultiModelRunner
 from container.serve.resources import Machine
 from container.serve.state import RUN_DIR_VARIABLE, SUPERVISOR_VARIABLE, ServerState
 
@@ -50,6 +52,30 @@ _MOST_RESTARTS = 3
 _RESTART_WINDOW_S = 600.0
 
 
+class Runner(Protocol):
+    """What keeps multi-model-server with one model, or with many."""
+
+    state: ServerState
+    """How it is; replaced when that changes."""
+    changed: asyncio.Event
+    """Set whenever `state` was replaced."""
+
+    @property
+    def pids(self) -> set[int | None]:
+        """The processes that this started itself, and waits for."""
+
+    async def run(self) -> None:
+        """Start everything and watch it until a part ends.
+
+        Raises:
+            ModelServerEndedError: A part ended, or no longer works; it can be run again.
+            ServeError: It never will.
+        """
+
+    async def kill(self) -> None:
+        """End everything."""
+
+
 class Supervisor:
     """One server: a listening socket, a front, and multi-model-server with its workers."""
 
@@ -58,7 +84,8 @@ class Supervisor:
         self._machine = machine
         self._listener = listener
         self._run_dir = run_dir
-        self._workers = config.workers or max(1, machine.gpus)
+        # With many models, the GPUs are shared out among them.
+        self._workers = config.workers or (1 if config.multi_model else max(1, machine.gpus))
         self._environment = _environment(config, run_dir, threads=max(1, machine.cpus // self._workers))
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._front: asyncio.subprocess.Process | None = None
@@ -77,9 +104,8 @@ class Supervisor:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self._signals.put_nowait, name)
         async with Client() as client:
-            runner = ModelRunner(
-                self._config, self._machine, client, self._run_dir, self._environment, workers=self._workers
-            )
+            kind = MultiModelRunner if self._config.multi_model else ModelRunner
+            runner = kind(self._config, self._machine, client, self._run_dir, self._environment, workers=self._workers)
             tasks: set[asyncio.Task[None]] = {
                 asyncio.create_task(self._keep_state(runner)),
                 asyncio.create_task(self._keep_front()),
@@ -106,7 +132,7 @@ class Supervisor:
                 self._front.kill()
             await self._front.wait()
 
-    async def _keep_state(self, runner: ModelRunner) -> None:
+    async def _keep_state(self, runner: Runner) -> None:
         """Publish the state twice a second and whenever it changes, and reap what was adopted."""
         last: ServerState | None = None
         while True:
@@ -119,7 +145,7 @@ class Supervisor:
             if last is None or (last.ready, last.reason) != (state.ready, state.reason):
                 logger.info(event("ready" if state.ready else "not-ready", reason=state.reason or None))
             last = state
-            own = {runner.pid, self._front.pid if self._front else None}
+            own = {*runner.pids, self._front.pid if self._front else None}
             for pid in children(os.getpid()):
                 if pid not in own:
                     reap(pid)
@@ -146,7 +172,7 @@ class Supervisor:
                 return
             restarts.note(f"exit code {code}")
 
-    async def _drain(self, received: signal.Signals, runner: ModelRunner) -> int:
+    async def _drain(self, received: signal.Signals, runner: Runner) -> int:
         """Have the front finish what it has accepted; it refuses everything else meanwhile."""
         start = time.monotonic()
         logger.info(event("stopping", signal=received.name, budget_s=self._config.drain_s))
@@ -196,7 +222,7 @@ class _Restarts:
             )
 
 
-async def _keep_model(runner: ModelRunner) -> None:
+async def _keep_model(runner: Runner) -> None:
     restarts = _Restarts("multi-model-server")
     while True:
         try:
@@ -229,13 +255,17 @@ def _environment(config: ServeConfig, run_dir: Path, *, threads: int) -> dict[st
 
 def serve(config: ServeConfig) -> int:
     """Serve until a signal; see `Supervisor.run`."""
-    checks.check_model_dir(config)
+    if config.multi_model:
+        checks.check_default_accept(config)
+    else:
+        checks.check_model_dir(config)
     gpus = gpu.look(off_by="" if config.use_cuda else gpu.SWITCH)
     logger.info(event("gpu", found=gpus.text))
-    machine = Machine.look(gpus=gpus.count)
+    machine = Machine.look(gpus=gpus.count, memory_limit_bytes=config.memory_limit_bytes)
     with checks.open_port(config) as listener, _run_dir() as run_dir:
         address, port = listener.getsockname()[:2]
-        logger.info(event("listening", address=address, port=port, model=config.model_dir))
+        place = {"models": config.models_dir} if config.multi_model else {"model": config.model_dir}
+        logger.info(event("listening", address=address, port=port, **place))
         adopt_orphans()
         try:
             return asyncio.run(Supervisor(config, machine, listener, run_dir).run())

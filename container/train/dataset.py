@@ -103,16 +103,30 @@ class EpochSampler(Sampler[Key]):
 
 
 class TrainBatchSampler(BatchSampler):
-    """Batches of an EpochSampler, without a last batch of one: batch normalisation cannot learn from it."""
+    """Batches of an EpochSampler, of which each process of a job takes its share.
 
-    def __iter__(self) -> Iterator[list[Key]]:  # type: ignore[override]  # torch's annotation says list[int]
+    There is no last batch that would leave a process a single picture: batch normalisation cannot learn from it.
+    """
+
+    def __init__(self, sampler: EpochSampler, batch_size: int, *, rank: int = 0, size: int = 1) -> None:
+        super().__init__(sampler, batch_size, drop_last=False)  # type: ignore[arg-type]  # its keys are pairs
+        self.rank = rank
+        self.size = size
+        self.fewest = 1 if batch_size == 1 else 2 * size
+
+    def whole(self) -> Iterator[list[Key]]:
+        """What all processes together train on in each step."""
         for batch in super().__iter__():
-            if len(batch) > 1 or self.batch_size == 1:
-                yield batch  # type: ignore[misc]
+            if len(batch) >= self.fewest:
+                yield batch  # type: ignore[misc]  # torch's annotation says list[int]
+
+    def __iter__(self) -> Iterator[list[Key]]:  # type: ignore[override]
+        for batch in self.whole():
+            yield batch[self.rank :: self.size]
 
     def __len__(self) -> int:
-        size, count = self.batch_size, len(self.sampler)  # type: ignore[arg-type]
-        return count // size + (count % size > (0 if size == 1 else 1))
+        count = len(self.sampler)  # type: ignore[arg-type]
+        return count // self.batch_size + (count % self.batch_size >= self.fewest)
 
 
 def _ignore_interrupt(_worker: int) -> None:
@@ -122,12 +136,12 @@ def _ignore_interrupt(_worker: int) -> None:
 
 
 def train_loader(
-    pictures: TrainPictures, sampler: EpochSampler, *, batch_size: int, workers: int, pin: bool
+    pictures: TrainPictures, batches: TrainBatchSampler, *, workers: int, pin: bool
 ) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches (uint8 (N, size, size, 3), int64 (N,)) of the epoch that `sampler` is set to."""
+    """Batches (uint8 (N, size, size, 3), int64 (N,)) of the epoch that the sampler of `batches` is set to."""
     return DataLoader(
         pictures,  # type: ignore[arg-type]
-        batch_sampler=TrainBatchSampler(sampler, batch_size, drop_last=False),  # type: ignore[arg-type]
+        batch_sampler=batches,
         num_workers=workers,
         pin_memory=pin,
         persistent_workers=workers > 0,

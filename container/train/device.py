@@ -8,6 +8,7 @@ import torch
 from container import cuda
 from container.cpus import available_cpus
 from container.errors import HyperparameterError
+from container.train.distributed import World
 from container.train.hyperparameters import TrainConfig
 
 logger = logging.getLogger(__name__)
@@ -38,18 +39,19 @@ class Device:
         return torch.autocast(self.torch_device.type, self.amp_dtype, enabled=self.amp_dtype is not None)
 
 
-def choose_device(config: TrainConfig) -> Device:
-    """Choose by the hyperparameters and what the machine has; says in the log what and why.
+def choose_device(config: TrainConfig, world: World) -> Device:
+    """Choose by the hyperparameters, what the machine has, and how many processes share it; says in the log what and
+    why.
 
     Raises:
         DriverError: There is a GPU, and torch cannot use it.
         HyperparameterError: amp asks for what the device lacks.
     """
-    cpus = available_cpus()
-    device = cuda.cuda_device() if config.use_cuda else None
+    cpus = max(1, available_cpus() // world.local_size)
+    device = cuda.cuda_device(world.local_rank) if config.use_cuda else None
     if device:
         torch.backends.cudnn.benchmark = True
-        name, workers = torch.cuda.get_device_name(), cpus
+        name, workers = torch.cuda.get_device_name(device), cpus
     else:
         device = torch.device("cpu")
         torch.set_num_threads(cpus)
@@ -61,7 +63,10 @@ def choose_device(config: TrainConfig) -> Device:
         workers=min(workers, _MOST_WORKERS) if config.num_workers < 0 else config.num_workers,
     )
     precision = {torch.bfloat16: "bf16", torch.float16: "fp16 with gradient scaling", None: "fp32"}[chosen.amp_dtype]
-    logger.info("device %s (%s), %s, %d CPUs, %d reading", device.type, name, precision, cpus, chosen.workers)
+    logger.info(
+        "device %s (%s), %s, %d CPUs, %d reading%s",
+        *(device.type, name, precision, cpus, chosen.workers, ", each of several processes" * (world.size > 1)),
+    )
     return chosen
 
 

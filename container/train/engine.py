@@ -1,7 +1,7 @@
 """Training steps and evaluation, in the order in which things happen."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 from container.errors import TrainingError
 from container.preprocessing import Preprocessing
 from container.train.device import Device
-from container.train.stopping import Stop
+from container.train.distributed import World
+from container.train.stopping import Interrupted, Stop
 
 Batches = DataLoader[tuple[torch.Tensor, torch.Tensor]]
 
@@ -20,12 +21,22 @@ _LOSSES_PER_EPOCH = 10
 
 
 @dataclass(frozen=True)
+class WholeBatch:
+    """What all processes of a job together train on in one step."""
+
+    pictures: int
+    weight: float
+    """Sum of the class weights of its pictures; their number where classes have none."""
+
+
+@dataclass(frozen=True)
 class Step:
     """One optimizer step."""
 
     pictures: int
+    """Of all processes."""
     loss: float | None
-    """Mean loss of the batch, on the steps that are logged."""
+    """Mean loss of the batch, on the steps that are logged; of all processes too."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +65,11 @@ class Evaluation:
 def train_steps(
     model: nn.Module,
     batches: Batches,
+    whole: Sequence[WholeBatch],
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     *,
+    world: World,
     preprocessing: Preprocessing,
     device: Device,
     class_weights: torch.Tensor | None,
@@ -66,10 +79,12 @@ def train_steps(
     """Train on every batch of an epoch, one optimizer step at a time.
 
     Args:
-        model: In training mode, on the device.
-        batches: uint8 pictures (N, size, size, 3) and class indices (N,).
+        model: In training mode, on the device, from `world.parallel`.
+        batches: uint8 pictures (N, size, size, 3) and class indices (N,): this process's share.
+        whole: For each of them, what all processes together have.
         optimizer: Its parameters are the model's.
         scaler: Disabled unless `device.scales_gradients`.
+        world: The processes of the job.
         preprocessing: Normalises batches on the device.
         device: Where, and in which precision.
         class_weights: float32 (classes,), on the device.
@@ -79,25 +94,32 @@ def train_steps(
     Raises:
         TrainingError: A logged loss is not finite.
     """
-    criterion = nn.CrossEntropyLoss(weight=class_weights, label_smoothing=label_smoothing)
+    criterion = nn.CrossEntropyLoss(
+        weight=class_weights, label_smoothing=label_smoothing, reduction="mean" if world.size == 1 else "sum"
+    )
     count = steps_done + len(batches)
     interval = max(1, count // _LOSSES_PER_EPOCH)
-    for number, (pictures, targets) in enumerate(batches, start=steps_done):
+    for number, ((pictures, targets), batch) in enumerate(zip(batches, whole, strict=True), start=steps_done):
         pictures = pictures.to(device.torch_device, non_blocking=True)
         targets = targets.to(device.torch_device, non_blocking=True)
         with device.autocast():
             loss = criterion(model(preprocessing.normalize(pictures)), targets)
+        if world.size > 1:
+            # The mean over processes, which backward takes, is then the weighted mean over the whole batch.
+            loss = loss * (world.size / batch.weight)
         optimizer.zero_grad()
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
-        value = loss.item() if number % interval == 0 or number == count - 1 else None  # waits for the device
+        value = None
+        if number % interval == 0 or number == count - 1:
+            value = world.sum(loss.detach().cpu().double()).item() / world.size  # waits for the device
         if value is not None and not math.isfinite(value):
             raise TrainingError(
                 f"the training loss is {value} at batch {number + 1} of {count}: training diverged. Lower "
                 "opt-learning-rate (a tenth is a good next try), or set amp to off"
             )
-        yield Step(len(targets), value)
+        yield Step(batch.pictures, value)
 
 
 @torch.inference_mode()
@@ -110,8 +132,10 @@ def evaluate(
     device: Device,
     class_weights: torch.Tensor | None,
     stop: Stop,
+    world: World,
 ) -> Evaluation:
-    """Evaluate on every batch; loss and confusion matrix add up on the device.
+    """Evaluate on every batch of this process's share; loss and confusion matrix add up on the device, and then over
+    the processes of the job.
 
     Raises:
         Interrupted: The job was asked to end.
@@ -120,13 +144,17 @@ def evaluate(
     criterion = nn.CrossEntropyLoss(weight=class_weights, reduction="sum")
     loss = torch.zeros((), dtype=torch.float64, device=device.torch_device)
     confusion = torch.zeros(class_count * class_count, dtype=torch.int64, device=device.torch_device)
+    cut_short = False
     for pictures, targets in batches:
-        stop.check()
+        if cut_short := stop.requested:
+            break
         pictures = pictures.to(device.torch_device, non_blocking=True)
         targets = targets.to(device.torch_device, non_blocking=True)
         with device.autocast():
             logits = model(preprocessing.normalize(pictures))
         loss += criterion(logits.float(), targets)
         confusion += torch.bincount(targets * class_count + logits.argmax(1), minlength=class_count**2)
-    confusion = confusion.view(class_count, class_count).cpu()
-    return Evaluation(loss=loss.item() / int(confusion.sum()), confusion=confusion)
+    if world.any(cut_short):
+        raise Interrupted
+    confusion = world.sum(confusion.view(class_count, class_count).cpu())
+    return Evaluation(loss=world.sum(loss.cpu()).item() / int(confusion.sum()), confusion=confusion)

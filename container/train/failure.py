@@ -10,6 +10,9 @@ LIMIT = 1024
 # Names the file in which the launcher finds the script's own exit code: the toolkit makes 1 of every one.
 EXIT_CODE_FILE = "SLIPWAY_EXIT_CODE_FILE"
 
+# The exit code of a process of ours that ends because another one did; not used by Python, shells or torch.
+LOST_PEER = 75
+
 # A cause that people lose hours on, and what to do about it.
 _HINTS = (
     (

@@ -20,12 +20,14 @@ from container.train.checkpoint import differences, read_newest_checkpoint, writ
 from container.train.dataset import (
     EpochSampler,
     EvaluationPictures,
+    TrainBatchSampler,
     TrainPictures,
     evaluation_loader,
     train_loader,
 )
 from container.train.device import Device
-from container.train.engine import Evaluation, evaluate, train_steps
+from container.train.distributed import World
+from container.train.engine import Evaluation, WholeBatch, evaluate, train_steps
 from container.train.hyperparameters import TrainConfig
 from container.train.metric_lines import EvaluationLine, TrainLine, emit
 from container.train.saving import saving
@@ -54,6 +56,8 @@ class Progress:
     epochs_without_improvement: int = 0
     losses: list[float] = field(default_factory=list)
     """Of the batches of the running epoch that were logged."""
+    train_s: float = 0.0
+    """Seconds of the running epoch's steps so far, those before an interruption included."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """A record for each finished epoch, as in metrics.jsonl."""
     best_tensors: StateDict | None = None
@@ -70,9 +74,11 @@ class Job:
     device: Device
     checkpoints: Path
     stop: Stop
+    world: World
     watchers: Sequence[Watcher]
+    """None but in the first process."""
     save_best: Callable[[StateDict, Progress], None]
-    """Writes the model directory; called whenever the evaluation loss is the lowest so far."""
+    """Writes the model directory; called whenever the evaluation loss is the lowest so far, in the first process."""
 
     def class_weights(self) -> torch.Tensor | None:
         """`balanced` weights: pictures / (classes x pictures of the class), as scikit-learn's
@@ -104,7 +110,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
         Interrupted: SIGTERM came; the best model so far, or the present one if none was evaluated, is saved.
         TrainingError: The loss is not finite, or the disk is full.
     """
-    config, device = job.config, job.device
+    config, device, world = job.config, job.device, job.world
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.opt_learning_rate, weight_decay=config.opt_weight_decay)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, config.lr_sched_step_size, config.lr_sched_gamma)
     scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.scales_gradients)
@@ -114,31 +120,38 @@ def fit(model: nn.Module, job: Job) -> Progress:
     if config.compile:
         model.compile()  # in place: the state dict keeps its names
     sampler = EpochSampler(len(job.splits.train), config.seed)
+    batches = TrainBatchSampler(sampler, config.batch_size, rank=world.rank, size=world.size)
+    steps_per_epoch = len(batches)
     train_batches = train_loader(
         TrainPictures(job.splits.train, config.augmentation, config.image_size, config.seed),
-        sampler,
-        batch_size=config.batch_size,
+        batches,
         workers=device.workers,
         pin=device.is_cuda,
     )
     validation_batches = evaluation_loader(
-        EvaluationPictures(job.splits.validation, job.preprocessing),
+        EvaluationPictures(job.splits.validation[world.rank :: world.size], job.preprocessing),
         batch_size=config.batch_size,
         workers=device.workers,
         pin=device.is_cuda,
     )
     class_weights = job.class_weights()
+    network: nn.Module | None = None
     try:
         while progress.epoch <= config.epochs and not _is_over(progress, config):
-            started = time.perf_counter()
+            # An interruption's own time does not count.
+            started = time.perf_counter() - progress.train_s
             sampler.epoch, sampler.skip = progress.epoch, progress.step * config.batch_size
             _set_trainable(model, head_only=progress.epoch <= config.freeze_epochs)
+            if network is None or progress.epoch == config.freeze_epochs + 1:
+                network = world.parallel(model)
             seen = sampler.skip
             for step in train_steps(
-                model,
+                network,
                 train_batches,
+                _whole_batches(job, batches, class_weights),
                 optimizer,
                 scaler,
+                world=world,
                 preprocessing=job.preprocessing,
                 device=device,
                 class_weights=class_weights,
@@ -146,15 +159,18 @@ def fit(model: nn.Module, job: Job) -> Progress:
                 steps_done=progress.step,
             ):
                 progress.step += 1
+                progress.train_s = time.perf_counter() - started
                 seen += step.pictures
                 if step.loss is not None:
                     progress.losses.append(step.loss)
-                    emit(TrainLine(epoch=progress.epoch, seen=seen, total=sampler.count, loss=step.loss))
+                    if world.is_first:
+                        emit(TrainLine(epoch=progress.epoch, seen=seen, total=sampler.count, loss=step.loss))
                 for watcher in job.watchers:
-                    watcher.after_step(step.loss)
-                job.stop.check()
+                    watcher.after_step((progress.epoch - 1) * steps_per_epoch + progress.step, step.loss)
+                world.check(job.stop)
 
             trained_s = time.perf_counter() - started
+            world.equalize_buffers(model)
             result = evaluate(
                 model,
                 validation_batches,
@@ -163,15 +179,17 @@ def fit(model: nn.Module, job: Job) -> Progress:
                 device=device,
                 class_weights=class_weights,
                 stop=job.stop,
+                world=world,
             )
-            emit(EvaluationLine(phase="EVAL", loss=result.loss, correct=result.correct, total=result.total))
+            if world.is_first:
+                emit(EvaluationLine(phase="EVAL", loss=result.loss, correct=result.correct, total=result.total))
             _finish_epoch(model, job, progress, result, optimizer, trained_s)
             scheduler.step()
-            progress.epoch, progress.step, progress.losses = progress.epoch + 1, 0, []
+            progress.epoch, progress.step, progress.losses, progress.train_s = progress.epoch + 1, 0, [], 0.0
             if (progress.epoch - 1) % config.checkpoint_every == 0:
                 _checkpoint(job, parts, progress)
     except Interrupted:
-        if progress.best_tensors is None:
+        if world.is_first and progress.best_tensors is None:
             job.save_best(_copy_tensors(model), progress)
         _checkpoint(job, parts, progress)
         raise
@@ -216,11 +234,22 @@ def _finish_epoch(
         watcher.after_epoch(progress.history)
     if result.loss < progress.best_loss:
         progress.best_loss, progress.best_epoch = result.loss, progress.epoch
-        progress.best_tensors = _copy_tensors(model)
         progress.epochs_without_improvement = 0
-        job.save_best(progress.best_tensors, progress)
+        if job.world.is_first:
+            progress.best_tensors = _copy_tensors(model)
+            job.save_best(progress.best_tensors, progress)
     else:
         progress.epochs_without_improvement += 1
+
+
+def _whole_batches(job: Job, batches: TrainBatchSampler, class_weights: torch.Tensor | None) -> list[WholeBatch]:
+    """What is left of the epoch, reckoned alike by every process from what all know."""
+    weights = [1.0] * len(job.splits.classes) if class_weights is None else class_weights.tolist()
+    samples = job.splits.train
+    return [
+        WholeBatch(pictures=len(keys), weight=sum(weights[samples[index].target] for _, index in keys))
+        for keys in batches.whole()
+    ]
 
 
 def _copy_tensors(model: nn.Module) -> StateDict:
@@ -240,7 +269,7 @@ def _set_trainable(model: nn.Module, *, head_only: bool) -> None:
 
 def _checkpoint(job: Job, parts: dict[str, Any], progress: Progress) -> None:
     """Write a checkpoint if the job has a directory for them; a full disk there costs a warning, not the job."""
-    if not job.checkpoints.is_dir():
+    if not job.world.is_first or not job.checkpoints.is_dir():
         return
     content: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
     # Not dataclasses.asdict, which would copy the tensors once more.
@@ -253,7 +282,8 @@ def _checkpoint(job: Job, parts: dict[str, Any], progress: Progress) -> None:
 
 
 def _resume(job: Job, parts: dict[str, Any]) -> Progress | None:
-    content = read_newest_checkpoint(job.checkpoints)
+    # The first process's choice: on SageMaker every host has a directory of its own.
+    content = job.world.share(read_newest_checkpoint(job.checkpoints) if job.world.is_first else None)
     if content is None:
         return None
     if differing := list(differences(content["fingerprint"], job.fingerprint())):
@@ -265,7 +295,9 @@ def _resume(job: Job, parts: dict[str, Any]) -> Progress | None:
         if content[name]:  # a gradient scaler that was not in use has no state, and takes none
             part.load_state_dict(content[name])
     progress = Progress(**content["progress"])
-    if progress.best_tensors is not None:
+    if not job.world.is_first:
+        progress.best_tensors = None
+    elif progress.best_tensors is not None:
         job.save_best(progress.best_tensors, progress)
     for watcher in job.watchers:
         watcher.after_epoch(progress.history)

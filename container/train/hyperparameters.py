@@ -152,7 +152,9 @@ class TrainConfig:
         choices=("auto", "off", "bf16", "fp16"),
     )
     compile: bool = _knob(False, "Compile the network with torch.compile.")
-    num_workers: int = _knob(-1, "Processes that read pictures; -1 chooses by CPUs and device.", low=-1, high=256)
+    num_workers: int = _knob(
+        -1, "Processes that read pictures, for each device; -1 chooses by CPUs and device.", low=-1, high=256
+    )
     seed: int = _knob(0, "Seed of initialisation, splits, order and augmentation.", low=0, high=2**31 - 1)
     profile: bool = _knob(False, "Record three steps with torch.profiler into the outputs.")
     checkpoint_every: int = _knob(

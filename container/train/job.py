@@ -1,5 +1,6 @@
 """One training job: from listed pictures to a tested model directory."""
 
+import hashlib
 import logging
 import os
 import platform
@@ -12,13 +13,14 @@ import torch
 
 from container import artifact
 from container.artifact import ModelCard
-from container.errors import HyperparameterError, TrainingError
-from container.model import StateDict
+from container.errors import HostsError, HyperparameterError, TrainingError
+from container.model import StateDict, build_model
 from container.paths import MlPaths
 from container.preprocessing import Preprocessing
 from container.train.channels import SPLITS, Splits
 from container.train.dataset import TRAIN_SHRINK_FACTOR, EvaluationPictures, evaluation_loader
 from container.train.device import choose_device
+from container.train.distributed import World
 from container.train.engine import evaluate
 from container.train.fit import Job, Progress, fit
 from container.train.hyperparameters import TrainConfig
@@ -29,15 +31,17 @@ from container.train.report import write_report
 from container.train.saving import saving
 from container.train.scan import drop_unreadable
 from container.train.stopping import Interrupted, Stop
-from container.train.watching import watchers_for
+from container.train.watching import Watcher, watchers_for
 
 logger = logging.getLogger(__name__)
 
 _PACKAGES = ("torch", "torchvision", "numpy", "pillow", "safetensors", "sagemaker-training")
 
 
-def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop) -> None:
+def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop, world: World) -> None:
     """Train, keep the best model by evaluation loss, test it as serving would load it, and write the outputs.
+
+    Every process of the job calls this; the first one writes.
 
     Raises:
         UserError: Something that the user can mend.
@@ -45,11 +49,13 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop)
     """
     for note in splits.notes:
         logger.info("%s", note)
+    _check_data(splits, world)
     splits, unreadable = drop_unreadable(
-        splits, bad_images=config.bad_images, shrink_to=TRAIN_SHRINK_FACTOR * config.image_size, stop=stop
+        splits, bad_images=config.bad_images, shrink_to=TRAIN_SHRINK_FACTOR * config.image_size, stop=stop, world=world
     )
-    with saving("list of unreadable pictures", paths.output_data):
-        write_unreadable(paths.output_data, unreadable)
+    if world.is_first:
+        with saving("list of unreadable pictures", paths.output_data):
+            write_unreadable(paths.output_data, unreadable)
     for reason in unreadable.values():
         logger.warning("skipped: %s", reason)
     counts = splits.class_counts()
@@ -62,13 +68,15 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop)
         min(counts),
         len(unreadable),
     )
-    _check_sizes(config, splits)
+    _check_sizes(config, splits, world)
 
-    device = choose_device(config)
-    model = initial_model(config, len(splits.classes), paths.channels)
+    device = choose_device(config, world)
+    model = initial_model(config, len(splits.classes), paths.channels, world)
     model = model.to(device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     preprocessing = Preprocessing.for_size(config.image_size)
-    watchers = watchers_for(config, paths.output_data, os.environ.get("TRAINING_JOB_NAME", ""))
+    watchers: list[Watcher] = []
+    if world.is_first:
+        watchers = watchers_for(config, paths, os.environ.get("TRAINING_JOB_NAME", ""))
 
     def save_best(tensors: StateDict, progress: Progress) -> None:
         card = ModelCard(
@@ -87,6 +95,7 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop)
         device=device,
         checkpoints=paths.checkpoints,
         stop=stop,
+        world=world,
         watchers=watchers,
         save_best=save_best,
     )
@@ -107,7 +116,26 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop)
             watcher.close(test)
 
 
-def _check_sizes(config: TrainConfig, splits: Splits) -> None:
+def _check_data(splits: Splits, world: World) -> None:
+    digest = hashlib.sha256()
+    for name in SPLITS:
+        for sample in getattr(splits, name):
+            digest.update(f"{name} {sample.target} {sample.path.name}\n".encode())
+    if len(set(world.gather(digest.hexdigest()))) > 1:
+        counts = ", ".join(map(str, world.gather(len(splits.train))))
+        raise HostsError(
+            f"the hosts of this job have different pictures (train pictures by process: {counts}): give every host "
+            "the whole of each channel, with the S3 data distribution type FullyReplicated; the processes share the "
+            "pictures out by themselves"
+        )
+
+
+def _check_sizes(config: TrainConfig, splits: Splits, world: World) -> None:
+    if world.size > 1 and config.batch_size < 2 * world.size:
+        raise HyperparameterError(
+            f"hyperparameter batch-size is {config.batch_size}, for all of the job's {world.size} processes together; "
+            f"each needs two pictures for batch normalisation: choose at least {2 * world.size}, or fewer instances"
+        )
     if config.batch_size == 1 and config.image_size <= 32:
         raise HyperparameterError(
             "hyperparameter batch-size is 1 and image-size 32, which leaves batch normalisation a single value; set "
@@ -122,10 +150,17 @@ def _check_sizes(config: TrainConfig, splits: Splits) -> None:
 
 def _test(job: Job, paths: MlPaths, progress: Progress) -> dict[str, Any]:
     """Test the model that is in the model directory, as serving will load it."""
-    model, card = artifact.load(paths.model)
+    world = job.world
+    if world.is_first:
+        model, card = artifact.load(paths.model)
+        preprocessing = card.preprocessing
+    else:
+        model = build_model(job.config.model_type, len(job.splits.classes))
+        preprocessing = job.preprocessing
+    model.load_state_dict(world.share(dict(model.state_dict())))
     model = model.to(job.device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches = evaluation_loader(
-        EvaluationPictures(job.splits.test, card.preprocessing),
+        EvaluationPictures(job.splits.test[world.rank :: world.size], preprocessing),
         batch_size=job.config.batch_size,
         workers=job.device.workers,
         pin=job.device.is_cuda,
@@ -133,12 +168,15 @@ def _test(job: Job, paths: MlPaths, progress: Progress) -> dict[str, Any]:
     result = evaluate(
         model,
         batches,
-        class_count=len(card.classes),
-        preprocessing=card.preprocessing,
+        class_count=len(job.splits.classes),
+        preprocessing=preprocessing,
         device=job.device,
         class_weights=job.class_weights(),
         stop=job.stop,
+        world=world,
     )
+    if not world.is_first:
+        return {}
     emit(EvaluationLine(phase="TEST", loss=result.loss, correct=result.correct, total=result.total))
     test = {"best_epoch": progress.best_epoch, "test_loss": result.loss, "test_accuracy": result.accuracy}
     with saving("model", paths.model):

@@ -173,7 +173,9 @@ class Toolkit:
     def _script_exit_code(self, toolkit_code: int) -> int:
         try:
             code = int(self.exit_code_file.read_text())
-        except (OSError, ValueError):  # no script ran, or it ended well
+        except (OSError, ValueError):  # no script ran
+            code = toolkit_code
+        if code == 0 and not self.asked_by:  # else a signal may have ended the toolkit after the script's good end
             code = toolkit_code
         if code == -signal.SIGKILL and self.asked_by:  # by us, because it did not end when it was asked to
             code = -self.asked_by

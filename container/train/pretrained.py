@@ -12,6 +12,7 @@ from torch import nn
 
 from container.model import build_model
 from container.train.channels import find_channel
+from container.train.distributed import World
 from container.train.hyperparameters import TrainConfig
 from container.weights import SUFFIXES, find_weights_file, load_pretrained, read_state_dict
 
@@ -23,15 +24,17 @@ _BAKED_DEFAULT = "/opt/slipway/weights"
 _CONNECT_TIMEOUT_S = 10.0
 
 
-def initial_model(config: TrainConfig, class_count: int, channels: Path) -> nn.Module:
+def initial_model(config: TrainConfig, class_count: int, channels: Path, world: World) -> nn.Module:
     """A network with the weights that training starts from: the weights channel's, those baked into the image,
-    torchvision's, or random ones, in this order.
+    torchvision's, or random ones, in this order. Other processes than the first need none: they get the first's.
 
     Raises:
         WeightsError: The weights channel or the baked file holds something else than this architecture's weights.
     """
     torch.manual_seed(config.seed)
     model = build_model(config.model_type, class_count)
+    if not world.is_first:
+        return model
     if config.weights == "none":
         logger.info("weights=none: %s starts from random weights", config.model_type)
         return model

@@ -1,7 +1,7 @@
 """Reading every picture once before training: what is unreadable is known, by path, before the first step."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +10,15 @@ from container.cpus import available_cpus
 from container.errors import DataError, PictureError
 from container.picture import read_picture
 from container.train.channels import SPLITS, Sample, Splits
-from container.train.stopping import Stop
+from container.train.distributed import World
+from container.train.stopping import Interrupted, Stop
 
 logger = logging.getLogger(__name__)
 
 
-def drop_unreadable(splits: Splits, *, bad_images: str, shrink_to: int, stop: Stop) -> tuple[Splits, dict[Path, str]]:
+def drop_unreadable(
+    splits: Splits, *, bad_images: str, shrink_to: int, stop: Stop, world: World
+) -> tuple[Splits, dict[Path, str]]:
     """Decode every picture of every split and leave out those that cannot be.
 
     Args:
@@ -23,6 +26,7 @@ def drop_unreadable(splits: Splits, *, bad_images: str, shrink_to: int, stop: St
         bad_images: `skip` leaves unreadable pictures out; `fail` ends the job, naming the first.
         shrink_to: Shorter side, in pixels, at which pictures will be used.
         stop: Looked at between pictures.
+        world: The processes of the job, which share the work and come to the same result.
 
     Returns:
         The splits without the unreadable pictures, and why each of those is unreadable.
@@ -36,12 +40,14 @@ def drop_unreadable(splits: Splits, *, bad_images: str, shrink_to: int, stop: St
     bad: dict[Path, str] = {}
     total = sum(len(getattr(splits, name)) for name in SPLITS)
     logger.info("reading all %d pictures once, to find unreadable ones", total)
-    with ThreadPoolExecutor(available_cpus()) as pool:  # the decoders let go of the interpreter lock
+    # The decoders let go of the interpreter lock.
+    with ThreadPoolExecutor(max(1, available_cpus() // world.local_size)) as pool:
         try:
             for name in SPLITS:
                 samples: Sequence[Sample] = getattr(splits, name)
-                problems = pool.map(lambda sample: _problem(sample.path, shrink_to), samples)
-                readable[name] = tuple(_keep(samples, problems, bad, stop))
+                problems = _problems(samples, shrink_to, pool, stop, world)
+                readable[name] = tuple(sample for number, sample in enumerate(samples) if number not in problems)
+                bad |= {samples[number].path: problems[number] for number in sorted(problems)}
                 _check(name, readable[name], samples, bad, bad_images)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -71,15 +77,23 @@ def _check(
         )
 
 
-def _keep(
-    samples: Iterable[Sample], problems: Iterable[str | None], bad: dict[Path, str], stop: Stop
-) -> Iterable[Sample]:
-    for sample, problem in zip(samples, problems, strict=True):
-        stop.check()
-        if problem is None:
-            yield sample
-        else:
-            bad[sample.path] = problem
+def _problems(
+    samples: Sequence[Sample], shrink_to: int, pool: ThreadPoolExecutor, stop: Stop, world: World
+) -> dict[int, str]:
+    """The numbers of the samples that cannot be read, by any process, and why."""
+    share = range(world.rank, len(samples), world.size)
+    found: dict[int, str] = {}
+    cut_short = False
+    for number, problem in zip(
+        share, pool.map(lambda number: _problem(samples[number].path, shrink_to), share), strict=True
+    ):
+        if cut_short := stop.requested:
+            break
+        if problem is not None:
+            found[number] = problem
+    if world.any(cut_short):
+        raise Interrupted
+    return {number: problem for part in world.gather(found) for number, problem in part.items()}
 
 
 def _problem(path: Path, shrink_to: int) -> str | None:

@@ -23,6 +23,7 @@ def main() -> None:
         sagemaker_training.errors.ClientError: It failed; the toolkit reports it.
     """
     job = environment.Environment()
+    record = os.environ.get(EXIT_CODE_FILE)
     try:
         if job.user_entry_point:
             _run_script(job)
@@ -31,10 +32,12 @@ def main() -> None:
             command = [sys.executable, "-m", _PROGRAM]
             process.check_error(command, [], 1, cwd=str(environment.base_dir), capture_error=False)
     except errors.ClientError as error:
-        record, code = os.environ.get(EXIT_CODE_FILE), getattr(error, "return_code", None)
+        code = getattr(error, "return_code", None)
         if record and code:
             Path(record).write_text(code)
         raise
+    if record:
+        Path(record).write_text("0")
 
 
 def _run_script(job: environment.Environment) -> None:

@@ -1,4 +1,4 @@
-"""What looks on while a job trains: the metrics file, Weights & Biases, torch.profiler."""
+"""What looks on while a job trains: the metrics file, Weights & Biases, TensorBoard, torch.profiler."""
 
 import logging
 import os
@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
+from container.paths import MlPaths
+from container.train.event_files import TensorBoardLog, find_event_directory
 from container.train.hyperparameters import TrainConfig
 from container.train.outputs import write_metrics
 from container.train.saving import saving
@@ -21,8 +23,9 @@ Record = Mapping[str, Any]
 class Watcher(Protocol):
     """Told of every step and epoch; never changes what is learnt."""
 
-    def after_step(self, loss: float | None) -> None:
-        """Args: loss: the batch's mean loss on the steps that are logged."""
+    def after_step(self, step: int, loss: float | None) -> None:
+        """Args: step: optimizer steps since the job began, those before an interruption too; loss: the batch's mean
+        loss on the steps that are logged."""
 
     def after_epoch(self, history: Sequence[Record]) -> None:
         """Args: history: a record for each finished epoch, the newest last."""
@@ -38,7 +41,7 @@ class MetricsFile:
         self.directory = directory
         self.history: Sequence[Record] = ()
 
-    def after_step(self, loss: float | None) -> None:
+    def after_step(self, step: int, loss: float | None) -> None:
         pass
 
     def after_epoch(self, history: Sequence[Record]) -> None:
@@ -61,8 +64,8 @@ class WandbLog:
         self.run = run
         self.step = 0
 
-    def after_step(self, loss: float | None) -> None:
-        self.step += 1
+    def after_step(self, step: int, loss: float | None) -> None:
+        self.step = step
         if loss is not None:
             self.run.log({"train_loss": loss}, step=self.step)
 
@@ -107,7 +110,7 @@ class ProfilerWindow:
             table = profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=30)
             (self.directory / "operators.txt").write_text(table)
 
-    def after_step(self, loss: float | None) -> None:
+    def after_step(self, step: int, loss: float | None) -> None:
         self.profiler.step()
 
     def after_epoch(self, history: Sequence[Record]) -> None:
@@ -117,13 +120,16 @@ class ProfilerWindow:
         self.profiler.stop()
 
 
-def watchers_for(config: TrainConfig, output_data: Path, job_name: str) -> list[Watcher]:
-    """What the hyperparameters ask for. Weights & Biases failing to start is a warning: training goes on."""
-    watchers: list[Watcher] = [MetricsFile(output_data)]
+def watchers_for(config: TrainConfig, paths: MlPaths, job_name: str) -> list[Watcher]:
+    """What the hyperparameters and the job's configuration ask for. Weights & Biases or TensorBoard failing to start
+    is a warning: training goes on."""
+    watchers: list[Watcher] = [MetricsFile(paths.output_data)]
+    if directory := find_event_directory(paths):
+        watchers.append(TensorBoardLog(directory))
     if config.profile:
-        watchers.append(ProfilerWindow(output_data / "profile"))
+        watchers.append(ProfilerWindow(paths.output_data / "profile"))
     if config.wandb:
-        run = _start_wandb(config, output_data, job_name)
+        run = _start_wandb(config, paths.output_data, job_name)
         watchers += [WandbLog(run)] if run else []
     if config.debug:
         logger.warning("debug=true: this version has no debugger hook yet; no tensors are saved")

@@ -76,9 +76,9 @@ class DryRun:
 def _identifiers(model: Any) -> dict[str, Any]:
     members = model.output_shape.members if model.output_shape is not None else {}
     found: dict[str, Any] = {
-        name: f"arn:aws:{model.service_model.service_name}:::{name.removesuffix('Arn').lower()}/dry-run"
+        name: f"arn:aws:{model.service_model.service_name}:::{name[:-3].lower()}/dry-run"
         for name in members
-        if name.endswith("Arn")
+        if name.endswith(("Arn", "ARN"))
     }
     if "Account" in members:
         found["Account"] = ACCOUNT

@@ -83,6 +83,11 @@ def explained(action: str) -> Iterator[None]:
         ) from error
     except exceptions.BotoCoreError as error:
         raise ServiceError(f"{action}: {error}") from error
+    except Exception as error:
+        # boto3 puts an exception of its own around S3's answer to an upload; importing it would cost every command.
+        if type(error).__name__ == "S3UploadFailedError" and isinstance(error.__context__, exceptions.ClientError):
+            raise _refusal(action, error.__context__) from error
+        raise
 
 
 def _one_line(text: str) -> str:

@@ -37,7 +37,9 @@ def as_channels(inputs: Inputs, *, local: bool, own_script: bool) -> dict[str, A
                 hint = "validation" if near == ["valid"] else near[0] if near else ", ".join(CHANNELS)
                 raise SettingError(f"there is no channel {name!r}; did you mean {hint}?")
         if "train" not in given:
-            raise SettingError("there is no train channel; give fit() at least {'train': 's3://bucket/dogImages/train'}")
+            raise SettingError(
+                "there is no train channel; give fit() at least {'train': 's3://bucket/dogImages/train'}"
+            )
     return {name: _channel(name, value, local=local) for name, value in given.items()}
 
 

@@ -26,7 +26,7 @@ def check_instance_type(instance_type: str | None, use: Use) -> str:
     """
     if not instance_type:
         raise SettingError(
-            f"no instance type is named; give one such as {_EXAMPLES[use]}, or local for the SDK's local mode with Docker"
+            f"no instance type is named; give one such as {_EXAMPLES[use]}, or local for the SDK's local mode"
         )
     known = instance_types(use)
     if instance_type in known or instance_type in LOCAL_INSTANCE_TYPES:

@@ -10,13 +10,20 @@ from types import FrameType
 import click
 
 from container.errors import UserError
+from slipway.cli.clean import clean
+from slipway.cli.compare import compare
 from slipway.cli.console import complain
 from slipway.cli.data import data
 from slipway.cli.defaults import defaults_from_file
+from slipway.cli.deploy import deploy
 from slipway.cli.images import images
+from slipway.cli.jobs import jobs
+from slipway.cli.logs import logs
 from slipway.cli.predict import predict
 from slipway.cli.serve import serve
 from slipway.cli.train import train
+from slipway.cli.transform import transform
+from slipway.cli.tune import tune
 
 
 @click.group(
@@ -39,7 +46,7 @@ def cli(context: click.Context) -> None:
     context.default_map = defaults_from_file(cli)
 
 
-for command in (data, train, serve, predict, images):
+for command in (data, train, serve, predict, deploy, images, compare, jobs, logs, tune, transform, clean):
     cli.add_command(command)
 
 

@@ -1,11 +1,18 @@
-"""`slipway data`: the sample data set, and a look at one's own."""
+"""`slipway data`: the sample data set, a look at one's own, and the way of one to S3."""
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from slipway.cli.console import progress_bar, say
+from slipway.cli.aws_options import profile_option, region_option
+from slipway.cli.console import complain, progress_bar, say, transfer_bar
+from slipway.dataset_folder import find_splits
 from slipway.errors import PageError
+
+if TYPE_CHECKING:
+    from slipway.upload import Uploaded
 
 # What these pictures need: they are small, digits must not be mirrored, and no pretrained weights know them.
 _TRAIN_OPTIONS = "--weights none --image-size 32 --augmentation light --opt-learning-rate 1e-3"
@@ -13,7 +20,7 @@ _TRAIN_OPTIONS = "--weights none --image-size 32 --augmentation light --opt-lear
 
 @click.group(epilog="\b\nExample:\n  slipway data sample digits\n  slipway data explore digits --output digits.html")
 def data() -> None:
-    """Write sample data, or look at your own."""
+    """Write sample data, look at your own, or bring it to S3."""
 
 
 @data.command(short_help="Write the sample data.", epilog="\b\nExample:\n  slipway data sample digits")
@@ -75,3 +82,70 @@ def explore(directory: Path, output: Path) -> None:
     except OSError as error:
         raise PageError(f"{output} cannot be written: {error.strerror}; name another file with --output") from error
     say(f"The page is {output} ({len(page.encode()) / 1e6:.1f} MB).")
+
+
+@data.command(
+    short_help="Bring a folder of pictures to S3.",
+    epilog="\b\nExample:\n  slipway data upload dogs s3://my-dogs --dry-run\n  slipway data upload dogs s3://my-dogs",
+)
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("to", metavar="S3_ADDRESS")
+@click.option(
+    "--kms-key", metavar="KEY", help="ID or ARN of the KMS key to encrypt with.  [default: as the bucket does]"
+)
+@click.option("--dry-run", is_flag=True, help="List what is in DIRECTORY and where it would go; make no AWS call.")
+@region_option
+@profile_option
+def upload(
+    directory: Path, to: str, kms_key: str | None, dry_run: bool, region: str | None, profile: str | None
+) -> None:
+    """Send the files below DIRECTORY to S3_ADDRESS, s3://BUCKET/PREFIX; for s3://BUCKET alone, to its dogImages/.
+
+    Names of folders stay as they are. What is there with the same size and SHA-256 is not sent again, so that an
+    interrupted upload goes on when the same command is run again. S3 checks what arrives. Hidden files are left out,
+    and nothing in the bucket is deleted.
+    """
+    from slipway.aws.connection import Aws
+    from slipway.upload.transfer import Upload, destination
+    from slipway.upload.walk import LocalFile, walk
+
+    place = destination(to)
+    splits = find_splits(directory)
+    files = [0, 0]
+    for item in walk(directory):
+        if isinstance(item, LocalFile):
+            files = [files[0] + 1, files[1] + item.size]
+            if dry_run:
+                say(f"{place.below(item.name)}  {item.size:,} bytes")
+        elif dry_run:
+            complain(f"{item.path}: {item.reason}")
+    if dry_run:
+        say(f"{files[0]:,} files, {files[1] / 1e6:,.1f} MB; nothing was sent, and not looked at what is there already.")
+        return
+    task = Upload(directory, place, Aws(region, profile), kms_key=kms_key)
+    try:
+        with transfer_bar("sending", *files) as advance:
+            done = task.run(advance)
+    except KeyboardInterrupt:
+        complain(
+            f"interrupted; {task.done.sent:,} files were sent and stay in {place}. Run it again to send the rest"
+        )
+        sys.exit(130)
+    _tell(done, str(place))
+    if "train" in splits:
+        say(f"Next: slipway train {place} --instance-type ml.g4dn.xlarge")
+    sys.exit(1 if done.failed else 0)
+
+
+def _tell(done: "Uploaded", place: str) -> None:
+    say(f"{place}: {done.sent:,} files sent ({done.sent_bytes / 1e6:,.1f} MB), {done.kept:,} were there already")
+    if done.strangers:
+        say(
+            f"note: {done.strangers:,} objects there are not in the folder and stay; training would read them too "
+            "(aws s3 sync --delete removes such)"
+        )
+    for item in done.unsent:
+        if item.harmless:
+            say(f"note: {item.path} {item.reason}")
+        else:
+            complain(f"{item.path}: {item.reason}")

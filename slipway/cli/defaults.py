@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from slipway.cli.train import HyperparameterOption
 from slipway.errors import SettingsFileError
 from slipway.settings import Settings, read_file, unknown
 
@@ -51,10 +52,13 @@ def _for_command(command: click.Command, shared: Mapping[str, Any], table: Mappi
         for option in parameter.opts
         if option.startswith("--")
     }
+    hyperparameters = {parameter.name for parameter in command.params if isinstance(parameter, HyperparameterOption)}
     for name in table:
         if name not in options:
             raise unknown(name, sorted(options), f"option of {command.name}")
-    merged = {**{name: value for name, value in shared.items() if name in options}, **table}
+    # A hyperparameter may have a shared setting's name and means something else.
+    takes = {name for name, option in options.items() if option not in hyperparameters}
+    merged = {**{name: value for name, value in shared.items() if name in takes}, **table}
     return {options[name]: _as_typed(value) for name, value in merged.items() if options[name]}
 
 

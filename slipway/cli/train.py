@@ -1,4 +1,7 @@
-"""`slipway train`: a training job on this machine, with the image's own launcher and a folder as /opt/ml."""
+"""`slipway train`: a training job on this machine, with the image's own launcher and a folder as /opt/ml.
+
+With an instance type it is a job on SageMaker; see train_on_sagemaker.py.
+"""
 
 import shlex
 import sys
@@ -11,6 +14,7 @@ import click
 from container.errors import DataError
 from container.train.hyperparameters import HYPERPARAMETERS, Hyperparameter, TrainConfig
 from slipway.cli.console import say
+from slipway.cli.train_on_sagemaker import SageMakerOptions, sagemaker_options, train_on_sagemaker
 from slipway.dataset_folder import find_splits, require_folder
 from slipway.job import JobDirectory, default_job_directory, open_job, require_installed
 from slipway.training import Outcome, run_job
@@ -18,17 +22,20 @@ from slipway.training import Outcome, run_job
 _WEIGHTS = "weights"
 
 
+class HyperparameterOption(click.Option):
+    """Sets a hyperparameter; shared settings of slipway.toml, such as the profile, are never meant for it."""
+
+
 class TrainCommand(click.Command):
     """Shows the hyperparameters in a section of their own."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        names = {row.name.replace("-", "_") for row in HYPERPARAMETERS}
         for title, wanted in (("Options", False), ("Hyperparameters", True)):
             records = [
                 record
                 for parameter in self.get_params(ctx)
                 if isinstance(parameter, click.Option)
-                and (parameter.name in names) is wanted
+                and isinstance(parameter, HyperparameterOption) is wanted
                 and (record := parameter.get_help_record(ctx))
             ]
             with formatter.section(title):
@@ -46,8 +53,9 @@ def _option(row: Hyperparameter) -> Callable[[Callable[..., None]], Callable[...
     default = str(row.default).lower() if row.type is bool else row.default
     if row.name == _WEIGHTS:
         text = "A file of pretrained weights (.pth or .safetensors), default (ImageNet's) or none."
-        return click.option("--weights", metavar="FILE", help=f"{text}  [default: {default}]")
-    return click.option(f"--{row.name}", metavar=_metavar(row), help=f"{row.help}  [default: {default}]")
+        return click.option("--weights", cls=HyperparameterOption, metavar="FILE", help=f"{text}  [default: {default}]")
+    help_text = f"{row.help}  [default: {default}]"
+    return click.option(f"--{row.name}", cls=HyperparameterOption, metavar=_metavar(row), help=help_text)
 
 
 def _metavar(row: Hyperparameter) -> str:
@@ -61,12 +69,13 @@ def _metavar(row: Hyperparameter) -> str:
     short_help="Fine-tune a ResNet on your pictures.",
     epilog="\b\nExample:\n"
     "  slipway train dogs --epochs 10 --batch-size 32\n"
-    "  slipway train --train dogs/train --validation dogs/valid --weights resnet50.pth",
+    "  slipway train --train dogs/train --validation dogs/valid --weights resnet50.pth\n"
+    "  slipway train s3://my-dogs/dogImages --instance-type ml.g4dn.xlarge --spot --epochs 10",
 )
-@click.argument("data_dir", required=False, type=click.Path(path_type=Path))
-@click.option("--train", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the training pictures.")
-@click.option("--validation", metavar="DIR", type=click.Path(path_type=Path), help="Folder to evaluate epochs on.")
-@click.option("--test", metavar="DIR", type=click.Path(path_type=Path), help="Folder to test the best model on.")
+@click.argument("data", required=False)
+@click.option("--train", metavar="DIR", help="Folder or S3 address of the training pictures.")
+@click.option("--validation", metavar="DIR", help="Folder or S3 address to evaluate epochs on.")
+@click.option("--test", metavar="DIR", help="Folder or S3 address to test the best model on.")
 @click.option(
     "--job-dir",
     metavar="DIR",
@@ -75,26 +84,43 @@ def _metavar(row: Hyperparameter) -> str:
     "[default: slipway-jobs/TIME-MODEL]",
 )
 @click.option("--verbose", is_flag=True, help="Show the job's whole output; it is in DIR/train.log anyway.")
+@sagemaker_options
 @hyperparameter_options
 def train(
-    data_dir: Path | None,
-    train: Path | None,
-    validation: Path | None,
-    test: Path | None,
+    data: str | None,
+    train: str | None,
+    validation: str | None,
+    test: str | None,
     job_dir: Path | None,
     verbose: bool,
-    **hyperparameters: str | None,
+    **others: Any,
 ) -> None:
-    """Fine-tune a ResNet on the pictures below DATA_DIR, which has a train folder and, if you have them,
+    """Fine-tune a ResNet on the pictures below DATA, which has a train folder and, if you have them,
     validation (or valid) and test folders, each with one folder of pictures for each class.
 
     Without validation or test pictures, a tenth of train's is held out for them. Ctrl-C ends the job cleanly: the
     best model so far is kept, and the same --job-dir goes on from there.
+
+    With --instance-type, DATA is an S3 address, and the job runs on SageMaker: there Ctrl-C ends the looking on only.
+    With --instance-type local, DATA is a folder, and the job runs in Docker. All options of SageMaker's need it.
     """
-    given = {name.replace("_", "-"): value for name, value in hyperparameters.items() if value is not None}
+    options = SageMakerOptions.take(others)
+    given = {name.replace("_", "-"): value for name, value in others.items() if value is not None}
+    named = {"train": train, "validation": validation, "test": test}
+    if options.instance_type is not None:
+        if job_dir is not None:
+            raise click.UsageError("--job-dir is for jobs on this machine; leave it out, or --instance-type.")
+        train_on_sagemaker(options, data, named, given, verbose=verbose)
+        return
+    remote = options.dry_run or options.spot or options.no_wait
+    if remote or any(text and text.startswith("s3://") for text in (data, *named.values())):
+        raise click.UsageError(
+            "S3 addresses, --spot, --no-wait and --dry-run are for SageMaker: name an --instance-type too."
+        )
     weights = _weights_file(given)
     config = TrainConfig.from_strings(given)
-    channels = _channels(data_dir, {"train": train, "validation": validation, "test": test}, weights)
+    folders = {name: Path(text) if text else None for name, text in named.items()}
+    channels = _channels(Path(data) if data else None, folders, weights)
     require_installed("torch", "sagemaker_training")
     job = open_job(job_dir or default_job_directory(config.model_type), channels, given)
     verb = "Resuming" if job.has_checkpoints else "Starting"
@@ -119,7 +145,7 @@ def _weights_file(given: dict[str, Any]) -> Path | None:
 
 
 def _channels(data_dir: Path | None, named: dict[str, Path | None], weights: Path | None) -> dict[str, Path]:
-    """The folder of each channel, from DATA_DIR and the options, which count for more."""
+    """The folder of each channel, from the data's folder and the options, which count for more."""
     channels = find_splits(data_dir) if data_dir else {}
     for name, path in named.items():
         if path is not None:
@@ -127,7 +153,7 @@ def _channels(data_dir: Path | None, named: dict[str, Path | None], weights: Pat
             channels[name] = path
     if "train" not in channels:
         if data_dir is None:
-            raise click.UsageError("Name the data: DATA_DIR with a train folder in it, or --train DIR.")
+            raise click.UsageError("Name the data: DATA with a train folder in it, or --train DIR.")
         found = sorted(path.name for path in data_dir.iterdir() if path.is_dir())
         raise DataError(
             f"there is no train folder in {data_dir}; its folders are: {', '.join(found[:8]) or 'none'}. "

@@ -1,13 +1,10 @@
-"""The charts as plotly figures in plain JSON; colours, fonts and legends are the page's."""
+"""The charts as plotly figures in plain JSON; colours, fonts and legends are the page's, by the number of the split."""
 
 from collections import Counter
-from typing import Any
 
 from slipway.explore.findings import Findings
 from slipway.explore.scan import Dataset
-
-Figure = dict[str, Any]
-"""plotly's own form: `data` and `layout`. A trace's `meta` is the number of its split, which picks the colour."""
+from slipway.page import Figure
 
 _LABEL_CHARACTERS = 20
 _BAR_PX = 26

@@ -1,8 +1,6 @@
-"""One HTML file that opens offline: styles, scripts, numbers and pictures are all inside, and it asks for nothing."""
+"""The page of `slipway data explore`: its sections and charts in the shared frame."""
 
-import json
 from datetime import datetime
-from html import escape
 from importlib.resources import files
 
 from slipway.explore import sections
@@ -10,9 +8,8 @@ from slipway.explore.charts import class_chart, size_chart
 from slipway.explore.findings import Findings
 from slipway.explore.scan import Dataset
 from slipway.explore.thumbnails import choose_samples, thumbnails
-
-# The browser itself then refuses every request, should a library ever try one.
-_POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+from slipway.page import render_frame
+from slipway.page.markup import path
 
 _NAVIGATION = {
     "classes": "Pictures per class",
@@ -30,8 +27,6 @@ def render_page(dataset: Dataset, findings: Findings) -> str:
     Raises:
         PictureError: A picture has changed since it was scanned.
     """
-    from plotly.offline import get_plotlyjs
-
     charts = {"class-chart": class_chart(dataset, findings)}
     if (sizes := size_chart(dataset)) is not None:
         charts["size-chart"] = sizes
@@ -49,32 +44,13 @@ def render_page(dataset: Dataset, findings: Findings) -> str:
             sections.samples(dataset, chosen, addresses),
         ]
     )
-    links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title in _NAVIGATION.items())
-    name = escape(str(dataset.root))
-    assets = files("slipway.explore")
-    # "<" is written as an escape, so that no class name can end the script element.
-    figures = json.dumps(charts, ensure_ascii=False).replace("<", "\\u003c")
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<title>{escape(dataset.root.name)}: what the data holds</title>
-<link rel="icon" href="data:,">
-<style>{(assets / "page.css").read_text(encoding="utf-8")}</style>
-</head>
-<body>
-<header>
-<h1>What the data holds</h1>
-<p class="quiet"><span class="path">{name}</span>, read {datetime.now():%Y-%m-%d %H:%M}</p>
-<nav aria-label="Sections">{links}</nav>
-</header>
-<main>{body}</main>
-<footer>Made by <code>slipway data explore</code>. Everything is in this file; it can be sent as it is.</footer>
-<script type="application/json" id="figures">{figures}</script>
-<script>{get_plotlyjs()}</script>
-<script>{(assets / "page.js").read_text(encoding="utf-8")}</script>
-</body>
-</html>
-"""
+    return render_frame(
+        title=f"{dataset.root.name}: what the data holds",
+        heading="What the data holds",
+        lead=f"{path(str(dataset.root))}, read {datetime.now():%Y-%m-%d %H:%M}",
+        navigation=_NAVIGATION,
+        body=body,
+        figures=charts,
+        made_by="slipway data explore",
+        styles=(files("slipway.explore") / "samples.css").read_text(encoding="utf-8"),
+    )

@@ -1,6 +1,6 @@
 """Train, deploy, predict and delete with version 2 of the SageMaker SDK in its local mode.
 
-Runs in an environment made of sdk2.lock; see test_local_mode.py. Its last line of output is JSON.
+See test_local_mode.py. Its last line of output is JSON.
 """
 
 import argparse

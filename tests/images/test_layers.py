@@ -130,7 +130,7 @@ def test_the_labels_say_what_is_inside(docker: Docker, images: Images, target: s
 def test_the_serving_image_tells_sagemaker_what_it_can(docker: Docker, images: Images):
     labels = docker.inspect(images.serve)["Config"]["Labels"]
     assert labels["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
-    assert labels["com.amazonaws.sagemaker.capabilities.multi-models"] == "false"
+    assert labels["com.amazonaws.sagemaker.capabilities.multi-models"] == "true"
     assert docker.inspect(images.serve)["Config"]["Healthcheck"]["Test"][0] == "CMD"
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from container.serve.accept import CSV, JSON, JSON_INDEX, JSON_LINES, NPY, OFFERED, choose
+from container.serve.accept import CSV, JSON, JSON_INDEX, JSON_LINES, NPY, OFFERED, choose, negotiate
 from container.serve.decode import Pictures, decode
 from container.serve.encode import encode, top_k
 from container.serve.replies import Reply, RequestError
@@ -20,7 +20,10 @@ TYPES = st.sampled_from(
 )
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["image", "instances", "b64", "x"]), inner),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(st.sampled_from(["image", "instances", "b64", "explain", "label", "size"]), inner)
+    ),
     max_leaves=10,
 )
 
@@ -102,6 +105,18 @@ def test_any_accept_is_a_type_or_406(accept: str | None, default: str) -> None:
     except RequestError as error:
         outcome = error.status
     assert outcome in (*OFFERED, 406)
+
+
+@given(
+    accept=st.sampled_from([None, "*/*;explain=true", "application/json;explain=x", "text/csv"]),
+    attributes=st.text() | st.lists(st.sampled_from(["explain=", "format=", "scores", "map", ",", ";"])).map("".join),
+)
+def test_any_attributes_are_a_form_or_a_refusal(accept: str | None, attributes: str) -> None:
+    try:
+        outcome: str | int = negotiate(accept, JSON, attributes).offer
+    except RequestError as error:
+        outcome = error.status
+    assert outcome in (*OFFERED, 400, 406)
 
 
 @pytest.mark.parametrize(

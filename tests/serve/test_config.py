@@ -46,6 +46,9 @@ def test_empty_values_are_none() -> None:
         ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "30"}, "deadline_s", 30),
         ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "30", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "9.5"}, "deadline_s", 9.5),
         ({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/csv"}, "default_accept", "text/csv"),
+        ({"SAGEMAKER_MULTI_MODEL": "True"}, "multi_model", True),
+        ({"SLIPWAY_MEMORY_MB": "2048"}, "memory_limit_bytes", 2**31),
+        ({"SLIPWAY_EVICT": "lru"}, "evict", True),
         ({"SAGEMAKER_CONTAINER_LOG_LEVEL": "debug"}, "log_level", 10),
         ({"SAGEMAKER_CONTAINER_LOG_LEVEL": "30"}, "log_level", 30),
         ({"SAGEMAKER_MODEL_SERVER_VMARGS": "-Xms1g '-Da=b c'"}, "vm_arguments", ("-Xms1g", "-Da=b c")),
@@ -72,6 +75,9 @@ def test_settings(settings: dict[str, str], field: str, value: object) -> None:
         ("SLIPWAY_MAX_REQUESTS", "0"),
         ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud"),
         ("SAGEMAKER_MODEL_SERVER_VMARGS", "'"),
+        ("SAGEMAKER_MULTI_MODEL", "yes"),
+        ("SLIPWAY_MEMORY_MB", "0"),
+        ("SLIPWAY_EVICT", "all"),
         ("SAGEMAKER_PROGRAM", "nowhere.py"),
         ("SAGEMAKER_PROGRAM", "../../etc/passwd"),
     ],
@@ -89,6 +95,15 @@ def test_the_users_script_is_found_and_makes_batches_of_one(tmp_path: Path) -> N
     found = config(SAGEMAKER_BASE_DIR=str(tmp_path))
     assert (found.user_program, found.batch_size) == (code / "inference.py", 1)
     assert config(SAGEMAKER_BASE_DIR=str(tmp_path), SLIPWAY_BATCH_SIZE="4").batch_size == 4
+
+
+def test_of_many_models_each_has_its_own_script(tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "inference.py").touch()
+    settings = {"SAGEMAKER_MULTI_MODEL": "true", "SAGEMAKER_PROGRAM": "inference.py"}
+    assert config(**settings).user_program is None, "there is no model yet"
+    found = ServeConfig.from_environment(settings, model_dir=tmp_path)
+    assert (found.model_dir, found.user_program, found.batch_size) == (tmp_path, tmp_path / "code" / "inference.py", 1)
 
 
 def test_the_documents_table_is_this_one() -> None:

@@ -160,7 +160,7 @@ def test_multi_model_server_is_configured_for_loopback_and_seconds(tmp_path: Pat
     assert settings["default_response_timeout_seconds"] == "25"
     assert settings["decode_input_request"] == "false"
     assert int(settings["max_request_size"]) > 100 << 20
-    assert list((tmp_path / "store" / "model").iterdir()) == []
+    assert list((tmp_path / "store").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,16 @@ def test_check_says_what_was_found(base_dir: Path) -> None:
         assert field in result.stdout
 
 
+def test_check_is_for_one_model(base_dir: Path) -> None:
+    line = the_one_line(run(base_dir, "--check", SAGEMAKER_MULTI_MODEL="true"))
+    assert line.startswith("serve: --check looks at one model, and SAGEMAKER_MULTI_MODEL is true")
+
+
+def test_many_models_need_a_type_of_answers_that_there_is(base_dir: Path) -> None:
+    line = the_one_line(run(base_dir, SAGEMAKER_MULTI_MODEL="true", SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="text/html"))
+    assert line.startswith("serve: SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: the answer cannot be given as 'text/html'")
+
+
 def test_check_of_what_cannot_be_served(base_dir: Path) -> None:
     (base_dir / "model" / "code" / "inference.py").write_text("import no_such_module")
     result = run(base_dir, "--check")
@@ -263,11 +273,6 @@ def test_a_gpu_that_torch_cannot_use(base_dir: Path, tmp_path: Path) -> None:
     line = the_one_line(run(base_dir, LD_LIBRARY_PATH=str(build_nvml_stub(tmp_path))))
     assert line.startswith("serve: the NVIDIA driver shows a GPU, but torch cannot use it (")
     assert line.endswith("to run on the CPU, set SLIPWAY_USE_CUDA=false")
-
-
-def test_several_models_on_one_endpoint_are_refused(base_dir: Path) -> None:
-    line = the_one_line(run(base_dir, SAGEMAKER_MULTI_MODEL="true"))
-    assert line.startswith("serve: SAGEMAKER_MULTI_MODEL is true, and this version serves one model per endpoint")
 
 
 def test_the_first_process_ends_at_sigterm_even_before_it_has_started_anything(base_dir: Path, tmp_path: Path) -> None:

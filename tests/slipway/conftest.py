@@ -3,13 +3,15 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import urllib.request
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.images.registry import aws_api
 from tests.slipway.slipway_runs import SMALL, Slipway, Trained
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220)}
@@ -89,3 +91,29 @@ def trained(colours, slipway, tmp_path_factory) -> Trained:
     )
     assert done.returncode == 0, done.stderr
     return Trained(directory, done)
+
+
+@pytest.fixture(scope="session")
+def aws_address() -> Iterator[str]:
+    """A server that answers as AWS does, by moto."""
+    with aws_api() as address:
+        yield address
+
+
+@pytest.fixture
+def aws_account(aws_address, monkeypatch, tmp_path) -> str:
+    """An empty account in eu-west-1, as whom and where everything is called; its address."""
+    urllib.request.urlopen(urllib.request.Request(f"{aws_address}/moto-api/reset", method="POST")).close()
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws_address,
+        "AWS_ACCESS_KEY_ID": "unused",
+        "AWS_SECRET_ACCESS_KEY": "unused",
+        "AWS_REGION": "eu-west-1",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "NO_PROXY": "*",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return aws_address

@@ -116,7 +116,7 @@ def test_text_has_enough_contrast_in_both_themes(opened):
           };
           const pairs = ["--text", "--quiet", "--link", "--problem", "--notice", "--good"].flatMap((name) => [
             [name, "--paper"], [name, "--panel"]]);
-          pairs.push(...[0, 1, 2].map((n) => [`--on-split-${n}`, `--split-${n}`]));
+          pairs.push(...[0, 1, 2, 3, 4, 5].map((n) => [`--on-series-${n}`, `--series-${n}`]));
           return pairs.map(([one, other]) => [one + " on " + other, ratio(one, other)]);
         }"""
     )

@@ -13,14 +13,38 @@ from slipway.cli import cli
 
 HEAVY = ("torch", "torchvision", "sagemaker_training", "sagemaker_inference", "mms", "plotly", "sklearn", "optuna")
 
+AWS = ["--region", "--profile"]
+
 FLAGS = {
     "data sample": ["DIRECTORY"],
     "data explore": ["DIRECTORY", "--output"],
-    "train": ["DATA_DIR", "--train", "--validation", "--test", "--job-dir", "--verbose"]
+    "data upload": ["DIRECTORY", "S3_ADDRESS", "--kms-key", "--dry-run", "--region", "--profile"],
+    "train": ["DATA", "--train", "--validation", "--test", "--job-dir", "--verbose"]
+    + ["--instance-type", "--instance-count", "--spot", "--bucket", "--image", "--role", "--region", "--aws-profile"]
+    + ["--dry-run", "--no-wait", "--max-run", "--volume-size", "--subnet", "--security-group", "--kms-key", "--tag"]
+    + ["--keep-alive", "--network-isolation", "--tensorboard", "--price-per-hour"]
     + [f"--{row.name}" for row in HYPERPARAMETERS],
+    "compare": ["DATA…", "--models", "--vary", "--comparison-dir", "--job", "--verbose", "--instance-type"]
+    + ["--max-parallel", "--spot", "--image", "--bucket", "--role", "--region", "--profile", "--dry-run"]
+    + [f"--{row.name}" for row in HYPERPARAMETERS if row.name not in ("model-type", "profile", "debug")],
+    "tune": ["DATA", "--range", "--strategy", "--objective", "--max-jobs", "--max-parallel", "--early-stopping"]
+    + ["--warm-start", "--transfer", "--study-dir", "--keep-models", "--verbose", "--wandb", "--report", "--output"]
+    + ["--instance-type", "--spot", "--image", "--bucket", "--no-wait", "--role", "--region", "--profile", "--dry-run"]
+    + [f"--{row.name}" for row in HYPERPARAMETERS if row.name not in ("wandb", "profile", "debug")],
     "serve": ["MODEL", "--port", "--host"],
-    "predict": ["IMAGE…", "--url", "--top", "--json"],
+    "predict": ["IMAGE…", "--url", "--endpoint", "--target-model", "--top", "--explain", "--json"] + AWS,
+    "deploy": ["MODEL", "--instance-type", "--name", "--instance-count", "--serverless", "--memory"]
+    + ["--max-concurrency", "--async", "--output", "--variant", "--multi-model", "--autoscale"]
+    + ["--invocations-per-minute", "--capture", "--update", "--rollout", "--alarm", "--no-wait", "--image", "--bucket"]
+    + ["--role", "--subnet", "--security-group", "--network-isolation", "--kms-key", "--tag", "--port", "--shift"]
+    + ["--delete", *AWS, "--dry-run"],
     "images": ["--json"],
+    "jobs": ["--kind", "--days", "--limit", "--json", "--region", "--profile"],
+    "logs": ["JOB", "--endpoint", "--follow", "--lines", "--region", "--profile"],
+    "transform": ["PICTURES", "--model", "--instance-type", "--instance-count", "--output", "--format", "--predictions"]
+    + ["--bucket", "--image", "--role", "--region", "--profile", "--dry-run"],
+    "clean": ["--endpoints", "--models", "--logs", "--outputs", "--stop-jobs", "--older-than", "--yes", "--dry-run"]
+    + ["--region", "--profile"],
 }
 
 

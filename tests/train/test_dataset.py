@@ -51,7 +51,7 @@ def test_an_epoch_can_begin_part_of_the_way():
     ("count", "size", "batches"), [(9, 4, [4, 4]), (10, 4, [4, 4, 2]), (8, 4, [4, 4]), (3, 1, [1, 1, 1]), (1, 4, [])]
 )
 def test_no_batch_of_one_reaches_batch_normalisation(count: int, size: int, batches: list[int]):
-    sampler = TrainBatchSampler(EpochSampler(count, seed=0), size, drop_last=False)
+    sampler = TrainBatchSampler(EpochSampler(count, seed=0), size)
     assert [len(batch) for batch in sampler] == batches
     assert len(sampler) == len(batches)
 
@@ -87,7 +87,8 @@ def test_the_augmentations_are_those_documented():
 
 def test_loaders_give_bytes_and_targets(samples: tuple[Sample, ...]):
     sampler = EpochSampler(len(samples), seed=0)
-    batches = list(train_loader(TrainPictures(samples, "default", 32, 0), sampler, batch_size=4, workers=1, pin=False))
+    pictures = TrainPictures(samples, "default", 32, 0)
+    batches = list(train_loader(pictures, TrainBatchSampler(sampler, 4), workers=1, pin=False))
     assert [tuple(pictures.shape) for pictures, _ in batches] == [(4, 32, 32, 3), (4, 32, 32, 3)]
     assert batches[0][0].dtype == torch.uint8
     evaluated = list(
@@ -99,7 +100,7 @@ def test_loaders_give_bytes_and_targets(samples: tuple[Sample, ...]):
 def test_a_picture_that_vanishes_while_training_is_named_in_one_line(samples: tuple[Sample, ...]):
     samples[3].path.unlink()
     sampler = EpochSampler(len(samples), seed=0)
-    loader = train_loader(TrainPictures(samples, "default", 32, 0), sampler, batch_size=4, workers=1, pin=False)
+    loader = train_loader(TrainPictures(samples, "default", 32, 0), TrainBatchSampler(sampler, 4), workers=1, pin=False)
     with pytest.raises(PictureError) as caught:
         list(loader)
     assert own_message(caught.value) == (f"the picture {samples[3].path} cannot be opened: No such file or directory")

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
+SERIES = 6
+"""Colours for series that page.css has; a seventh series has the first one's."""
+
 
 def table(
     head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = (), name: str, stacks: bool = False
@@ -48,11 +51,11 @@ def chart(anchor: str, description: str) -> str:
     return scrolling(f'<div class="chart" id="{anchor}" role="img" aria-label="{escape(description)}"></div>', "Chart")
 
 
-def legend(splits: Sequence[str]) -> str:
-    """The colours of the splits; stays in sight where a long chart scrolls. Nothing for a single split."""
-    if len(splits) < 2:
+def legend(series: Sequence[str]) -> str:
+    """The colours of the series; stays in sight where a long chart scrolls. Nothing for a single one."""
+    if len(series) < 2:
         return ""
-    items = "".join(f'<li class="split-{number}">{escape(split)}</li>' for number, split in enumerate(splits))
+    items = "".join(f'<li class="series-{number % SERIES}">{escape(name)}</li>' for number, name in enumerate(series))
     return f'<ul class="legend">{items}</ul>'
 
 

@@ -1,0 +1,72 @@
+"""Deleting what was found, one after the other; what cannot be deleted does not keep the rest from being."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from slipway.aws.connection import Aws, Service
+from slipway.clean.resource import Resource
+from slipway.errors import CleaningError, ServiceError
+
+_KEYS_AT_A_TIME = 1000
+"""S3's own limit."""
+
+_CALLS = {
+    "scaling target": ("application-autoscaling", "DeregisterScalableTarget"),
+    "endpoint": ("sagemaker", "DeleteEndpoint"),
+    "endpoint configuration": ("sagemaker", "DeleteEndpointConfig"),
+    "model": ("sagemaker", "DeleteModel"),
+    "log group": ("logs", "DeleteLogGroup"),
+    "log stream": ("logs", "DeleteLogStream"),
+}
+
+
+@dataclass(frozen=True)
+class Remains:
+    """Something that was not deleted."""
+
+    resource: Resource
+    reason: str
+
+
+def delete(aws: Aws, resources: Iterable[Resource], done: Callable[[Resource], None]) -> list[Remains]:
+    """Delete, in the order given; returns what remains.
+
+    Args:
+        aws: Where and as whom.
+        resources: From `find`.
+        done: Told of each that is gone.
+    """
+    remains = []
+    services: dict[str, Service] = {}
+
+    def service(name: str) -> Service:
+        return services.setdefault(name, aws.service(name)) if name not in services else services[name]
+
+    for resource in resources:
+        try:
+            _delete(service, resource)
+        except (ServiceError, CleaningError) as error:
+            remains.append(Remains(resource, str(error)))
+        else:
+            done(resource)
+    return remains
+
+
+def _delete(service: Callable[[str], Service], resource: Resource) -> None:
+    if resource.kind == "output":
+        _delete_objects(service("s3"), resource.parameters["Bucket"], resource.parameters["Prefix"])
+    elif resource.kind == "running job":
+        parameters = dict(resource.parameters)
+        service("sagemaker").call(f"Stop{parameters.pop('stem')}", **parameters)
+    else:
+        name, operation = _CALLS[resource.kind]
+        service(name).call(operation, **resource.parameters)
+
+
+def _delete_objects(s3: Service, bucket: str, prefix: str) -> None:
+    listing = s3.pages("ListObjectsV2", "Contents", Bucket=bucket, Prefix=prefix)
+    while keys := [{"Key": item["Key"]} for item in islice(listing, _KEYS_AT_A_TIME)]:
+        answer = s3.call("DeleteObjects", Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+        if errors := answer.get("Errors"):
+            raise CleaningError(f"{len(errors)} objects were not deleted; {errors[0]['Key']}: {errors[0]['Message']}")

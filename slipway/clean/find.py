@@ -1,0 +1,254 @@
+"""Finding what carries our tag, by listing each kind and asking for the tags of each."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
+
+from slipway.aws.connection import Aws
+from slipway.aws.refusals import AwsError
+from slipway.aws.tags import OWN_TAG
+from slipway.checks.s3_address import S3Address
+from slipway.clean.resource import ORDER, Resource
+from slipway.cloud_logs import TRAINING_GROUP, TRANSFORM_GROUP, endpoint_group
+from slipway.upload.transfer import DATA_PREFIX
+
+READS = (
+    "ListEndpoints",
+    "ListEndpointConfigs",
+    "ListModels",
+    "ListTrainingJobs",
+    "ListTransformJobs",
+    "ListHyperParameterTuningJobs",
+    "ListTags",
+    "DescribeModel",
+    "DescribeTrainingJob",
+    "DescribeTransformJob",
+    "DescribeScalableTargets",
+    "DescribeLogGroups",
+    "DescribeLogStreams",
+    "ListObjectsV2",
+)
+"""The operations that finding takes."""
+
+_WORKERS = 8
+_RUNNING = ("InProgress", "Stopping")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What is to be deleted."""
+
+    endpoints: bool = True
+    """With their configurations and scaling."""
+    models: bool = True
+    logs: bool = True
+    outputs: bool = True
+    stop_jobs: bool = False
+    before: datetime | None = None
+    """Only what was created before."""
+
+    def takes(self, created: datetime) -> bool:
+        """Whether something of that age is meant."""
+        return self.before is None or created < self.before
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is."""
+
+    resources: list[Resource]
+    """To be deleted, in the order in which it is."""
+    kept: list[str]
+    """What would be meant and is not deleted, and why."""
+
+
+@dataclass(frozen=True)
+class _Tagged:
+    stem: str
+    name: str
+    created: datetime
+    status: str = ""
+
+
+def find(aws: Aws, selection: Selection) -> Found:
+    """Everything that carries our tag, or belongs to what does.
+
+    Args:
+        aws: Where and as whom.
+        selection: Which kinds, how old.
+
+    Raises:
+        ServiceError: AWS refuses to list.
+    """
+    return _Search(aws, selection).found()
+
+
+class _Search:
+    def __init__(self, aws: Aws, selection: Selection) -> None:
+        self._aws, self._selection = aws, selection
+        self._sagemaker, self._s3, self._logs = aws.service("sagemaker"), aws.service("s3"), aws.service("logs")
+        self._kept: list[str] = []
+
+    def found(self) -> Found:
+        selection = self._selection
+        endpoints = self._tagged("Endpoint", "Endpoints")
+        jobs = [
+            *self._tagged("TrainingJob", "TrainingJobSummaries"),
+            *self._tagged("TransformJob", "TransformJobSummaries"),
+        ]
+        tuning = self._tagged("HyperParameterTuningJob", "HyperParameterTuningJobSummaries")
+        models = self._tagged("Model", "Models") if selection.models or selection.outputs else []
+        resources: list[Resource] = list(self._running([*jobs, *tuning]))
+        if selection.endpoints:
+            resources += self._of_endpoints(endpoints)
+            configurations = self._tagged("EndpointConfig", "EndpointConfigs")
+            resources += self._plain("endpoint configuration", "EndpointConfigName", configurations)
+        if selection.models:
+            resources += self._plain("model", "ModelName", models)
+        ended = [job for job in jobs if job.status not in _RUNNING]
+        if selection.logs:
+            resources += self._log_groups(endpoints)
+            resources += self._log_streams(ended)
+        if selection.outputs:
+            resources += self._outputs(ended, deleted={model.name for model in models} if selection.models else set())
+        resources = [resource for resource in resources if selection.takes(resource.created)]
+        return Found(sorted(resources, key=lambda resource: ORDER.index(resource.kind)), self._kept)
+
+    def _tagged(self, stem: str, member: str) -> list[_Tagged]:
+        items = list(self._sagemaker.pages(f"List{stem}s", member))
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            ours = pool.map(lambda item: self._is_ours(item[f"{stem}Arn"]), items)
+            return [
+                _Tagged(stem, item[f"{stem}Name"], item["CreationTime"], item.get(f"{stem}Status", ""))
+                for item, own in zip(items, ours, strict=True)
+                if own
+            ]
+
+    def _is_ours(self, arn: str) -> bool:
+        return any(tag["Key"] == OWN_TAG for tag in self._sagemaker.pages("ListTags", "Tags", ResourceArn=arn))
+
+    def _running(self, jobs: Iterable[_Tagged]) -> Iterator[Resource]:
+        for job in jobs:
+            if job.status not in _RUNNING:
+                continue
+            if not self._selection.stop_jobs:
+                self._kept.append(f"{job.name} is still running and costs money; --stop-jobs stops it")
+                continue
+            yield Resource(
+                kind="running job",
+                name=job.name,
+                created=job.created,
+                detail=job.status,
+                costs_now=True,
+                parameters={"stem": job.stem, f"{job.stem}Name": job.name},
+            )
+
+    def _plain(self, kind: Any, parameter: str, items: Iterable[_Tagged]) -> Iterator[Resource]:
+        for item in items:
+            yield Resource(kind=kind, name=item.name, created=item.created, parameters={parameter: item.name})
+
+    def _of_endpoints(self, endpoints: Iterable[_Tagged]) -> Iterator[Resource]:
+        scaling = self._aws.service("application-autoscaling")
+        targets = list(scaling.pages("DescribeScalableTargets", "ScalableTargets", ServiceNamespace="sagemaker"))
+        for endpoint in endpoints:
+            for target in targets:
+                if str(target["ResourceId"]).startswith(f"endpoint/{endpoint.name}/variant/"):
+                    yield Resource(
+                        kind="scaling target",
+                        name=target["ResourceId"],
+                        created=endpoint.created,
+                        parameters={
+                            name: target[name] for name in ("ServiceNamespace", "ResourceId", "ScalableDimension")
+                        },
+                    )
+            yield Resource(
+                kind="endpoint",
+                name=endpoint.name,
+                created=endpoint.created,
+                detail=endpoint.status,
+                costs_now=True,
+                parameters={"EndpointName": endpoint.name},
+            )
+
+    def _log_groups(self, endpoints: Iterable[_Tagged]) -> Iterator[Resource]:
+        for endpoint in endpoints:
+            group = endpoint_group(endpoint.name)
+            for found in self._logs.pages("DescribeLogGroups", "logGroups", logGroupNamePrefix=group):
+                if found["logGroupName"] == group:
+                    yield Resource(
+                        kind="log group", name=group, created=endpoint.created, parameters={"logGroupName": group}
+                    )
+
+    def _log_streams(self, jobs: Iterable[_Tagged]) -> Iterator[Resource]:
+        groups = {"TrainingJob": TRAINING_GROUP, "TransformJob": TRANSFORM_GROUP}
+        for job in jobs:
+            for stream in self._streams(groups[job.stem], f"{job.name}/"):
+                yield Resource(
+                    kind="log stream",
+                    name=stream,
+                    created=job.created,
+                    parameters={"logGroupName": groups[job.stem], "logStreamName": stream},
+                )
+
+    def _streams(self, group: str, prefix: str) -> list[str]:
+        try:
+            found = self._logs.pages("DescribeLogStreams", "logStreams", logGroupName=group, logStreamNamePrefix=prefix)
+            return [stream["logStreamName"] for stream in found]
+        except AwsError as error:
+            # SageMaker makes the group with the first job.
+            if error.code == "ResourceNotFoundException":
+                return []
+            raise
+
+    def _outputs(self, jobs: Iterable[_Tagged], deleted: set[str]) -> Iterator[Resource]:
+        used = None
+        for job in jobs:
+            if not self._selection.takes(job.created):
+                continue
+            for place in self._places(job):
+                # Only where there is something to lose.
+                listing = list(self._s3.pages("ListObjectsV2", "Contents", Bucket=place.bucket, Prefix=f"{place.key}/"))
+                if not listing:
+                    continue
+                used = self._models_elsewhere(deleted) if used is None else used
+                if user := next((name for name, data in used.items() if data.startswith(f"{place}/")), None):
+                    self._kept.append(f"{place} stays: the model {user} is in there and is not deleted")
+                    continue
+                size = sum(item["Size"] for item in listing)
+                yield Resource(
+                    kind="output",
+                    name=str(place),
+                    created=job.created,
+                    detail=f"{len(listing):,} objects, {size / 1e6:,.1f} MB",
+                    parameters={"Bucket": place.bucket, "Prefix": f"{place.key}/"},
+                )
+
+    def _places(self, job: _Tagged) -> list[S3Address]:
+        """Where a job's outputs are: addresses that end with its name, which no other job's do."""
+        described = self._sagemaker.call(f"Describe{job.stem}", **{f"{job.stem}Name": job.name})
+        if job.stem == "TrainingJob":
+            place = S3Address.parse(described["OutputDataConfig"]["S3OutputPath"]).below(job.name)
+        else:
+            place = S3Address.parse(described["TransformOutput"]["S3OutputPath"].rstrip("/"))
+        parts = place.key.split("/")
+        return [place] if parts[-1] == job.name and DATA_PREFIX not in parts else []
+
+    def _models_elsewhere(self, deleted: set[str]) -> Mapping[str, str]:
+        """Where the models that stay have their files."""
+        found: dict[str, str] = {}
+        for item in self._sagemaker.pages("ListModels", "Models"):
+            name = item["ModelName"]
+            if name in deleted and self._selection.takes(item["CreationTime"]):
+                continue
+            model = self._sagemaker.call("DescribeModel", ModelName=name)
+            containers = chain([model.get("PrimaryContainer") or {}], model.get("Containers") or ())
+            found[name] = next((data for container in containers if (data := container.get("ModelDataUrl"))), "")
+        return found
+
+
+def older_than(days: float) -> datetime:
+    """The moment so many days ago."""
+    return datetime.fromtimestamp(datetime.now(UTC).timestamp() - days * 86_400, UTC)

@@ -1,0 +1,227 @@
+"""`slipway compare`: architectures, or values of any hyperparameter, trained alike and put side by side."""
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from container.errors import HyperparameterError
+from container.train.hyperparameters import HYPERPARAMETERS
+from slipway.aws.connection import Aws
+from slipway.aws.dry_run import DryRun
+from slipway.aws.session import aws_session, is_local, session_for
+from slipway.cli.aws_options import (
+    dry_run_option,
+    instance_type_option,
+    profile_option,
+    region_option,
+    role_option,
+    show_requests,
+)
+from slipway.cli.console import say
+from slipway.cli.train import TrainCommand, _channels, _option, _weights_file
+from slipway.compare.comparison import Comparison
+from slipway.compare.comparison import compare as put_together
+from slipway.compare.here import run_variants
+from slipway.compare.page import render_page
+from slipway.compare.remote import job_name, read_remote_job, run_remotely, s3_channels
+from slipway.compare.result import Result, read_job
+from slipway.compare.table import as_lines
+from slipway.compare.variants import BASELINE, MODEL_TYPE, Variant, make_variants, parse_choices
+from slipway.dataset_folder import SPLIT_FOLDERS
+from slipway.errors import ComparisonError, PageError
+from slipway.job import JobDirectory, default_job_directory, require_installed
+
+if TYPE_CHECKING:
+    from sagemaker.session import Session
+
+_RESULTS = "comparison.json"
+_PAGE = "comparison.html"
+
+# The first is what is compared; the others look into one job.
+_NOT_COMMON = (MODEL_TYPE, "profile", "debug")
+
+
+def _common_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
+    for row in reversed(HYPERPARAMETERS):
+        if row.name not in _NOT_COMMON:
+            command = _option(row)(command)
+    return command
+
+
+@click.command(
+    cls=TrainCommand,
+    short_help="Train several models alike, and put them side by side.",
+    epilog="\b\nExample:\n"
+    "  slipway compare dogs --epochs 10\n"
+    "  slipway compare dogs --models resnet18,resnet50 --vary batch-size=32,64\n"
+    "  slipway compare slipway-jobs/first slipway-jobs/second\n"
+    "  slipway compare s3://my-dogs/dogImages --instance-type ml.g4dn.xlarge --max-parallel 3",
+)
+@click.argument("data", nargs=-1, metavar="DATA…")
+@click.option(
+    "--models", metavar="NAME,NAME", help=f"Architectures to compare.  [default: {','.join(BASELINE)}, without --vary]"
+)
+@click.option(
+    "--vary", metavar="NAME=VALUE,VALUE", multiple=True, help="Compare values of a hyperparameter; may be given again."
+)
+@click.option(
+    "--comparison-dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where comparison.json, comparison.html and this machine's jobs are; an earlier comparison of the same data "
+    "goes on.  [default: slipway-jobs/TIME-comparison]",
+)
+@click.option("--job", "jobs", metavar="NAME", multiple=True, help="A finished training job on SageMaker, to compare.")
+@click.option("--verbose", is_flag=True, help="Show the whole output of jobs on this machine.")
+@instance_type_option("Train")
+@click.option("--max-parallel", type=click.IntRange(1), default=2, show_default=True, help="SageMaker jobs at a time.")
+@click.option("--spot", is_flag=True, help="Train on spot instances, with checkpoints in S3.")
+@click.option("--image", metavar="IMAGE", help="Training image.  [default: what push.sh pushed]")
+@click.option(
+    "--bucket", metavar="NAME", envvar="SLIPWAY_BUCKET", help="Where jobs/ goes.  [default: the data's bucket]"
+)
+@role_option
+@region_option
+@profile_option
+@dry_run_option
+@_common_hyperparameters
+def compare(
+    data: tuple[str, ...],
+    models: str | None,
+    vary: tuple[str, ...],
+    comparison_dir: Path | None,
+    jobs: tuple[str, ...],
+    verbose: bool,
+    instance_type: str | None,
+    max_parallel: int,
+    spot: bool,
+    image: str | None,
+    bucket: str | None,
+    role: str | None,
+    region: str | None,
+    profile: str | None,
+    dry_run: bool,
+    **hyperparameters: str | None,
+) -> None:
+    """Train on DATA once for each of several models, with the same data, seed and settings, and put them side by side.
+
+    DATA is as for slipway train. On this machine one job runs after the other; --comparison-dir goes on with an
+    earlier comparison: what has ended is not trained again, what was interrupted goes on from its checkpoints. With
+    --instance-type, DATA is an S3 address, and some jobs run at a time.
+
+    DATA can also be job directories of slipway train, and --job names jobs on SageMaker: those are compared as they
+    are.
+    """
+    directory = comparison_dir or default_job_directory("comparison")
+    given = {name.replace("_", "-"): value for name, value in hyperparameters.items() if value is not None}
+    if jobs or (data and all(JobDirectory(Path(path)).hyperparameters_file.is_file() for path in data)):
+        if given or models or vary:
+            raise click.UsageError("Jobs that have ended are compared as they are: leave out all hyperparameters.")
+        _show(put_together([*map(read_job, map(Path, data)), *_remote_results(jobs, region, profile)]), directory)
+        return
+    if len(data) != 1:
+        raise click.UsageError("Name one data folder or S3 address, or several job directories of slipway train.")
+    if instance_type is None:
+        for name, value in (("--dry-run", dry_run), ("--spot", spot)):
+            if value:
+                raise click.UsageError(f"{name} is for SageMaker: name an --instance-type too.")
+        _compare_here(data[0], models, vary, given, directory, verbose=verbose)
+        return
+    variants = _variants(models, vary, given)
+    recorded = DryRun() if dry_run else None
+    session = session_for(instance_type, region=region, profile=profile, dry_run=recorded)
+    inputs = _inputs(data[0], instance_type, session, assumed=dry_run)
+
+    def start(variant: Variant, job: str) -> None:
+        from slipway import Estimator
+
+        estimator = Estimator(
+            role,
+            instance_type,
+            image_uri=image,
+            hyperparameters=dict(variant.hyperparameters),
+            bucket=bucket,
+            spot=spot,
+            sagemaker_session=session,
+        )
+        estimator.fit(inputs, wait=False, job_name=job)
+
+    if recorded is not None:
+        for variant in variants:
+            start(variant, job_name(variant))
+        show_requests(recorded)
+        return
+    _show(run_remotely(variants, start, session, max_parallel=max_parallel, say=say), directory)
+
+
+def _compare_here(
+    data: str, models: str | None, vary: tuple[str, ...], given: dict[str, str], directory: Path, *, verbose: bool
+) -> None:
+    weights = _weights_file(given)
+    variants = _variants(models, vary, given)
+    channels = _channels(Path(data), {}, weights)
+    require_installed("torch", "sagemaker_training")
+    say(f"Comparing {len(variants)} jobs in {directory}")
+    run = run_variants(variants, channels, directory, say=say, verbose=verbose)
+    if run.stopped_by is not None:
+        say(f"Stopped; {len(run.comparison.results)} of {len(variants)} jobs have ended.")
+        say(f"Next: the same command with --comparison-dir {shlex.quote(str(directory))} goes on from there")
+        sys.exit(128 + run.stopped_by)
+    _show(run.comparison, directory)
+
+
+def _remote_results(jobs: tuple[str, ...], region: str | None, profile: str | None) -> list[Result]:
+    if not jobs:
+        return []
+    session = aws_session(Aws(region, profile))
+    return [read_remote_job(session, job) for job in jobs]
+
+
+def _inputs(data: str, instance_type: str, session: "Session", *, assumed: bool) -> dict[str, str]:
+    """The address of each channel; with `assumed`, those of the layout that `slipway data upload` makes."""
+    if is_local(instance_type):
+        return {name: path.resolve().as_uri() for name, path in _channels(Path(data), {}, None).items()}
+    if not data.startswith("s3://"):
+        raise click.UsageError(f"{data} is no S3 address; send it there first: slipway data upload {data} s3://…")
+    if assumed:
+        return {name: f"{data.rstrip('/')}/{name}" for name in SPLIT_FOLDERS}
+    return s3_channels(session, data)
+
+
+def _variants(models: str | None, vary: tuple[str, ...], common: Mapping[str, str]) -> tuple[Variant, ...]:
+    choices = dict([parse_choices(f"{MODEL_TYPE}={models}")] if models else [])
+    for text in vary:
+        name, values = parse_choices(text)
+        if name in choices:
+            raise HyperparameterError(f"{name} is to be varied twice; give all its values at once")
+        choices[name] = values
+    return make_variants(choices or {MODEL_TYPE: BASELINE}, common)
+
+
+def _show(comparison: Comparison, directory: Path) -> None:
+    """Print the table and write the files; exit code 1 where a job failed."""
+    say("")
+    for line in as_lines(comparison.results):
+        say(line)
+    say("")
+    for warning in comparison.warnings:
+        say(f"notice: {warning}")
+    results, page = directory / _RESULTS, directory / _PAGE
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        comparison.write(results)
+        page.write_text(render_page(comparison), encoding="utf-8")
+    except OSError as error:
+        raise PageError(
+            f"{error.filename} cannot be written: {error.strerror}; name another --comparison-dir"
+        ) from error
+    if comparison.best is not None:
+        say(f"Best: {comparison.best.name}, {comparison.best.job}")
+    say(f"  page     {page}")
+    say(f"  figures  {results}")
+    if comparison.failures:
+        raise ComparisonError(f"without a result: {', '.join(comparison.failures)}; the same command tries them again")

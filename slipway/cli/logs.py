@@ -1,0 +1,40 @@
+"""`slipway logs`: what a job or an endpoint on SageMaker has written to its log."""
+
+import click
+
+from slipway.aws.connection import Aws
+from slipway.aws.console_address import log_address
+from slipway.cli.aws_options import profile_option, region_option
+from slipway.cli.console import say
+from slipway.job_logs import endpoint_source, job_source, log_lines
+
+
+@click.command(
+    short_help="Show the log of a job or an endpoint on SageMaker.",
+    epilog="\b\nExample:\n"
+    "  slipway logs slipway-resnet50-2026-11-24-20-30-00-000 --follow\n"
+    "  slipway logs --endpoint dogs --lines 50",
+)
+@click.argument("job", required=False)
+@click.option("--endpoint", metavar="NAME", help="In place of a job.")
+@click.option("--follow", is_flag=True, help="Go on until the job ends; for an endpoint, until Ctrl-C.")
+@click.option("--lines", type=click.IntRange(1), metavar="N", help="Only the last N of what is there.  [default: all]")
+@region_option
+@profile_option
+def logs(
+    job: str | None, endpoint: str | None, follow: bool, lines: int | None, region: str | None, profile: str | None
+) -> None:
+    """Show the log of the training or transform JOB, of all training jobs of the tuning JOB, or of an endpoint.
+
+    Ctrl-C ends the showing, not the job.
+    """
+    if (job is None) == (endpoint is None):
+        raise click.UsageError("Name a JOB or an --endpoint.")
+    aws = Aws(region, profile)
+    source = endpoint_source(endpoint) if endpoint else job_source(aws, str(job))
+    shown = False
+    for line in log_lines(aws, source, tail=lines, follow=follow):
+        say(line)
+        shown = True
+    if not shown:
+        say(f"Nothing has been logged yet. {log_address(source.group, aws.region)}")

@@ -1,0 +1,252 @@
+"""`slipway train --instance-type`: the same job on SageMaker, or in the SDK's local mode."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from container.train.hyperparameters import TrainConfig
+from container.train.metric_lines import EvaluationLine, read_line
+from slipway.aws.console_address import console_address
+from slipway.aws.dry_run import DryRun
+from slipway.aws.session import is_local, session_for
+from slipway.cli.aws_options import dry_run_option, instance_type_option, region_option, role_option, show_requests
+from slipway.cli.console import say
+from slipway.compare.remote import s3_channels
+from slipway.dataset_folder import SPLIT_FOLDERS, find_splits
+from slipway.errors import SettingError
+from slipway.settings import Settings
+from slipway.training_view import training_view
+
+if TYPE_CHECKING:
+    from slipway.estimator import Estimator
+
+_JOBS = Path("slipway-jobs")
+
+# What sagemaker-training logs of itself; here it is on the standard error, which is not shown.
+_TOOLKIT = re.compile(
+    r"sagemaker-training-toolkit|^Returning the value itself$"
+    r"|^(ExecuteUserScriptError:|ExitCode |ErrorMessage |Command )"
+)
+
+_OPTIONS = (
+    instance_type_option("Train"),
+    click.option("--instance-count", type=click.IntRange(1), default=1, show_default=True, help="Instances to use."),
+    click.option("--spot", is_flag=True, help="Managed spot training, with checkpoints; costs less, may take longer."),
+    click.option("--bucket", metavar="NAME", envvar="SLIPWAY_BUCKET", help="For the outputs.  [default: the data's]"),
+    click.option(
+        "--image",
+        metavar="IMAGE",
+        envvar="SLIPWAY_TRAIN_IMAGE",
+        help="Address or tag of the training image.  [default: what push.sh pushed last]",
+    ),
+    role_option,
+    region_option,
+    # --profile is a hyperparameter here.
+    click.option("--aws-profile", metavar="NAME", envvar="SLIPWAY_PROFILE", help="Profile of ~/.aws/config."),
+    dry_run_option,
+    click.option("--no-wait", is_flag=True, help="Start the job and return."),
+    click.option("--max-run", type=click.IntRange(1), metavar="SECONDS", help="End the job then.  [default: 1 day]"),
+    click.option("--volume-size", type=click.IntRange(1), metavar="GB", help="Disk of each instance.  [default: 30]"),
+    click.option("--subnet", "subnets", multiple=True, metavar="ID", help="Of a VPC; may be given again."),
+    click.option("--security-group", "security_groups", multiple=True, metavar="ID", help="Likewise."),
+    click.option("--kms-key", metavar="KEY", help="Encrypts the outputs and the disks."),
+    click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="On the job; may be given again."),
+    click.option(
+        "--keep-alive", type=click.IntRange(1), metavar="SECONDS", help="Keep the instances for the next job so long."
+    ),
+    click.option("--network-isolation", is_flag=True, help="The containers reach no network."),
+    click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard to the bucket."),
+    click.option(
+        "--price-per-hour", type=click.FloatRange(0), metavar="PRICE", help="Of one instance: shows what the job cost."
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SageMakerOptions:
+    """What `slipway train` was told of SageMaker."""
+
+    instance_type: str | None
+    instance_count: int
+    spot: bool
+    bucket: str | None
+    image: str | None
+    role: str | None
+    region: str | None
+    aws_profile: str | None
+    dry_run: bool
+    no_wait: bool
+    max_run: int | None
+    volume_size: int | None
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+    kms_key: str | None
+    tags: tuple[str, ...]
+    keep_alive: int | None
+    network_isolation: bool
+    tensorboard: bool
+    price_per_hour: float | None
+
+    @classmethod
+    def take(cls, given: dict[str, Any]) -> "SageMakerOptions":
+        """Take them out of a command's options."""
+        return cls(**{field.name: given.pop(field.name) for field in fields(cls)})
+
+    def sdk_arguments(self) -> dict[str, Any]:
+        """The SDK's names of what the SDK itself does; the SDK's defaults where nothing is said."""
+        found = {
+            "max_run": self.max_run,
+            "volume_size": self.volume_size,
+            "subnets": list(self.subnets) or None,
+            "security_group_ids": list(self.security_groups) or None,
+            "output_kms_key": self.kms_key,
+            "volume_kms_key": self.kms_key,
+            "keep_alive_period_in_seconds": self.keep_alive,
+            "enable_network_isolation": self.network_isolation or None,
+            "tags": _tags(self.tags) or None,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def sagemaker_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of `SageMakerOptions`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def train_on_sagemaker(
+    options: SageMakerOptions,
+    data: str | None,
+    named: Mapping[str, str | None],
+    hyperparameters: dict[str, str],
+    *,
+    verbose: bool,
+) -> None:
+    """Start the job, look on until it ends, and say what it cost and where the model is.
+
+    Args:
+        options: With an instance type.
+        data: S3 address or folder with a folder for each channel.
+        named: Addresses or folders by channel, which count for more.
+        hyperparameters: As given; a file of weights is a channel.
+        verbose: Show the job's whole log.
+
+    Raises:
+        UserError: As `Estimator` and its `fit`.
+    """
+    local = is_local(options.instance_type)
+    if local and options.dry_run:
+        raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
+    config = TrainConfig.from_strings({k: v for k, v in hyperparameters.items() if k != "weights"})
+    weights = hyperparameters.get("weights")
+    if weights and (weights.startswith("s3://") or Path(weights).is_file()):
+        named = {**named, "weights": hyperparameters.pop("weights")}
+    recorded = DryRun() if options.dry_run else None
+    session = session_for(
+        options.instance_type,
+        region=options.region,
+        profile=options.aws_profile or Settings.read().profile,
+        dry_run=recorded,
+    )
+    # What the SDK logs, failures included, is said here in other words.
+    logging.getLogger("sagemaker").setLevel(logging.CRITICAL)
+    from slipway.estimator import Estimator
+
+    estimator = Estimator(
+        options.role,
+        options.instance_type,
+        options.instance_count,
+        options.image,
+        hyperparameters,
+        spot=options.spot,
+        tensorboard=options.tensorboard,
+        bucket=options.bucket,
+        sagemaker_session=session,
+        **options.sdk_arguments(),
+    )
+    channels = {**_below(data, session, assumed=options.dry_run), **{k: v for k, v in named.items() if v}}
+    if not channels:
+        raise click.UsageError("Name the data: DATA with a train folder in it, or --train.")
+    if recorded is not None:
+        estimator.fit(channels, wait=False)
+        show_requests(recorded)
+        return
+    with training_view(config.epochs, verbose=verbose) as view:
+        log = _Log(view.show, verbose=verbose)
+        if local:
+            _train_in_local_mode(estimator, channels, log)
+            return
+        estimator.fit(channels, wait=False)
+        name = str(estimator.job_name)
+        say(f"Started the training job {name}")
+        say(f"  console  {console_address('training job', name, session.boto_region_name)}")
+        if options.no_wait:
+            say(f"Next: slipway logs {name} --follow, and slipway jobs")
+            return
+        estimator.wait(log.show)
+    log.tell_test()
+    if (cost := estimator.cost) is not None:
+        say(f"Done: {cost.describe(options.price_per_hour)}")
+    say(f"  model    {estimator.model_data}")
+    say(f"Next: slipway deploy {name} --instance-type {options.instance_type}")
+
+
+class _Log:
+    """Shows a job's log without the toolkit's part, and remembers the test's result."""
+
+    def __init__(self, show: Callable[[str], None], *, verbose: bool) -> None:
+        self._show = show
+        self._verbose = verbose
+        self._test: EvaluationLine | None = None
+
+    def show(self, line: str) -> None:
+        """Take one line."""
+        metric = read_line(line)
+        if isinstance(metric, EvaluationLine) and metric.phase == "TEST":
+            self._test = metric
+        if self._verbose or not _TOOLKIT.search(line):
+            self._show(line)
+
+    def tell_test(self) -> None:
+        """Say how good the model is, if it was tested."""
+        if self._test is not None:
+            test = self._test
+            say(f"Test accuracy {test.accuracy:.2f} % ({test.correct} of {test.total} pictures)")
+
+
+def _train_in_local_mode(estimator: "Estimator", channels: Mapping[str, str], log: _Log) -> None:
+    name = estimator.new_job_name()
+    directory = (_JOBS / name).resolve()
+    directory.mkdir(parents=True)
+    estimator.output_path = f"file://{directory}"
+    say(f"Starting the job {name} in Docker")
+    estimator.fit(channels, job_name=name, show=log.show)
+    log.tell_test()
+    say(f"  model    {directory / 'model.tar.gz'}")
+    say(f"  outputs  {directory / 'output.tar.gz'}")
+    say(f"Next: slipway serve {directory / 'model.tar.gz'}, and in another terminal: slipway predict PICTURE")
+
+
+def _below(data: str | None, session: Any, *, assumed: bool) -> dict[str, str]:
+    """The channels below an address or a folder."""
+    if data is None:
+        return {}
+    if not data.startswith("s3://"):
+        return {name: str(path) for name, path in find_splits(Path(data)).items()}
+    if assumed:
+        # Nothing is asked of S3 in a dry run.
+        return {split: f"{data.rstrip('/')}/{names[0]}" for split, names in SPLIT_FOLDERS.items()}
+    return s3_channels(session, data)
+
+
+def _tags(texts: tuple[str, ...]) -> list[dict[str, str]]:
+    for text in texts:
+        if "=" not in text[1:]:
+            raise SettingError(f"--tag is {text!r}; write it like --tag team=dogs")
+    return [{"Key": key, "Value": value} for key, _, value in (text.partition("=") for text in texts)]

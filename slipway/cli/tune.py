@@ -1,0 +1,178 @@
+"""`slipway tune`: search hyperparameters on this machine, on SageMaker, or as a Weights & Biases sweep."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from container.train.hyperparameters import HYPERPARAMETERS
+from slipway.aws.dry_run import DryRun
+from slipway.aws.session import session_for
+from slipway.cli.aws_options import (
+    dry_run_option,
+    instance_type_option,
+    profile_option,
+    region_option,
+    role_option,
+)
+from slipway.cli.train import TrainCommand, _option
+from slipway.cli.tuning_places import (
+    PAGE,
+    Remote,
+    make_search,
+    read_trials,
+    show_trials,
+    tune_here,
+    tune_on_sagemaker,
+    write_sweep,
+)
+from slipway.search_space import DEFAULT_SPACE
+from slipway.tuning.objective import DEFAULT_OBJECTIVE
+from slipway.tuning.strategy import DEFAULT_MAX_JOBS, DEFAULT_MAX_PARALLEL_JOBS, STRATEGIES, Strategy
+
+# Options of this command have the names of the first two; the third looks into one job.
+_NOT_FIXED = ("wandb", "profile", "debug")
+
+_DEFAULT_RANGES = "; ".join(f"{name}={entry}" for name, entry in DEFAULT_SPACE.items())
+
+
+def _fixed_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
+    for row in reversed(HYPERPARAMETERS):
+        if row.name not in _NOT_FIXED:
+            command = _option(row)(command)
+    return command
+
+
+@click.command(
+    cls=TrainCommand,
+    short_help="Search hyperparameters.",
+    epilog="\b\nExample:\n"
+    "  slipway tune dogs --max-jobs 10 --range epochs=5:10\n"
+    "  slipway tune s3://my-dogs/dogImages --instance-type ml.g4dn.xlarge\n"
+    "  slipway tune dogs --wandb\n"
+    "  slipway tune --report slipway-jobs/2026-11-24-101500-study",
+)
+@click.argument("data", required=False)
+@click.option(
+    "--range",
+    "ranges",
+    metavar="NAME=VALUES",
+    multiple=True,
+    help="What to try: NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=VALUE,VALUE; may be given again.  "
+    f"[default: {_DEFAULT_RANGES}]",
+)
+@click.option("--strategy", type=click.Choice(STRATEGIES), default="Bayesian", show_default=True, help="How to search.")
+@click.option(
+    "--objective", "metric", metavar="METRIC", default=DEFAULT_OBJECTIVE, show_default=True, help="What to improve."
+)
+@click.option(
+    "--max-jobs",
+    type=click.IntRange(1),
+    help=f"Trials in all.  [default: {DEFAULT_MAX_JOBS}; for Grid, every combination]",
+)
+@click.option(
+    "--max-parallel",
+    type=click.IntRange(1),
+    default=DEFAULT_MAX_PARALLEL_JOBS,
+    show_default=True,
+    help="Training jobs on SageMaker at a time; on this machine it is always one.",
+)
+@click.option(
+    "--early-stopping",
+    type=click.Choice(("Auto", "Off")),
+    help="Stop trials that fall behind.  [default: Auto; Hyperband does so by itself]",
+)
+@click.option(
+    "--warm-start", "parents", metavar="JOB", multiple=True, help="Begin with what this tuning job on SageMaker found."
+)
+@click.option("--transfer", is_flag=True, help="The data or the ranges have changed since the --warm-start job.")
+@click.option(
+    "--study-dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the trials of this machine are; an earlier study on the same data goes on.  "
+    "[default: slipway-jobs/TIME-study]",
+)
+@click.option("--keep-models", is_flag=True, help="Keep every trial's model and checkpoints, not only the best one's.")
+@click.option("--verbose", is_flag=True, help="Show the whole output of trials on this machine.")
+@click.option("--wandb", "as_sweep", is_flag=True, help="Only write sweep.yaml, for a Weights & Biases sweep.")
+@click.option(
+    "--report",
+    metavar="JOB|DIR",
+    help="Only show the trials of a tuning job on SageMaker, or of a study directory.",
+)
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"The page of the trials.  [default: {PAGE}, in the study directory]",
+)
+@instance_type_option("Tune")
+@click.option("--spot", is_flag=True, help="Train on spot instances.")
+@click.option("--image", metavar="IMAGE", help="Training image.  [default: what push.sh pushed]")
+@click.option(
+    "--bucket", metavar="NAME", envvar="SLIPWAY_BUCKET", help="Where jobs/ goes.  [default: the data's bucket]"
+)
+@click.option("--no-wait", is_flag=True, help="Start the tuning job on SageMaker and return.")
+@role_option
+@region_option
+@profile_option
+@dry_run_option
+@_fixed_hyperparameters
+def tune(
+    data: str | None,
+    ranges: tuple[str, ...],
+    strategy: Strategy,
+    metric: str,
+    max_jobs: int | None,
+    max_parallel: int,
+    early_stopping: str | None,
+    parents: tuple[str, ...],
+    transfer: bool,
+    study_dir: Path | None,
+    keep_models: bool,
+    verbose: bool,
+    as_sweep: bool,
+    report: str | None,
+    output: Path | None,
+    instance_type: str | None,
+    spot: bool,
+    image: str | None,
+    bucket: str | None,
+    no_wait: bool,
+    role: str | None,
+    region: str | None,
+    profile: str | None,
+    dry_run: bool,
+    **hyperparameters: str | None,
+) -> None:
+    """Train on DATA many times with other hyperparameters, and find those with the best objective.
+
+    DATA is as for slipway train. On this machine one trial runs after the other, and Ctrl-C keeps what is there: the
+    same command with --study-dir goes on. Only the best trial keeps its model. With --instance-type, DATA is an S3
+    address, and SageMaker runs the tuning job. Hyperparameters that are given have that value in all trials.
+    """
+    if report is not None:
+        tuning = read_trials(report, region, profile)
+        show_trials(tuning, output or (Path(report) / PAGE if Path(report).is_dir() else Path(f"{report}.html")))
+        return
+    if data is None:
+        raise click.UsageError("Name the data: a folder with a train folder in it, or an S3 address.")
+    search = make_search(hyperparameters, ranges, strategy, metric, early_stopping, max_jobs)
+    if as_sweep:
+        write_sweep(data, search, output)
+    elif instance_type is None:
+        for name, value in (
+            ("--dry-run", dry_run),
+            ("--spot", spot),
+            ("--no-wait", no_wait),
+            ("--warm-start", parents),
+        ):
+            if value:
+                raise click.UsageError(f"{name} is for SageMaker: name an --instance-type too.")
+        tune_here(data, search, study_dir, output, verbose=verbose, keep_models=keep_models)
+    else:
+        recorded = DryRun() if dry_run else None
+        session = session_for(instance_type, region=region, profile=profile, dry_run=recorded)
+        remote = Remote(instance_type, role, image, bucket, spot, max_parallel, parents, transfer, session)
+        tune_on_sagemaker(data, search, remote, output, recorded, wait=not no_wait)

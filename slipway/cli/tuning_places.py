@@ -1,0 +1,252 @@
+"""Where `slipway tune` searches: on this machine, on SageMaker, or in a Weights & Biases sweep; and what it shows."""
+
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from container.train.hyperparameters import TrainConfig
+from slipway.aws.dry_run import DryRun
+from slipway.aws.session import is_local
+from slipway.cli.aws_options import show_requests
+from slipway.cli.console import say
+from slipway.cli.train import _channels, _weights_file
+from slipway.dataset_folder import SPLIT_FOLDERS
+from slipway.errors import PageError, SearchSpaceError
+from slipway.job import default_job_directory, require_installed
+from slipway.search_space import SearchSpace, parse_range
+from slipway.tuning.objective import Objective, objective
+from slipway.tuning.page import render_page
+from slipway.tuning.plan import Plan, with_strategy
+from slipway.tuning.strategy import Strategy, job_count, most_epochs
+from slipway.tuning.table import table_lines
+from slipway.tuning.trial import Tuning
+
+if TYPE_CHECKING:
+    from sagemaker.session import Session
+
+PAGE = "tuning.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What is searched, wherever that is."""
+
+    objective: Objective
+    strategy: Strategy
+    space: SearchSpace
+    fixed: Mapping[str, str]
+    early_stopping: bool
+    max_jobs: int | None
+
+    @property
+    def job_count(self) -> int:
+        return job_count(self.strategy, self.space, self.max_jobs)
+
+    @property
+    def config(self) -> TrainConfig:
+        # A file of weights is a channel.
+        return TrainConfig.from_strings({name: text for name, text in self.fixed.items() if name != "weights"})
+
+
+def make_search(
+    options: Mapping[str, str | None],
+    ranges: tuple[str, ...],
+    strategy: Strategy,
+    metric: str,
+    early_stopping: str | None,
+    max_jobs: int | None,
+) -> Search:
+    """Put the options together, and see that they are a search.
+
+    Raises:
+        SearchSpaceError: They are none.
+        HyperparameterError: There is no such hyperparameter, or it may not have such a value.
+    """
+    fixed = {name.replace("_", "-"): value for name, value in options.items() if value is not None}
+    given = [parse_range(text) for text in ranges]
+    if len(dict(given)) < len(given):
+        raise SearchSpaceError("a hyperparameter has two ranges; give it one")
+    # A file of weights is a channel.
+    checked = {name: value for name, value in fixed.items() if name != "weights"}
+    searched, static = with_strategy(strategy, dict(given), checked)
+    if strategy == "Hyperband" and early_stopping == "Auto":
+        raise SearchSpaceError("Hyperband stops trials itself; leave --early-stopping out")
+    found = Search(
+        objective=objective(metric),
+        strategy=strategy,
+        space=searched,
+        fixed={**fixed, **static},
+        early_stopping=early_stopping != "Off",
+        max_jobs=max_jobs,
+    )
+    job_count(strategy, searched, max_jobs)
+    return found
+
+
+def tune_here(
+    data: str, search: Search, study_dir: Path | None, output: Path | None, *, verbose: bool, keep_models: bool
+) -> None:
+    """Run a study, and show it; ends the process where a signal ended the study."""
+    from slipway.tuning.journal import FIELDS
+    from slipway.tuning.study import run_study
+
+    if search.objective.metric not in FIELDS:
+        raise SearchSpaceError(
+            f"on this machine the objective is one of {', '.join(FIELDS)}: a trial is judged by the epoch whose model "
+            f"is kept, and {search.objective.metric} does not belong to one"
+        )
+    fixed = dict(search.fixed)
+    channels = _channels(Path(data), {}, _weights_file(fixed))
+    require_installed("torch", "sagemaker_training", "optuna")
+    directory = study_dir or default_job_directory("study")
+    plan = Plan(
+        objective=search.objective,
+        strategy=search.strategy,
+        space=search.space,
+        fixed=fixed,
+        seed=TrainConfig.from_strings(fixed).seed,
+        early_stopping=search.early_stopping,
+    )
+    say(f"Up to {search.job_count} trials in {directory}")
+    run = run_study(plan, search.job_count, channels, directory, say=say, verbose=verbose, keep_models=keep_models)
+    if run.stopped_by is not None:
+        ended = sum(trial.status in ("completed", "stopped early") for trial in run.tuning.trials)
+        say(f"Stopped; {ended} of {search.job_count} trials have ended.")
+        say(f"Next: the same command with --study-dir {shlex.quote(str(directory))} goes on from there")
+        sys.exit(128 + run.stopped_by)
+    show_trials(run.tuning, output or directory / PAGE)
+    if run.best_job is not None:
+        say(f"  model    {run.best_job.archive}")
+        say(f"Next: slipway serve {shlex.quote(str(run.best_job.path))}")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What a tuning job on SageMaker needs beside its search."""
+
+    instance_type: str
+    role: str | None
+    image: str | None
+    bucket: str | None
+    spot: bool
+    max_parallel: int
+    parents: tuple[str, ...]
+    transfer: bool
+    session: "Session"
+
+
+def tune_on_sagemaker(
+    data: str,
+    search: Search,
+    remote: Remote,
+    output: Path | None,
+    recorded: DryRun | None,
+    *,
+    wait: bool,
+) -> None:
+    """Start a tuning job; show its trials when it has ended, or what would be sent."""
+    from slipway import Estimator, Tuner
+    from slipway.compare.remote import s3_channels
+    from slipway.tuner import warm_start
+
+    # The SDK's local mode has no tuning jobs, which Tuner says.
+    if not data.startswith("s3://") and not is_local(remote.instance_type):
+        raise click.UsageError(f"{data} is no S3 address; send it there first: slipway data upload {data} s3://…")
+    fixed = dict(search.fixed)
+    weights = fixed.pop("weights") if fixed.get("weights", "").startswith("s3://") else None
+    estimator = Estimator(
+        remote.role,
+        remote.instance_type,
+        image_uri=remote.image,
+        hyperparameters=fixed,
+        bucket=remote.bucket,
+        spot=remote.spot,
+        sagemaker_session=remote.session,
+    )
+    tuner = Tuner(
+        estimator,
+        search.objective.metric,
+        dict(search.space),
+        strategy=search.strategy,
+        max_jobs=search.max_jobs,
+        max_parallel_jobs=remote.max_parallel,
+        early_stopping_type="Auto" if search.early_stopping and search.strategy != "Hyperband" else "Off",
+        warm_start_config=warm_start(remote.parents, transfer=remote.transfer) if remote.parents else None,
+        random_seed=search.config.seed if "seed" in fixed else None,
+    )
+    assumed = {name: f"{data.rstrip('/')}/{name}" for name in SPLIT_FOLDERS}
+    channels = s3_channels(remote.session, data) if recorded is None else assumed
+    tuner.fit(channels | ({"weights": weights} if weights else {}), wait=wait and recorded is None)
+    if recorded is not None:
+        show_requests(recorded)
+    elif wait:
+        show_trials(tuner.tuning(), output or Path(f"{tuner.job.name}.html"))
+    else:
+        say(f"Next: slipway tune --report {tuner.job.name}")
+
+
+def write_sweep(data: str, search: Search, output: Path | None) -> None:
+    """Write the file of a sweep, and say what to do with it."""
+    import yaml
+
+    from slipway.tuning.sweep import FILE, sweep_configuration
+
+    fixed = dict(search.fixed)
+    # The agent may run in another folder.
+    channels = _channels(Path(data).resolve(), {}, weights := _weights_file(dict(fixed)))
+    if weights is not None:
+        fixed["weights"] = str(channels["weights"].resolve())
+    options = [f"--{name}={value}" for name, value in {**fixed, "wandb": "true"}.items()]
+    content = sweep_configuration(
+        search.objective,
+        search.strategy,
+        search.space,
+        ["slipway", "train", str(Path(data).resolve()), *options],
+        most_epochs=most_epochs(search.space, search.config.epochs),
+        run_cap=search.job_count,
+    )
+    file = output or Path(FILE)
+    _write(file, yaml.safe_dump(content, sort_keys=False, width=1_000))
+    say(f"The sweep is {file}")
+    say(f"Next: wandb sweep --project slipway {shlex.quote(str(file))}")
+    say("and on each machine that shall train, the command that it prints: wandb agent ENTITY/slipway/SWEEP_ID")
+
+
+def read_trials(report: str, region: str | None, profile: str | None) -> Tuning:
+    """The trials of a study directory, or of a tuning job on SageMaker."""
+    if Path(report).is_dir():
+        from slipway.tuning.journal import read_study
+
+        return read_study(Path(report))
+    from slipway.aws.connection import Aws
+    from slipway.tuning.tuning_job import TuningJob
+
+    aws = Aws(region, profile)
+    return TuningJob(report, aws.service("sagemaker"), aws.region).tuning()
+
+
+def show_trials(tuning: Tuning, page: Path) -> None:
+    """Print the table and write the page."""
+    say("")
+    for line in table_lines(tuning):
+        say(line)
+    for trial in tuning.trials:
+        if trial.reason:
+            say(f"{trial.name} failed: {trial.reason}")
+    say("")
+    _write(page, render_page(tuning))
+    if tuning.best is not None:
+        say(f"Best: {tuning.best.name}, {tuning.objective.metric} {tuning.best.objective:.4f}")
+    say(f"  page     {page}")
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PageError(f"{file} cannot be written: {error.strerror}; name another file with --output") from error

@@ -1,0 +1,120 @@
+"""Results side by side: what they share, in what they differ, and what makes the comparison unfair. Pure functions."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from slipway.compare.result import Result
+from slipway.compare.variants import MODEL_TYPE
+
+# They change how a job runs, not what it learns.
+_HARMLESS = frozenset(("num-workers", "checkpoint-every", "wandb", "debug", "profile"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """All jobs of a comparison."""
+
+    results: tuple[Result, ...]
+    """In the order in which they were asked for."""
+    varied: tuple[str, ...]
+    """Hyperparameters that were meant to differ."""
+    shared: Mapping[str, str]
+    """Settings that are equal in all jobs."""
+    warnings: tuple[str, ...]
+    """What differs beside what was meant to."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Why jobs have no result, by their names."""
+
+    @property
+    def best(self) -> Result | None:
+        """The highest test accuracy."""
+        tested = [result for result in self.results if result.test_accuracy is not None]
+        return max(tested, key=lambda result: result.test_accuracy or 0.0, default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, in the names of this module, with the figures that are derived."""
+        return {
+            "varied": list(self.varied),
+            "settings": dict(self.shared),
+            "warnings": list(self.warnings),
+            "failures": dict(self.failures),
+            "results": [
+                {
+                    **asdict(result),
+                    "architecture": result.architecture,
+                    "training_s": round(result.training_s, 3),
+                    "pictures_per_s": round(result.pictures_per_s, 2),
+                }
+                for result in self.results
+            ],
+        }
+
+    def write(self, path: Path) -> None:
+        """Write comparison.json.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        path.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def compare(
+    results: Iterable[Result], varied: Sequence[str] = (MODEL_TYPE,), failures: Mapping[str, str] | None = None
+) -> Comparison:
+    """Put results side by side.
+
+    Args:
+        results: One or more; those of equal names are told apart by their jobs.
+        varied: Hyperparameters that are meant to differ.
+        failures: Why jobs have no result, by their names.
+    """
+    found = _distinct(tuple(results))
+    settings = _by_name([result.settings for result in found])
+    return Comparison(
+        results=found,
+        varied=tuple(varied),
+        shared={name: values[0] for name, values in settings.items() if len(set(values)) == 1 and values[0]},
+        warnings=tuple(_warnings(found, varied)),
+        failures=failures or {},
+    )
+
+
+def _distinct(results: tuple[Result, ...]) -> tuple[Result, ...]:
+    names = [result.name for result in results]
+    return tuple(
+        replace(result, name=Path(result.job).name) if names.count(result.name) > 1 else result for result in results
+    )
+
+
+def _by_name(mappings: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    names = dict.fromkeys(name for mapping in mappings for name in mapping)
+    return {name: [mapping.get(name, "") for mapping in mappings] for name in names}
+
+
+def _warnings(results: Sequence[Result], varied: Sequence[str]) -> Iterable[str]:
+    for name, values in _by_name([result.settings for result in results]).items():
+        if name not in varied and name not in _HARMLESS and len(set(values)) > 1:
+            yield f"{name} differs: {_listed(results, values)}"
+    for split in ("train", "validation", "test"):
+        counts = [f"{result.pictures.get(split, 0):,}" for result in results]
+        if len(set(counts)) > 1:
+            yield f"The data differs: pictures in {split} are {_listed(results, counts)}"
+    if len({result.classes for result in results}) > 1:
+        counts = [f"{len(result.classes):,}" for result in results]
+        yield f"The data differs: the classes are not the same ones ({_listed(results, counts)})"
+    for package, versions in _by_name([result.versions for result in results]).items():
+        if len(set(versions)) > 1:
+            yield f"The version of {package} differs: {_listed(results, versions)}"
+    places = [result.place for result in results]
+    if len(set(places)) > 1:
+        yield f"Times cannot be compared, since the jobs ran on different devices: {_listed(results, places)}"
+    for result in results:
+        if result.test_accuracy is None:
+            yield f"{result.name} was stopped before its test; its figures are those of {len(result.epochs)} epochs"
+
+
+def _listed(results: Sequence[Result], values: Sequence[str]) -> str:
+    return "; ".join(f"{value or 'none'} in {result.name}" for result, value in zip(results, values, strict=True))

@@ -1,0 +1,209 @@
+"""A comparison on SageMaker: training jobs side by side, and what they left in S3."""
+
+import json
+import tarfile
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
+
+from container.errors import DataError
+from slipway.aws.console_address import console_address
+from slipway.aws.refusals import explained
+from slipway.compare.comparison import Comparison, compare
+from slipway.compare.result import CARD, METRICS, TENSORS, Result, parse_metrics, read_result, read_tensors
+from slipway.compare.variants import Variant
+from slipway.dataset_folder import SPLIT_FOLDERS
+from slipway.errors import ComparisonError, QuotaError, RemoteJobError
+
+if TYPE_CHECKING:
+    from sagemaker.session import Session
+
+Say = Callable[[str], None]
+Start = Callable[[Variant, str], None]
+"""Starts the training job of a variant under a name, and does not wait for it."""
+
+_ENDED = ("Completed", "Failed", "Stopped")
+_LONGEST_NAME = 63
+
+
+def run_remotely(
+    variants: Sequence[Variant],
+    start: Start,
+    session: "Session",
+    *,
+    max_parallel: int,
+    say: Say,
+    interval_s: float = 20,
+) -> Comparison:
+    """Train all variants, some at a time; one that fails does not keep the others from being trained.
+
+    Args:
+        variants: What is to be trained.
+        start: Starts one.
+        session: Where the jobs are looked after.
+        max_parallel: Jobs at a time; fewer where the account's quota allows fewer.
+        say: Told what starts and ends.
+        interval_s: Between two looks at the jobs.
+
+    Raises:
+        ServiceError: AWS refused a call; `say` was told which jobs run.
+        ComparisonError: Every job failed.
+    """
+    waiting, running = list(variants), dict[str, Variant]()
+    found: dict[str, Result] = {}
+    failures: dict[str, str] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < max_parallel:
+                job = job_name(waiting[0])
+                try:
+                    start(waiting[0], job)
+                except RemoteJobError as error:  # in the SDK's local mode, where a job has ended when it is started
+                    failures[waiting[0].name] = str(error)
+                    say(f"{waiting.pop(0).name} failed: {error}")
+                    continue
+                except QuotaError:
+                    if not running:
+                        raise
+                    max_parallel = len(running)
+                    say(f"The account's quota allows {max_parallel} of these jobs at a time")
+                    break
+                running[job] = waiting.pop(0)
+                say(f"{running[job].name}: started as {job}")
+                if not session.local_mode:
+                    say(f"  {console_address('training job', job, session.boto_region_name)}")
+            for job, description in [(job, _describe(session, job)) for job in running]:
+                if description["TrainingJobStatus"] not in _ENDED:
+                    continue
+                name = running.pop(job).name
+                try:
+                    found[name] = replace(read_remote_job(session, job), name=name)
+                    say(f"{name}: completed")
+                except ComparisonError as error:
+                    failures[name] = str(error)
+                    say(f"{name} failed: {error}")
+            if running:
+                time.sleep(interval_s)
+    except BaseException:
+        if running:
+            say(f"Still running, and billed: {', '.join(running)}")
+            say(f"Compare them when they have ended: slipway compare {' '.join(f'--job {job}' for job in running)}")
+            say("Stop one: aws sagemaker stop-training-job --training-job-name NAME")
+        raise
+    if not found:
+        name, reason = next(iter(failures.items()))
+        raise ComparisonError(f"every job of the comparison failed; the first, {name}: {reason}")
+    results = [found[variant.name] for variant in variants if variant.name in found]
+    return compare(results, tuple(variants[0].varied), failures)
+
+
+def s3_channels(session: "Session", address: str) -> dict[str, str]:
+    """The address of each channel below an S3 prefix, by the folder names that `slipway train` knows too.
+
+    Raises:
+        DataError: There is no train folder.
+        ServiceError: AWS refused the call.
+    """
+    parts = urlparse(address)
+    prefix = parts.path.strip("/") + "/" if parts.path.strip("/") else ""
+    with explained(f"looking into {address}"):
+        listed = session.boto_session.client("s3").list_objects_v2(Bucket=parts.netloc, Prefix=prefix, Delimiter="/")
+    folders = [entry["Prefix"].removeprefix(prefix).rstrip("/") for entry in listed.get("CommonPrefixes", ())]
+    channels = {
+        split: f"s3://{parts.netloc}/{prefix}{name}"
+        for split, names in SPLIT_FOLDERS.items()
+        for name in names
+        if name in folders
+    }
+    if "train" not in channels:
+        raise DataError(
+            f"there is no train folder below {address}; its folders are: {', '.join(folders[:8]) or 'none'}. "
+            "slipway data upload makes the layout"
+        )
+    return channels
+
+
+def job_name(variant: Variant) -> str:
+    """A new name for a variant's training job."""
+    suffix = f"{datetime.now(UTC):-%y%m%d-%H%M%S-%f}"[:-3]
+    return f"slipway-{variant.slug}"[: _LONGEST_NAME - len(suffix)].rstrip("-") + suffix
+
+
+def read_remote_job(session: "Session", job: str) -> Result:
+    """Read what a training job left in S3, or on this machine where it ran in the SDK's local mode.
+
+    The archive of the model is read until its card and the beginning of its tensors have been seen.
+
+    Raises:
+        ComparisonError: It has not completed (the message has the job's own reason), or is none of Slipway's.
+        ServiceError: AWS refused a call.
+    """
+    description = _describe(session, job)
+    status = description["TrainingJobStatus"]
+    if status != "Completed":
+        reason = description.get("FailureReason") or f"its status is {status}"
+        raise ComparisonError(f"the training job {job} has no result: {reason}")
+    model = str(description["ModelArtifacts"]["S3ModelArtifacts"])
+    files = _read(session, model, {CARD: lambda file, _: json.load(file), TENSORS: read_tensors})
+    output = model.removesuffix(PurePosixPath(model).name) + "output.tar.gz"
+    files |= _read(session, output, {METRICS: lambda file, _: parse_metrics(file.read().decode())})
+    resources = description["ResourceConfig"]
+    # The SDK's local mode names no instance type.
+    groups = [f"{one['InstanceCount']} x {one.get('InstanceType', 'local')}" for one in _groups(resources)]
+    return read_result(
+        job=job,
+        place=", ".join(groups),
+        card=files[CARD],
+        metrics=files[METRICS],
+        tensors=files[TENSORS],
+        billable_s=description.get("BillableTimeInSeconds"),
+    )
+
+
+def _groups(resources: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return resources.get("InstanceGroups") or [resources]
+
+
+def _describe(session: "Session", job: str) -> Mapping[str, Any]:
+    with explained(f"looking for the training job {job}"):
+        description: Mapping[str, Any] = session.sagemaker_client.describe_training_job(TrainingJobName=job)
+        return description
+
+
+def _read(session: "Session", archive: str, readers: Mapping[str, Callable[[IO[bytes], int], Any]]) -> dict[str, Any]:
+    """What the readers make of the archive's files of these names."""
+    found: dict[str, Any] = {}
+    try:
+        with _opened(session, archive) as stream, tarfile.open(fileobj=stream, mode="r|gz") as tar:
+            for member in tar:
+                name = PurePosixPath(member.name).name
+                if name in readers and (file := tar.extractfile(member)):
+                    found[name] = readers[name](file, member.size)
+                if len(found) == len(readers):
+                    break
+    except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
+        raise ComparisonError(
+            f"{archive} cannot be read: {error}; was it cut off, or written by another program?"
+        ) from error
+    if missing := sorted(readers.keys() - found.keys()):
+        raise ComparisonError(f"there is no {' and no '.join(missing)} in {archive}; compare jobs of Slipway's images")
+    return found
+
+
+@contextmanager
+def _opened(session: "Session", address: str) -> Iterator[IO[bytes]]:
+    parts = urlparse(address)
+    if parts.scheme == "s3":
+        with explained(f"reading {address}"):
+            body = session.boto_session.client("s3").get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))["Body"]
+        with body:
+            yield body
+    else:
+        with Path(unquote(parts.path)).open("rb") as file:
+            yield file

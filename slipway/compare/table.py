@@ -1,0 +1,71 @@
+"""The figures of a comparison as a table of texts, for the terminal and the page."""
+
+from collections.abc import Sequence
+
+from slipway.compare.result import Result
+
+HEAD = (
+    "model",
+    "test accuracy",
+    "evaluation accuracy",
+    "evaluation loss",
+    "best epoch",
+    "parameters",
+    "model file",
+    "training time",
+    "pictures/s",
+)
+"""Evaluation is that of the best epoch; training time and pictures a second are of the training steps alone."""
+
+BILLABLE = "billable time"
+"""The last column, where jobs ran on SageMaker."""
+
+
+def rows(results: Sequence[Result]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Column titles, and a row for each result."""
+    billed = any(result.billable_s is not None for result in results)
+    found: list[tuple[str, ...]] = []
+    for result in results:
+        accuracy = "not tested" if result.test_accuracy is None else f"{result.test_accuracy:.2f} %"
+        row: tuple[str, ...] = (
+            result.name,
+            accuracy,
+            f"{result.best.eval_accuracy:.2f} %",
+            f"{result.best.eval_loss:.4f}",
+            f"{result.best_epoch} of {len(result.epochs)}",
+            f"{result.tensors.parameters / 1e6:.1f} M",
+            f"{result.tensors.file_bytes / 1e6:.1f} MB",
+            duration(result.training_s),
+            f"{result.pictures_per_s:.1f}",
+        )
+        bill = "" if result.billable_s is None else duration(result.billable_s)
+        found.append((*row, bill) if billed else row)
+    head: tuple[str, ...] = (*HEAD, BILLABLE) if billed else HEAD
+    return head, found
+
+
+def as_lines(results: Sequence[Result]) -> list[str]:
+    """The table in columns, names to the left and figures to the right."""
+    head, body = rows(results)
+    # Titles of two words take two lines, so that the table fits a terminal.
+    upper = [" ".join(title.split()[:-1]) for title in head]
+    lower = [title.split()[-1] for title in head]
+    table = [upper, lower, *body]
+    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+    return [
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]
+
+
+def duration(seconds: float) -> str:
+    """Such as 12.3 s, 4 min 05 s or 2 h 10 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,185 @@
+"""How many instances an endpoint has: application auto scaling by target tracking, down to none where it can be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from slipway.aws.refusals import explained
+from slipway.errors import ServiceError, SettingError
+
+if TYPE_CHECKING:
+    from sagemaker.session import Session
+
+_NAMESPACE = "sagemaker"
+_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+_TARGET_POLICY = "slipway-target"
+_WAKE_POLICY = "slipway-wake"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Autoscaling:
+    """Between how many instances, and at which load another one is added.
+
+    Raises:
+        SettingError: The numbers make no range, or none of them makes sense.
+    """
+
+    min_instances: int
+    """0 only where the endpoint is asynchronous: it is woken by the first request that waits."""
+    max_instances: int
+    invocations_per_minute: float = 600
+    """Of one instance, which AWS tries to hold; measure what yours takes (docs/deploying.md). Real-time only."""
+    backlog_per_instance: float = 5
+    """Requests that wait for one instance, likewise. Asynchronous only."""
+    scale_in_cooldown_s: int = 300
+    scale_out_cooldown_s: int = 60
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_instances <= self.max_instances or self.max_instances < 1:
+            raise SettingError(
+                f"{self.min_instances}:{self.max_instances} is no range of instances; write the fewest and the most, "
+                "such as 1:4"
+            )
+        for name, value in (
+            ("invocations per minute", self.invocations_per_minute),
+            ("backlog", self.backlog_per_instance),
+        ):
+            if value <= 0:
+                raise SettingError(f"the {name} of an instance must be more than 0, not {value:g}")
+
+    @classmethod
+    def parse(cls, text: str, **others: Any) -> Self:
+        """Read MIN:MAX.
+
+        Raises:
+            SettingError: It is something else.
+        """
+        low, _, high = text.partition(":")
+        if not (low.isdigit() and high.isdigit()):
+            raise SettingError(f"{text!r} is no range of instances; write the fewest and the most, such as 1:4")
+        return cls(min_instances=int(low), max_instances=int(high), **others)
+
+
+def check_scaling(scaling: Autoscaling, *, asynchronous: bool, serverless: bool, wait: bool) -> None:
+    """Raise a SettingError where an endpoint of this kind cannot be scaled so, or not before it is in service."""
+    if not wait:
+        raise SettingError("only an endpoint in service can be scaled; wait for it, or leave the autoscaling out")
+    if serverless:
+        raise SettingError("a serverless endpoint scales by itself; leave the autoscaling out")
+    if scaling.min_instances == 0 and not asynchronous:
+        raise SettingError("only an asynchronous endpoint can scale to 0 instances; the fewest of a real-time one is 1")
+
+
+def apply_scaling(
+    session: "Session", endpoint: str, scaling: Autoscaling, *, variants: Sequence[str], asynchronous: bool
+) -> None:
+    """Scale the variants of an endpoint that is in service.
+
+    Raises:
+        ServiceError: AWS refuses.
+    """
+    client = session.boto_session.client("application-autoscaling")
+    for variant in variants:
+        target = _target(endpoint, variant)
+        with explained(f"registering the scaling of {endpoint}"):
+            client.register_scalable_target(
+                **target, MinCapacity=scaling.min_instances, MaxCapacity=scaling.max_instances
+            )
+            client.put_scaling_policy(
+                **target,
+                PolicyName=_TARGET_POLICY,
+                PolicyType="TargetTrackingScaling",
+                TargetTrackingScalingPolicyConfiguration={
+                    **(_backlog_metric(endpoint, scaling) if asynchronous else _invocations_metric(scaling)),
+                    "ScaleInCooldown": scaling.scale_in_cooldown_s,
+                    "ScaleOutCooldown": scaling.scale_out_cooldown_s,
+                },
+            )
+        if scaling.min_instances == 0:
+            _wake_from_zero(session, endpoint, target, scaling)
+
+
+def _target(endpoint: str, variant: str) -> dict[str, str]:
+    return {
+        "ServiceNamespace": _NAMESPACE,
+        "ResourceId": f"endpoint/{endpoint}/variant/{variant}",
+        "ScalableDimension": _DIMENSION,
+    }
+
+
+def _invocations_metric(scaling: Autoscaling) -> dict[str, Any]:
+    return {
+        "TargetValue": float(scaling.invocations_per_minute),
+        "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
+    }
+
+
+def _backlog_metric(endpoint: str, scaling: Autoscaling) -> dict[str, Any]:
+    return {
+        "TargetValue": float(scaling.backlog_per_instance),
+        "CustomizedMetricSpecification": {
+            "MetricName": "ApproximateBacklogSizePerInstance",
+            "Namespace": "AWS/SageMaker",
+            "Dimensions": [{"Name": "EndpointName", "Value": endpoint}],
+            "Statistic": "Average",
+        },
+    }
+
+
+def _wake_from_zero(session: "Session", endpoint: str, target: dict[str, str], scaling: Autoscaling) -> None:
+    # The backlog per instance says nothing where there is no instance: an alarm of its own adds the first one.
+    with explained(f"registering how {endpoint} is woken"):
+        policy = session.boto_session.client("application-autoscaling").put_scaling_policy(
+            **target,
+            PolicyName=_WAKE_POLICY,
+            PolicyType="StepScaling",
+            StepScalingPolicyConfiguration={
+                "AdjustmentType": "ChangeInCapacity",
+                "MetricAggregationType": "Average",
+                "Cooldown": scaling.scale_in_cooldown_s,
+                "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
+            },
+        )
+        session.boto_session.client("cloudwatch").put_metric_alarm(
+            AlarmName=_alarm_name(endpoint),
+            MetricName="HasBacklogWithoutCapacity",
+            Namespace="AWS/SageMaker",
+            Dimensions=[{"Name": "EndpointName", "Value": endpoint}],
+            Statistic="Average",
+            Period=60,
+            EvaluationPeriods=2,
+            DatapointsToAlarm=2,
+            Threshold=1,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+            TreatMissingData="missing",
+            AlarmActions=[policy["PolicyARN"]],
+        )
+
+
+def _alarm_name(endpoint: str) -> str:
+    return f"slipway-wake-{endpoint}"
+
+
+def remove_scaling(session: "Session", endpoint: str, variants: Sequence[str]) -> list[str]:
+    """Take away what `apply_scaling` made, if it did; what that was.
+
+    An endpoint can be deleted all the same where the credentials may not look for scaling.
+    """
+    removed = []
+    client = session.boto_session.client("application-autoscaling")
+    try:
+        with explained(f"removing the scaling of {endpoint}"):
+            found = client.describe_scalable_targets(
+                ServiceNamespace=_NAMESPACE, ResourceIds=[_target(endpoint, name)["ResourceId"] for name in variants]
+            ).get("ScalableTargets", [])
+            for target in found:
+                client.deregister_scalable_target(
+                    **{name: target[name] for name in ("ServiceNamespace", "ResourceId", "ScalableDimension")}
+                )
+                removed.append(f"scaling of {target['ResourceId']}")
+            if any(target["MinCapacity"] == 0 for target in found):
+                session.boto_session.client("cloudwatch").delete_alarms(AlarmNames=[_alarm_name(endpoint)])
+                removed.append(f"alarm {_alarm_name(endpoint)}")
+    except ServiceError:
+        return removed
+    return removed

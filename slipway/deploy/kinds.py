@@ -1,0 +1,86 @@
+"""Serverless and asynchronous endpoints and data capture: the SDK's configurations, with our checks and defaults."""
+
+from typing import TYPE_CHECKING
+
+from sagemaker.async_inference import AsyncInferenceConfig
+from sagemaker.model_monitor import DataCaptureConfig
+from sagemaker.serverless import ServerlessInferenceConfig
+
+from slipway.errors import SettingError
+
+if TYPE_CHECKING:
+    from sagemaker.session import Session
+
+_MEMORY_MB = range(1024, 6145, 1024)
+_CONCURRENCY = range(1, 201)
+
+
+def check_serverless(
+    config: ServerlessInferenceConfig,
+    instance_type: str | None,
+    asynchronous: object,
+    data_capture: object,
+    vpc: object,
+    network_isolation: object,
+) -> None:
+    """Hold a serverless endpoint to SageMaker's limits.
+
+    Args:
+        config: The SDK's.
+        instance_type: There must be none, as must be of what follows: that there is only with instances.
+        asynchronous: The configuration.
+        data_capture: Likewise.
+        vpc: Likewise.
+        network_isolation: Whether it is asked for.
+
+    Raises:
+        SettingError: Memory or concurrency is none that SageMaker takes, or something is asked for that there is not.
+    """
+    if instance_type:
+        raise SettingError(f"a serverless endpoint has no instances; leave the instance type {instance_type} away")
+    unsupported = {"asynchronous mode": asynchronous, "data capture": data_capture, "VPC": vpc}
+    for name, value in {**unsupported, "network isolation": network_isolation}.items():
+        if value:
+            raise SettingError(f"a serverless endpoint has no {name}; leave it away, or name an instance type instead")
+    if config.memory_size_in_mb not in _MEMORY_MB:
+        raise SettingError(
+            f"a serverless endpoint's memory is {config.memory_size_in_mb} MB; it must be one of "
+            f"{', '.join(map(str, _MEMORY_MB))}"
+        )
+    if config.max_concurrency not in _CONCURRENCY:
+        raise SettingError(f"a serverless endpoint's concurrency is {config.max_concurrency}; it must be 1 to 200")
+
+
+def complete_async(config: AsyncInferenceConfig, bucket: str | None, endpoint: str) -> AsyncInferenceConfig:
+    """Fill in where answers and failures go: s3://BUCKET/jobs/async/ENDPOINT.
+
+    Raises:
+        SettingError: No bucket is known, and no path is given.
+    """
+    if config.output_path is None:
+        config.output_path = f"s3://{_required(bucket, 'the answers')}/jobs/async/{endpoint}/output"
+    if config.failure_path is None:
+        config.failure_path = f"{config.output_path.rstrip('/').removesuffix('/output')}/failure"
+    return config
+
+
+def capture(percent: int, bucket: str | None, endpoint: str, session: "Session") -> DataCaptureConfig:
+    """Keep so many percent of requests and answers in s3://BUCKET/jobs/capture/ENDPOINT.
+
+    Raises:
+        SettingError: No percentage, or no bucket is known.
+    """
+    if not 0 < percent <= 100:
+        raise SettingError(f"the share of requests to capture is {percent} percent; it must be 1 to 100")
+    return DataCaptureConfig(
+        enable_capture=True,
+        sampling_percentage=percent,
+        destination_s3_uri=f"s3://{_required(bucket, 'captured requests')}/jobs/capture/{endpoint}",
+        sagemaker_session=session,
+    )
+
+
+def _required(bucket: str | None, what: str) -> str:
+    if not bucket:
+        raise SettingError(f"no bucket for {what} is named; give bucket=, --bucket, or bucket in slipway.toml")
+    return bucket

@@ -1,0 +1,70 @@
+"""An endpoint in the SDK's local mode: one container on this machine, for as long as the process lives."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from slipway.errors import EndpointError, SettingError
+
+if TYPE_CHECKING:
+    from sagemaker.session import Session
+
+_PORT = 8080
+
+
+def serving_port(session: "Session") -> int:
+    """The port at which local mode's container answers on this machine."""
+    local = (session.config or {}).get("local", {})
+    return int(local.get("serving_port") or _PORT)
+
+
+def answers(port: int) -> bool:
+    """Whether something listens at a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def require_free_port(session: "Session") -> None:
+    """Raise a SettingError where something else listens at the port: the SDK would take it for the container."""
+    if answers(port := serving_port(session)):
+        raise SettingError(
+            f"something else answers at port {port} of this machine already, perhaps another endpoint of local mode or "
+            "slipway serve; stop it, or give another port: --port, local_session(serving_port=8081)"
+        )
+
+
+def wait_while_serving(session: "Session", *, poll_s: float = 1.0) -> None:
+    """Return only by an exception: KeyboardInterrupt, or an EndpointError when the container has ended by itself."""
+    while answers(serving_port(session)):
+        time.sleep(poll_s)
+    raise EndpointError("the serving container has ended; its output above says why")
+
+
+@contextmanager
+def started_here(session: "Session", name: str) -> Iterator[None]:
+    """Stop the container again when it does not come into service in the body.
+
+    Raises:
+        EndpointError: It did not; its output, the reason included, has been on the terminal by then.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        _stop(session, name)
+        raise
+    # ImportError: the SDK finds no Docker Compose.
+    except (RuntimeError, OSError, ImportError) as error:
+        _stop(session, name)
+        text = " ".join(str(error).split())
+        raise EndpointError(
+            f"the serving container did not start ({text}); its output above says why. It has been stopped again"
+        ) from error
+
+
+def _stop(session: "Session", name: str) -> None:
+    with suppress(ClientError):
+        session.sagemaker_client.delete_endpoint(EndpointName=name)

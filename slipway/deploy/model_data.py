@@ -1,0 +1,117 @@
+"""Where an endpoint's model comes from: this machine, S3, or a training job."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boto3.s3.transfer import TransferConfig
+from sagemaker.utils import name_from_base
+
+from slipway.archive import pack_model, unpack_model
+from slipway.aws.refusals import AwsError, explained
+from slipway.checks.s3_address import S3Address
+from slipway.errors import ArchiveError, JobError, RemoteJobError
+from slipway.serving import model_files_directory
+from slipway.training_job import failure_text
+
+if TYPE_CHECKING:
+    from sagemaker.session import Session
+
+# A model fits in one, which a dry run can show.
+_ONE_REQUEST = TransferConfig(multipart_threshold=5 * 1024**3)
+
+_MISSING = ("404", "NoSuchKey", "NoSuchBucket")
+
+
+def unpacked(path: Path, scratch: Path) -> Path:
+    """The model directory of what may be an archive or a job directory, for local mode.
+
+    The SDK would unpack an archive where it lies, and show the container everything beside it.
+
+    Args:
+        path: A model.tar.gz, a model directory, or a job directory.
+        scratch: An empty folder for an archive's content.
+
+    Raises:
+        JobError: There is no such path, or no model in the directory.
+        ArchiveError: The archive is damaged or holds something else.
+    """
+    _require(path)
+    if path.is_dir():
+        return model_files_directory(path).resolve()
+    unpack_model(path, scratch)
+    return scratch
+
+
+def upload(session: "Session", path: Path, bucket: str) -> S3Address:
+    """Bring a model of this machine to s3://BUCKET/jobs/models/; returns where it is.
+
+    Args:
+        session: The SDK's.
+        path: As for `unpacked`.
+        bucket: It must be there.
+
+    Raises:
+        JobError: As for `unpacked`.
+        ArchiveError: Likewise.
+        ServiceError: AWS refuses.
+    """
+    _require(path)
+    name = path.resolve().name.removesuffix(".tar.gz")[:40]
+    place = S3Address(bucket, f"jobs/models/{name_from_base(name)}/model.tar.gz")
+    with tempfile.TemporaryDirectory(prefix="slipway-model-") as scratch:
+        archive = path
+        if path.is_dir():
+            archive = Path(scratch) / "model.tar.gz"
+            pack_model(model_files_directory(path), archive)
+        else:
+            # A damaged one shall fail here, and not in minutes on an instance.
+            unpack_model(path, Path(scratch))
+        with explained(f"uploading the model to {place}"):
+            session.boto_session.client("s3").upload_file(str(archive), place.bucket, place.key, Config=_ONE_REQUEST)
+    return place
+
+
+def require_in_s3(session: "Session", address: str) -> None:
+    """See that an archive is there.
+
+    Raises:
+        ArchiveError: It is not.
+        ServiceError: AWS refuses.
+    """
+    place = S3Address.parse(address)
+    try:
+        with explained(f"looking for the model {place}"):
+            session.boto_session.client("s3").head_object(Bucket=place.bucket, Key=place.key)
+    except AwsError as error:
+        if error.code not in _MISSING:
+            raise
+        raise ArchiveError(f"there is no model at {place}; name the model.tar.gz that a training job left") from error
+
+
+def model_of_job(session: "Session", job: str) -> tuple[str, dict[str, Any]]:
+    """The S3 address of what a training job made, and the job's role, VPC and network isolation as `Model` takes them.
+
+    Raises:
+        RemoteJobError: It failed, with its own message; or it has no model yet.
+        ServiceError: There is no such job, or AWS refuses.
+    """
+    with explained(f"looking at the training job {job}"):
+        description = session.sagemaker_client.describe_training_job(TrainingJobName=job)
+    artifacts = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
+    status = description["TrainingJobStatus"]
+    # A job that was stopped in time has left its best model.
+    if status == "Failed" or (status == "Stopped" and not artifacts):
+        raise RemoteJobError(failure_text(description, session.boto_region_name))
+    if status not in ("Completed", "Stopped") or not artifacts:
+        raise RemoteJobError(f"the training job {job} is {status} and has no model yet; slipway logs {job} --follow")
+    return artifacts, {
+        "role": description["RoleArn"],
+        "vpc_config": description.get("VpcConfig"),
+        "enable_network_isolation": description.get("EnableNetworkIsolation", False),
+    }
+
+
+def _require(path: Path) -> None:
+    if not path.exists():
+        raise JobError(f"there is no {path}; name a model.tar.gz, a model directory, or a job directory")

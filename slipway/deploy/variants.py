@@ -1,0 +1,125 @@
+"""Production variants: two or more models behind one endpoint, each with its share of the traffic."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sagemaker.session import production_variant
+from sagemaker.utils import name_from_base
+
+from slipway.aws.tags import Tags, with_own_tag
+from slipway.checks.instance_type import check_instance_type, has_gpu
+from slipway.deploy.endpoint import create_endpoint, require_endpoint, require_free_name, undone, update_endpoint
+from slipway.deploy.kinds import capture
+from slipway.deploy.rollout import Rollout
+from slipway.deploy.waiting import wait_until_in_service
+from slipway.errors import SettingError
+from slipway.model import GPU_AMI, STARTUP_S
+from slipway.predictor import Predictor
+
+if TYPE_CHECKING:
+    from slipway.model import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One model of an endpoint.
+
+    Raises:
+        SettingError: The weight is negative, or there is no such instance type.
+    """
+
+    name: str
+    """How requests (target_variant=) and metrics name it."""
+    model: "Model"
+    weight: float = 1.0
+    """Its share of the traffic is its part of the sum of all weights."""
+    instance_type: str
+    instance_count: int = 1
+
+    def __post_init__(self) -> None:
+        check_instance_type(self.instance_type, "endpoint")
+        if self.weight < 0:
+            raise SettingError(f"the weight of {self.name} is {self.weight:g}; it is 0 or more")
+
+
+def deploy_variants(
+    variants: Sequence[Variant],
+    *,
+    endpoint_name: str | None = None,
+    tags: Tags = None,
+    kms_key: str | None = None,
+    capture_percent: int | None = None,
+    bucket: str | None = None,
+    update: bool = False,
+    rollout: Rollout | None = None,
+    wait: bool = True,
+    show: Callable[[str], None] = print,
+) -> Predictor:
+    """Make an endpoint of several models, or put them behind an existing one.
+
+    Args:
+        variants: Two or more, of different names, whose models have one session; not local mode's.
+        endpoint_name: None: made of `slipway` and the time.
+        tags: In addition to ours.
+        kms_key: Of the instances' disks.
+        capture_percent: Keep so many percent of requests and answers in s3://BUCKET/jobs/capture/ENDPOINT.
+        bucket: For these.
+        update: There is an endpoint of that name; it goes on serving meanwhile.
+        rollout: How an update moves the traffic; None: all at once.
+        wait: Until it is in service.
+        show: Takes a line at a time while waiting.
+
+    Raises:
+        SettingError: The variants do not go together.
+        EndpointError: As for `Model.deploy`.
+        ServiceError: AWS refuses.
+    """
+    names = [variant.name for variant in variants]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise SettingError(
+            f"an endpoint needs two or more variants of different names, not {', '.join(names) or 'none'}"
+        )
+    if not sum(variant.weight for variant in variants):
+        raise SettingError("all variants have the weight 0; at least one must get some of the traffic")
+    session = variants[0].model.sagemaker_session
+    if session.local_mode:
+        raise SettingError("local mode has one container, not several variants; name an instance type of SageMaker")
+    if rollout is not None and not update:
+        raise SettingError("a rollout is how an update moves the traffic; give update=True (--update) too")
+    name = endpoint_name or name_from_base("slipway")
+    for variant in variants:
+        variant.model.check()
+    if update:
+        require_endpoint(session, name)
+    else:
+        require_free_name(session, name)
+    own = with_own_tag(tags)
+    recorded = capture(capture_percent, bucket, name, session)._to_request_dict() if capture_percent else None
+    configurations = {"data_capture": recorded} if recorded else {}
+    made: list[str] = []
+    with undone(session, None, made):
+        described = [_describe(variant, name, own, made) for variant in variants]
+        if update:
+            moved = rollout.configuration() if rollout else None
+            update_endpoint(session, name, described, tags=own, kms_key=kms_key, rollout=moved, **configurations)
+        else:
+            create_endpoint(session, name, described, tags=own, kms_key=kms_key, **configurations)
+    if wait:
+        wait_until_in_service(session, name, show=show)
+    return Predictor(name, session)
+
+
+def _describe(variant: Variant, endpoint: str, tags: Tags, made: list[str]) -> dict[str, Any]:
+    model = variant.model.make(variant.instance_type, tags, f"{endpoint}-{variant.name}", made)
+    return dict(
+        production_variant(
+            model,
+            variant.instance_type,
+            variant.instance_count,
+            variant_name=variant.name,
+            initial_weight=variant.weight,
+            container_startup_health_check_timeout=STARTUP_S,
+            inference_ami_version=GPU_AMI if has_gpu(variant.instance_type) else None,
+        )
+    )

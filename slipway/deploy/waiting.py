@@ -1,0 +1,79 @@
+"""Waiting for an endpoint, and what to say when it does not come into service."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from slipway.aws.console_address import console_address, log_address
+from slipway.cloud_logs import LogFollower, endpoint_group
+from slipway.deploy.endpoint import require_endpoint
+from slipway.errors import EndpointError, ServiceError
+
+if TYPE_CHECKING:
+    from sagemaker.session import Session
+
+_POLL_S = 10.0
+_LAST_LINES = 10
+_UNDER_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+
+
+def wait_until_in_service(
+    session: "Session", name: str, *, show: Callable[[str], None] | None = None, poll_s: float = _POLL_S
+) -> None:
+    """Wait until an endpoint serves.
+
+    Args:
+        session: The SDK's.
+        name: Of the endpoint.
+        show: Takes the console's address, and a line whenever the status changes.
+        poll_s: Seconds between looks.
+
+    Raises:
+        EndpointError: It failed, or an update of it did (with SageMaker's reason and the last lines of its log), it is
+            gone, or the wait was interrupted.
+        ServiceError: AWS refuses.
+    """
+    show = show or (lambda line: None)
+    started, last = time.monotonic(), ""
+    try:
+        show(f"endpoint {name}: {console_address('endpoint', name, session.boto_region_name)}")
+        while True:
+            description = require_endpoint(session, name)
+            # A dry run's answer has none.
+            status = description.get("EndpointStatus", "InService")
+            if status != last:
+                show(f"endpoint {name}: {status} after {time.monotonic() - started:.0f} s")
+            last = status
+            if status not in _UNDER_WAY:
+                break
+            time.sleep(poll_s)
+    except KeyboardInterrupt:
+        raise EndpointError(
+            f"stopped waiting; the endpoint {name} goes on being created or updated, and costs money until it is "
+            f"deleted. {how_to_delete(name)} {console_address('endpoint', name, session.boto_region_name)}"
+        ) from None
+    # After an update that was rolled back, it serves as before, and has a reason.
+    if status != "InService" or description.get("FailureReason"):
+        raise EndpointError(_failure(session, name, description))
+
+
+def _failure(session: "Session", name: str, description: Mapping[str, Any]) -> str:
+    status = description["EndpointStatus"]
+    reason = " ".join(str(description.get("FailureReason") or f"its status is {status}").split())
+    try:
+        lines = LogFollower(session.boto_session, endpoint_group(name)).last_lines(_LAST_LINES)
+    except ServiceError as error:
+        lines = [f"(its log cannot be read: {error})"]
+    said = "\n".join(f"  {line}" for line in lines) or "  (it has logged nothing: the container did not start)"
+    whole_log = log_address(endpoint_group(name), session.boto_region_name)
+    if status == "InService":
+        what, left = f"the update of the endpoint {name} failed: {reason}", "It serves as it did before the update."
+    else:
+        what = f"the endpoint {name} did not come into service: {reason}"
+        left = f"The endpoint, its configuration and its model are still there. {how_to_delete(name)}"
+    return f"{what}\nThe last lines of its log:\n{said}\nThe whole log: {whole_log}\n{left}"
+
+
+def how_to_delete(name: str) -> str:
+    """A sentence that says how an endpoint is taken away."""
+    return f"To remove it with its configuration and model: slipway deploy --delete {name}"

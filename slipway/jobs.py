@@ -1,0 +1,127 @@
+"""The jobs on SageMaker that carry our tag: training, tuning and batch transform."""
+
+import heapq
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Literal
+
+from slipway.aws.connection import Aws, Service
+from slipway.aws.console_address import console_address
+from slipway.aws.tags import OWN_TAG
+
+Kind = Literal["training", "tuning", "transform"]
+
+KINDS: tuple[Kind, ...] = ("training", "tuning", "transform")
+_RUNNING = ("InProgress", "Stopping")
+
+# The stem of the names in the API: List…s, Describe…, …Name, …Arn, …Status.
+_STEMS: Mapping[Kind, str] = {
+    "training": "TrainingJob",
+    "tuning": "HyperParameterTuningJob",
+    "transform": "TransformJob",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One job, as the API describes it."""
+
+    name: str
+    kind: Kind
+    status: str
+    """Completed, Failed, InProgress, Stopped, Stopping."""
+    created: datetime
+    duration_s: float | None
+    """From the start to the end, or to now; None where it has not started."""
+    billable_s: int | None
+    """Of all instances together; None where SageMaker does not say: a tuning job's training jobs do."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """The last value of each metric, by name; a tuning job's is the best objective."""
+    failure: str = ""
+    console: str = ""
+    """Its page in the AWS console."""
+
+    def to_json(self) -> dict[str, Any]:
+        """In the names of this class."""
+        return {**vars(self), "created": self.created.isoformat(), "metrics": dict(self.metrics)}
+
+
+def list_jobs(aws: Aws, *, kinds: tuple[Kind, ...] = KINDS, since: datetime, limit: int) -> list[Job]:
+    """The newest jobs that carry our tag, the newest first.
+
+    Args:
+        aws: Where and as whom.
+        kinds: Which.
+        since: Jobs created before are not looked at; each one is two calls.
+        limit: How many at the most.
+
+    Raises:
+        ServiceError: AWS refuses.
+    """
+    service = aws.service("sagemaker")
+    newest = heapq.merge(
+        *(_summaries(service, kind, since) for kind in kinds), key=lambda found: found[0]["CreationTime"], reverse=True
+    )
+    ours = ((summary, kind) for summary, kind in newest if _is_ours(service, summary[f"{_STEMS[kind]}Arn"]))
+    return [_describe(service, kind, summary, aws.region) for summary, kind in islice(ours, limit)]
+
+
+def _summaries(service: Service, kind: Kind, since: datetime) -> Iterator[tuple[Mapping[str, Any], Kind]]:
+    stem = _STEMS[kind]
+    found = service.pages(
+        f"List{stem}s", f"{stem}Summaries", CreationTimeAfter=since, SortBy="CreationTime", SortOrder="Descending"
+    )
+    return ((summary, kind) for summary in found)
+
+
+def _is_ours(service: Service, arn: str) -> bool:
+    return any(tag["Key"] == OWN_TAG for tag in service.pages("ListTags", "Tags", ResourceArn=arn))
+
+
+def _describe(service: Service, kind: Kind, summary: Mapping[str, Any], region: str) -> Job:
+    stem = _STEMS[kind]
+    name = summary[f"{stem}Name"]
+    return read_description(kind, service.call(f"Describe{stem}", **{f"{stem}Name": name}), region)
+
+
+def read_description(kind: Kind, description: Mapping[str, Any], region: str) -> Job:
+    """Make a job of what the API answers when it is asked to describe one.
+
+    Args:
+        kind: Which of the three operations.
+        description: Its answer.
+        region: For the console's address.
+    """
+    stem = _STEMS[kind]
+    name, status = description[f"{stem}Name"], description[f"{stem}Status"]
+    prefix = {"training": "Training", "tuning": "HyperParameterTuning", "transform": "Transform"}[kind]
+    # A tuning job has no time of its own at which it started.
+    start = description["CreationTime"] if kind == "tuning" else description.get(f"{prefix}StartTime")
+    end = description.get(f"{prefix}EndTime") or (datetime.now(UTC) if status in _RUNNING else None)
+    return Job(
+        name=name,
+        kind=kind,
+        status=status,
+        created=description["CreationTime"],
+        duration_s=(end - start).total_seconds() if start and end else None,
+        billable_s=_billable_s(description),
+        metrics=_metrics(kind, description),
+        failure=description.get("FailureReason", ""),
+        console=console_address(f"{kind} job", name, region),  # type: ignore[arg-type]  # each kind is one there
+    )
+
+
+def _billable_s(description: Mapping[str, Any]) -> int | None:
+    seconds: int | None = description.get("BillableTimeInSeconds")
+    resources = description.get("ResourceConfig", {})
+    groups = resources.get("InstanceGroups") or [resources]
+    return None if seconds is None else seconds * sum(group.get("InstanceCount", 1) for group in groups)
+
+
+def _metrics(kind: Kind, description: Mapping[str, Any]) -> dict[str, float]:
+    if kind == "tuning":
+        best = description.get("BestTrainingJob", {}).get("FinalHyperParameterTuningJobObjectiveMetric")
+        return {best["MetricName"]: best["Value"]} if best else {}
+    return {metric["MetricName"]: metric["Value"] for metric in description.get("FinalMetricDataList", ())}

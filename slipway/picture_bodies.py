@@ -1,0 +1,144 @@
+"""Pictures as the bodies of requests: what the serving image takes, in pieces that fit an endpoint's limit."""
+
+import base64
+import io
+import json
+import mimetypes
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
+
+from slipway.errors import RequestError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+ANY_PICTURE = "application/x-image"
+ARRAY = "application/x-npy"
+JSON = "application/json"
+
+LIMIT_BYTES = 6_291_456
+"""Of a body with several pictures: the smallest of the limits that AWS's documents give for a real-time endpoint."""
+
+LARGEST_BYTES = 26_214_400
+"""Of any body: the largest of these limits."""
+
+Picture = Union[str, Path, bytes, "Image", "np.ndarray[Any, Any]"]
+"""A picture's file or its bytes, a Pillow picture, or a uint8 array (height, width, 3)."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """One request's body."""
+
+    content: bytes
+    content_type: str
+    many: bool
+    """Whether it holds a list, and so will its answer."""
+
+
+def is_many(pictures: Any) -> bool:
+    """Whether these are several: a list or tuple of pictures, or an array (pictures, height, width, 3)."""
+    return isinstance(pictures, list | tuple) or (isinstance(pictures, np.ndarray) and pictures.ndim == 4)
+
+
+def bodies(pictures: Picture | Sequence[Picture], limit_bytes: int = LIMIT_BYTES) -> Iterator[Body]:
+    """The requests that ask about pictures, in order.
+
+    Args:
+        pictures: One or several.
+        limit_bytes: No body with more than one picture is larger.
+
+    Raises:
+        RequestError: Something is no picture: a missing file, an array of another type or shape.
+    """
+    if not is_many(pictures):
+        yield one_body(pictures)  # type: ignore[arg-type]  # is_many has told
+    elif isinstance(pictures, np.ndarray):
+        _check_array(pictures)
+        per_body = max(1, (limit_bytes - 256) // max(1, pictures[0].nbytes)) if len(pictures) else 1
+        for start in range(0, len(pictures), per_body):
+            yield Body(_npy(pictures[start : start + per_body]), ARRAY, many=True)
+    else:
+        yield from _instances([_file_bytes(picture) for picture in pictures], limit_bytes)  # type: ignore[arg-type, union-attr]
+
+
+def one_body(picture: Picture) -> Body:
+    """The request that asks about one picture.
+
+    Raises:
+        RequestError: It is none.
+    """
+    if isinstance(picture, np.ndarray):
+        _check_array(picture)
+        return Body(_npy(picture), ARRAY, many=False)
+    guess = mimetypes.guess_type(str(picture))[0] if isinstance(picture, str | Path) else None
+    content_type = guess if guess and guess.startswith("image/") else ANY_PICTURE
+    return Body(_file_bytes(picture), content_type, many=False)
+
+
+def _instances(files: Sequence[bytes], limit_bytes: int) -> Iterator[Body]:
+    batch: list[str] = []
+    size = 0
+    for text in (base64.b64encode(file).decode() for file in files):
+        if batch and size + len(text) + 32 > limit_bytes:
+            yield _instances_body(batch)
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text) + 32
+    if batch:
+        yield _instances_body(batch)
+
+
+def _instances_body(texts: Sequence[str]) -> Body:
+    return Body(json.dumps({"instances": [{"b64": text} for text in texts]}).encode(), JSON, many=True)
+
+
+def _file_bytes(picture: Picture) -> bytes:
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return bytes(picture)
+    if isinstance(picture, str | Path):
+        try:
+            return Path(picture).read_bytes()
+        except OSError as error:
+            raise RequestError(f"{picture} cannot be read: {error.strerror}") from error
+    if isinstance(picture, np.ndarray):
+        _check_array(picture)
+        if picture.ndim != 3:
+            raise RequestError(f"an array in a list has shape {picture.shape}; each must be (height, width, 3)")
+        from PIL.Image import fromarray
+
+        return _png(fromarray(picture))
+    if hasattr(picture, "save") and hasattr(picture, "mode"):
+        return _png(picture)
+    raise RequestError(
+        f"a {type(picture).__name__} is no picture; give a file, its bytes, a Pillow picture, a uint8 array, or a "
+        "list of them"
+    )
+
+
+def _png(picture: "Image") -> bytes:
+    data = io.BytesIO()
+    # PNG has none for these.
+    (picture if picture.mode in ("1", "L", "LA", "I;16", "P", "RGB", "RGBA") else picture.convert("RGB")).save(
+        data, format="PNG"
+    )
+    return data.getvalue()
+
+
+def _npy(array: "np.ndarray[Any, Any]") -> bytes:
+    data = io.BytesIO()
+    np.save(data, np.ascontiguousarray(array), allow_pickle=False)
+    return data.getvalue()
+
+
+def _check_array(array: "np.ndarray[Any, Any]") -> None:
+    if array.dtype != np.uint8:
+        raise RequestError(f"the array is of {array.dtype}; give uint8 values from 0 to 255")
+    if array.ndim not in (3, 4) or array.shape[-1] != 3:
+        raise RequestError(
+            f"the array has shape {array.shape}; give (height, width, 3) or (pictures, height, width, 3)"
+        )

@@ -1,0 +1,118 @@
+"""Batch transform on this machine: the serving container's processes on a folder of pictures."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from slipway.dataset_folder import files_below, require_folder
+from slipway.errors import NoServerError, RequestError, StoppedError, TransformError
+from slipway.invocations import Endpoint
+from slipway.process import ChildProcess, child_process
+from slipway.serving import SUPERVISOR, model_directory
+from slipway.transform.predictions_file import Format, Row
+
+_WORKERS = 8
+_LISTENING = re.compile(r"event=listening .*port=(\d+)")
+_LAST_LINES = 5
+
+
+def rows_here(folder: Path, model: Path, form: Format, advance: Callable[[int, int], None]) -> Iterator[Row]:
+    """What becomes of each picture below a folder, in the order of their names.
+
+    Args:
+        folder: Pictures, also in folders below it.
+        model: A model.tar.gz, a model directory, or a job directory.
+        form: As for `write_predictions`.
+        advance: Told how many were predicted so far.
+
+    Raises:
+        DataError: There is no such folder.
+        TransformError: It holds no files, or the server did not start.
+        JobError, ArchiveError: There is no model.
+        StoppedError: A signal ended it.
+    """
+    require_folder(folder)
+    files = list(files_below(folder))
+    if not files:
+        raise TransformError(f"there is nothing below {folder}; name the folder that holds the pictures")
+    with model_directory(model) as base, _server(base) as (child, url), ThreadPoolExecutor(_WORKERS) as pool:
+        own = threading.local()
+
+        def row(file: Path) -> Row:
+            if not hasattr(own, "endpoint"):
+                own.endpoint = Endpoint(url)
+            name = file.relative_to(folder).as_posix()
+            try:
+                return Row(name, _answer(own.endpoint, file, form))
+            except RequestError as error:
+                return Row(name, None, str(error))
+
+        for start in range(0, len(files), 100 * _WORKERS):
+            try:
+                for number, found in enumerate(pool.map(row, files[start : start + 100 * _WORKERS]), start=start + 1):
+                    yield found
+                    advance(number, len(files))
+            except NoServerError as error:
+                if child.received:
+                    raise StoppedError("stopped; no file of predictions was written", child.received[0]) from error
+                raise
+
+
+def _answer(endpoint: Endpoint, file: Path, form: Format) -> str:
+    predictions = endpoint.predict(file)
+    if form == "jsonl":
+        return json.dumps({"predictions": [asdict(row) for row in predictions]}, ensure_ascii=False)
+    label = predictions[0].label.replace('"', '""')
+    return f'"{label}",{predictions[0].probability}'
+
+
+@contextmanager
+def _server(base: Path) -> Iterator[tuple[ChildProcess, str]]:
+    """A server on the model, ready, and its address."""
+    environment = {
+        **os.environ,
+        "SAGEMAKER_BASE_DIR": str(base),
+        "SAGEMAKER_BIND_TO_PORT": "0",
+        "SLIPWAY_HOST": "127.0.0.1",
+    }
+    lines: deque[str] = deque(maxlen=_LAST_LINES)
+    ports: list[str] = []
+
+    def read(child: ChildProcess) -> None:
+        for line in child.stdout:
+            lines.append(line.strip())
+            ports.extend(_LISTENING.findall(line))
+
+    command = [sys.executable, "-m", SUPERVISOR]
+    with child_process(command, environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
+        reader = threading.Thread(target=read, args=(child,), daemon=True)
+        reader.start()
+        while not (ports and _ready(f"http://127.0.0.1:{ports[0]}")):
+            if child.process.poll() is not None:
+                reader.join()
+                if child.received:
+                    raise StoppedError("stopped; no file of predictions was written", child.received[0])
+                raise TransformError("the server did not start; its last words: " + " / ".join(lines))
+            time.sleep(0.1)
+        yield child, f"http://127.0.0.1:{ports[0]}"
+
+
+def _ready(url: str) -> bool:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"{url}/ping", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,94 @@
+"""predictions.csv and predictions.jsonl: one line for each picture, with the picture's name."""
+
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from slipway.errors import TransformError
+
+Format = Literal["csv", "jsonl"]
+
+ACCEPT: dict[Format, str] = {"csv": "text/csv", "jsonl": "application/jsonlines"}
+"""What the container is asked for."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture and what became of it."""
+
+    image: str
+    """Relative to the address or folder."""
+    answer: str | None
+    """The container's own, in the type that was asked for; None where there is none."""
+    reason: str = ""
+    """Why there is none."""
+
+
+def require_absent(path: Path) -> None:
+    """Refuse a file that is there, before anything is paid for.
+
+    Raises:
+        TransformError: It is there.
+    """
+    if path.exists():
+        raise TransformError(f"{path} is there already; name another file with --predictions, or remove it")
+
+
+def write_predictions(path: Path, rows: Iterable[Row], form: Format) -> int:
+    """Write the file, whole or not at all; pictures without an answer have a line with the reason.
+
+    Returns:
+        How many pictures have none.
+
+    Raises:
+        TransformError: It cannot be written.
+    """
+    failed = 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".predictions-") as scratch:
+            part = Path(scratch) / path.name
+            with part.open("w", encoding="utf-8", newline="") as file:
+                if form == "csv":
+                    file.write("image,label,probability,error\n")
+                for row in rows:
+                    failed += row.answer is None
+                    file.write(_csv(row) if form == "csv" else _json_lines(row))
+            part.replace(path)
+    except OSError as error:
+        raise TransformError(
+            f"{path} cannot be written: {error.strerror}; name another file with --predictions"
+        ) from error
+    return failed
+
+
+def _csv(row: Row) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if row.answer is None:
+        writer.writerow((row.image, "", "", row.reason))
+    else:
+        for fields in csv.reader(io.StringIO(row.answer, newline="")):
+            writer.writerow((row.image, *fields, ""))
+    return text.getvalue()
+
+
+def _json_lines(row: Row) -> str:
+    if row.answer is None:
+        return json.dumps({"image": row.image, "error": row.reason}, ensure_ascii=False) + "\n"
+    return "".join(_json_line(row.image, line) for line in row.answer.split("\n") if line.strip())
+
+
+def _json_line(image: str, line: str) -> str:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        # A user's own inference.py may answer with something else.
+        value = line
+    fields = value if isinstance(value, dict) else {"answer": value}
+    return json.dumps({"image": image, **fields}, ensure_ascii=False) + "\n"

@@ -1,0 +1,219 @@
+"""The charts of a tuning page, as plotly figures in plain JSON; colours and fonts are the page's."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+from container.train.hyperparameters import Value
+from slipway.page import Figure
+from slipway.search_space import as_text
+from slipway.tuning.table import show_value
+from slipway.tuning.trial import Trial, Tuning
+
+COMPLETED, STOPPED = 0, 1
+"""Numbers of the series, and so of their colours: completed trials, and those that were stopped early."""
+
+BEST_QUARTER, OTHERS = 1, 4
+
+_ROW_PX = 84
+# Beyond this ratio between the largest and the smallest value, a linear axis shows only the largest ones.
+_WIDE = 20
+
+
+def history_chart(tuning: Tuning) -> Figure:
+    """The objective of each trial in the order of their start, and the best so far."""
+    trials = _measured(tuning)
+    names = [trial.name for trial in tuning.trials]
+    traces = _points(tuning, lambda trial: names.index(trial.name) + 1, "trial %{x}")
+    completed = [trial for trial in trials if trial.status == "completed"]
+    best = accumulate((_value(trial) for trial in completed), lambda one, other: tuning.objective.best([one, other]))
+    traces.append(
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": "best so far",
+            "meta": 2,
+            "line": {"shape": "hv", "width": 2},
+            "x": [names.index(trial.name) + 1 for trial in completed],
+            "y": list(best),
+            "hovertemplate": "best so far %{y:.4f}<extra></extra>",
+        }
+    )
+    axis = {"title": {"text": "trial, in the order of their start"}, "nticks": min(10, len(names)), "tickformat": "d"}
+    return _figure(traces, tuning, axis)
+
+
+def importance_chart(shares: Mapping[str, float]) -> Figure:
+    """Bars of the shares, the largest on top."""
+    trace = {
+        "type": "bar",
+        "orientation": "h",
+        "meta": COMPLETED,
+        "y": list(shares),
+        "x": [100 * share for share in shares.values()],
+        "text": [f"{100 * share:.0f} %" for share in shares.values()],
+        "textposition": "auto",
+        "hovertemplate": "%{y}<br>%{x:.1f} %<extra></extra>",
+    }
+    layout = {
+        "height": 70 + 34 * len(shares),
+        "xaxis": {"title": {"text": "share of the variance, %"}, "range": [0, 100], "fixedrange": True},
+        "yaxis": {"autorange": "reversed", "automargin": True, "fixedrange": True, "type": "category"},
+        "showlegend": False,
+    }
+    return {"data": [trace], "layout": layout}
+
+
+def slice_chart(tuning: Tuning, name: str) -> Figure:
+    """The objective against one hyperparameter."""
+    values = [trial.hyperparameters[name] for trial in _measured(tuning) if name in trial.hyperparameters]
+    axis: dict[str, Any] = {"title": {"text": name}}
+    if _listed(values):
+        axis |= {"type": "category", "categoryarray": [as_text(value) for value in _in_order(values)]}
+        traces = _points(tuning, lambda trial: as_text(trial.hyperparameters[name]), name + " %{x}", jitter=True)
+    else:
+        axis |= {"type": _scale(values), "nticks": 6, "exponentformat": "e"}
+        traces = _points(tuning, lambda trial: trial.hyperparameters[name], name + " %{x}")
+    return _figure(traces, tuning, axis, height=260)
+
+
+def parallel_chart(tuning: Tuning) -> Figure:
+    """One line for each trial, from hyperparameter to hyperparameter and to the objective at the bottom.
+
+    The axes lie: their names then stand beside them, where a phone has room for them.
+    """
+    trials = _measured(tuning)
+    names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
+    metric = tuning.objective.metric
+    columns: dict[str, list[Value]] = {name: [trial.hyperparameters[name] for trial in trials] for name in names}
+    columns[metric] = [_value(trial) for trial in trials]
+    placed = {name: _placed(values) for name, values in columns.items()}
+    ranked = [trial.name for trial in tuning.ranked]
+    best = set(ranked[: max(1, len(trials) // 4)])
+    traces = []
+    for number, trial in sorted(enumerate(trials), key=lambda pair: pair[1].name in best):
+        hover = "<br>".join(f"{name} {show_value(columns[name][number])}" for name in columns)
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": trial.name,
+                "meta": BEST_QUARTER if trial.name in best else OTHERS,
+                "opacity": 0.95 if trial.name in best else 0.45,
+                "line": {"width": 2.5 if trial.name in best else 1.5},
+                "marker": {"size": 6},
+                "x": [placed[name][number] for name in columns],
+                "y": list(columns),
+                "hovertemplate": f"{trial.name}<br>{hover}<extra></extra>",
+            }
+        )
+    layout = {
+        "height": _ROW_PX * len(columns),
+        "xaxis": {"visible": False, "range": [-0.06, 1.06], "fixedrange": True},
+        "yaxis": {
+            "type": "category",
+            "categoryarray": list(columns),
+            "autorange": "reversed",
+            "automargin": True,
+            "fixedrange": True,
+        },
+        "annotations": [mark for name, values in columns.items() for mark in _marks(name, values)],
+        "showlegend": False,
+        "hovermode": "closest",
+    }
+    return {"data": traces, "layout": layout}
+
+
+def _points(tuning: Tuning, x: Callable[[Trial], Value], hover: str, *, jitter: bool = False) -> list[dict[str, Any]]:
+    traces = []
+    for number, (title, completed) in enumerate((("completed", True), ("stopped early or running", False))):
+        chosen = [trial for trial in _measured(tuning) if (trial.status == "completed") is completed]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": title,
+                "meta": number,
+                "marker": {"size": 9, "symbol": "circle" if completed else "x", "opacity": 0.7 if jitter else 0.85},
+                "x": [x(trial) for trial in chosen],
+                "y": [_value(trial) for trial in chosen],
+                "text": [trial.name for trial in chosen],
+                "hovertemplate": "%{text}<br>" + hover + "<br>" + tuning.objective.metric + " %{y:.4f}<extra></extra>",
+            }
+        )
+    return traces
+
+
+def _figure(traces: list[dict[str, Any]], tuning: Tuning, axis: Mapping[str, Any], height: int = 320) -> Figure:
+    values = [_value(trial) for trial in _measured(tuning)]
+    layout = {
+        "height": height,
+        "xaxis": {"fixedrange": True, "automargin": True, **axis},
+        "yaxis": {
+            "title": {"text": tuning.objective.metric},
+            "type": _scale(values) if max(values, default=0) > _WIDE * min(values, default=0) else "linear",
+            "fixedrange": True,
+            "automargin": True,
+            "nticks": 6,
+        },
+        "showlegend": False,
+        "hovermode": "closest",
+    }
+    return {"data": traces, "layout": layout}
+
+
+def _measured(tuning: Tuning) -> list[Trial]:
+    return [trial for trial in tuning.trials if trial.objective is not None]
+
+
+def _value(trial: Trial) -> float:
+    assert trial.objective is not None
+    return trial.objective
+
+
+def _listed(values: Sequence[Value]) -> bool:
+    """Whether an axis has one place for each value."""
+    return any(isinstance(value, str | bool) for value in values) or (
+        len(set(values)) <= 4 and all(isinstance(value, int) for value in values)
+    )
+
+
+def _in_order(values: Sequence[Value]) -> list[Value]:
+    numbers = all(isinstance(value, int | float) for value in values)
+    return sorted(set(values), key=(lambda value: float(value)) if numbers else str)
+
+
+def _scale(values: Sequence[Value]) -> str:
+    numbers = [float(value) for value in values]
+    return "log" if numbers and min(numbers) > 0 and max(numbers) > 8 * min(numbers) else "linear"
+
+
+def _placed(values: Sequence[Value]) -> list[float]:
+    """Where each value stands on its axis, 0 to 1."""
+    if _listed(values):
+        order = _in_order(values)
+        return [order.index(value) / max(1, len(order) - 1) for value in values]
+    numbers = [float(value) for value in values]
+    if _scale(values) == "log":
+        numbers = [math.log(number) for number in numbers]
+    low, width = min(numbers), max(numbers) - min(numbers)
+    return [(number - low) / width if width else 0.5 for number in numbers]
+
+
+def _marks(name: str, values: Sequence[Value]) -> list[dict[str, Any]]:
+    """The values that an axis is labelled with: all of a list, or the two ends."""
+    order = _in_order(values)
+    shown = order if _listed(values) and len(order) <= 5 else [order[0], order[-1]]
+    places = dict(zip(values, _placed(values), strict=True))
+    return [
+        {
+            "x": places[value],
+            "y": name,
+            "text": show_value(value),
+            "showarrow": False,
+            "yshift": 14,
+            "xanchor": {0.0: "left", 1.0: "right"}.get(places[value], "center"),
+        }
+        for value in dict.fromkeys(shown)
+    ]

@@ -1,0 +1,128 @@
+"""What a study on this machine was started with, kept beside its trials so that it is gone on with and not mixed up."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from slipway.errors import TuningError
+from slipway.search_space import EPOCHS, SearchSpace, complete, parse_range
+from slipway.tuning.objective import Objective
+from slipway.tuning.strategy import Strategy, most_epochs
+
+FILE = "study.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A study."""
+
+    objective: Objective
+    strategy: Strategy
+    space: SearchSpace
+    fixed: Mapping[str, str]
+    """Hyperparameters that all trials have."""
+    seed: int
+    early_stopping: bool
+
+    def to_json(self, channels: Mapping[str, Path]) -> dict[str, Any]:
+        """What study.json holds."""
+        return {
+            "objective": self.objective.metric,
+            "goal": self.objective.goal,
+            "strategy": self.strategy,
+            "ranges": {name: str(entry) for name, entry in self.space.items()},
+            "hyperparameters": dict(self.fixed),
+            "seed": self.seed,
+            "early stopping": self.early_stopping,
+            "channels": {name: str(path.resolve()) for name, path in channels.items()},
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Read what `to_json` made.
+
+        Raises:
+            KeyError: Something is missing.
+        """
+        return cls(
+            objective=Objective(content["objective"], content["goal"]),
+            strategy=content["strategy"],
+            space=dict(parse_range(f"{name}={text}") for name, text in content["ranges"].items()),
+            fixed=content["hyperparameters"],
+            seed=content["seed"],
+            early_stopping=content["early stopping"],
+        )
+
+
+def read_plan(directory: Path) -> Plan:
+    """The plan of an earlier study.
+
+    Raises:
+        TuningError: There is none, or its file is damaged.
+    """
+    return Plan.from_json(_read(directory / FILE))
+
+
+def keep_plan(plan: Plan, channels: Mapping[str, Path], directory: Path) -> None:
+    """Write the plan of a new study, or see that an earlier one's is the same.
+
+    Raises:
+        TuningError: The directory holds another study, or something else, or cannot be written.
+    """
+    file, wanted = directory / FILE, plan.to_json(channels)
+    if file.exists():
+        differing = list(_differences(_read(file), wanted))
+        if differing:
+            raise TuningError(
+                f"the study in {directory} has other settings: {'; '.join(differing[:3])}. Give the same ones to go on "
+                "with it, or another --study-dir"
+            )
+        return
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if others := sorted(path.name for path in directory.iterdir()):
+            raise TuningError(
+                f"{directory} holds something else than a study ({', '.join(others[:4])}); give --study-dir a folder "
+                "that is empty or does not exist yet"
+            )
+        file.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise TuningError(
+            f"the study directory {directory} cannot be written: {error.strerror}; give another --study-dir"
+        ) from error
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any], what: str = "") -> Iterator[str]:
+    for name in {**found, **wanted}:
+        one, other = found.get(name, "nothing"), wanted.get(name, "nothing")
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            yield from _differences(one, other, f"{name}, ")
+        elif one != other:
+            yield f"{what}{name} was {one} and is {other} now"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        Plan.from_json(content)
+        return content
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TuningError(
+            f"{file} cannot be read as a study's: {error!r}; name the folder of a slipway tune"
+        ) from error
+
+
+def with_strategy(
+    strategy: Strategy, space: SearchSpace, fixed: Mapping[str, str]
+) -> tuple[SearchSpace, dict[str, str]]:
+    """The ranges and fixed hyperparameters that a strategy really searches with.
+
+    Hyperband itself decides on the epochs of a trial: each may have as many as the range's upper end.
+    """
+    space = complete(space, fixed)
+    if strategy != "Hyperband" or EPOCHS not in space:
+        return space, dict(fixed)
+    rest = {name: entry for name, entry in space.items() if name != EPOCHS}
+    return rest, {**fixed, EPOCHS: str(most_epochs(space, 0))}

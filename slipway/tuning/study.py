@@ -1,0 +1,278 @@
+"""A study on this machine: trials that are real training jobs, chosen and pruned by Optuna, one after the other.
+
+Each trial has a job directory of its own in the study directory, so that an interrupted one goes on from its
+checkpoints. Optuna's journal beside them knows which values were tried; what it holds is enough to go on at any time.
+"""
+
+import shutil
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from container.train.hyperparameters import TrainConfig
+from container.train.metric_lines import EvaluationLine, TrainLine
+from slipway.archive import pack_model
+from slipway.errors import JobError, StoppedError, TuningError
+from slipway.job import JobDirectory, open_job
+from slipway.search_space import Choices, SearchSpace, as_text
+from slipway.training import run_job
+from slipway.tuning.journal import (
+    ACCURACY,
+    CURVE,
+    REASON,
+    SECONDS,
+    lock_study,
+    open_study,
+    read_curve,
+    read_study,
+    trial_name,
+)
+from slipway.tuning.plan import Plan, keep_plan
+from slipway.tuning.strategy import grid_points
+from slipway.tuning.trial import Tuning
+
+if TYPE_CHECKING:
+    import optuna
+
+# Reasons such as missing pictures do not go away by themselves.
+_FAILURES_AT_FIRST = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRun:
+    """How far a study came."""
+
+    tuning: Tuning
+    best_job: JobDirectory | None
+    """Its model is packed, where the study has come to its end."""
+    stopped_by: int | None = None
+    """The signal that ended it."""
+
+
+def run_study(
+    plan: Plan,
+    job_count: int,
+    channels: Mapping[str, Path],
+    directory: Path,
+    *,
+    say: Callable[[str], None],
+    verbose: bool = False,
+    keep_models: bool = False,
+) -> StudyRun:
+    """Run trials until there are enough; goes on with an earlier study, interrupted trials first.
+
+    Args:
+        plan: What is searched, and how.
+        job_count: How many trials there shall be, with those of earlier runs. Failed ones of earlier runs do not
+            count: the same values are tried again.
+        channels: Folders by channel name.
+        directory: The study's.
+        say: Told how each trial went.
+        verbose: Show the jobs' whole output.
+        keep_models: Keep the model and the checkpoints of every trial, not only of the best.
+
+    Raises:
+        TuningError: The directory holds another study, or another process runs it; or every trial failed.
+        JobError: A trial's folder cannot be written.
+    """
+    keep_plan(plan, channels, directory)
+    with lock_study(directory):
+        runner = _Runner(plan, channels, directory, say, verbose=verbose, keep_models=keep_models)
+        runner.enqueue()
+        stopped_by = runner.run(job_count)
+    tuning = read_study(directory)
+    best = tuning.best
+    if best is None:
+        if stopped_by is None:
+            raise TuningError(_nothing(tuning))
+        return StudyRun(tuning=tuning, best_job=None, stopped_by=stopped_by)
+    job = JobDirectory(directory / best.name)
+    if stopped_by is None:
+        pack_model(job.layout.model, job.archive)
+    return StudyRun(tuning=tuning, best_job=job, stopped_by=stopped_by)
+
+
+def _nothing(tuning: Tuning) -> str:
+    failed = [trial for trial in tuning.trials if trial.reason]
+    if not failed:
+        return f"no trial of the study in {tuning.name} has come to its end; run the same command again"
+    return f"every trial of the study in {tuning.name} failed; the last one, {failed[-1].name}: {failed[-1].reason}"
+
+
+class _Runner:
+    """Runs trials of one study, one at a time: they would only take the device from each other."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        channels: Mapping[str, Path],
+        directory: Path,
+        say: Callable[[str], None],
+        *,
+        verbose: bool,
+        keep_models: bool,
+    ) -> None:
+        self.plan = plan
+        self.channels = channels
+        self.directory = directory
+        self.say = say
+        self.verbose = verbose
+        self.keep_models = keep_models
+        self.study = open_study(directory, plan)
+        self.failed: list[int] = []
+        """Numbers of the trials that failed in this run."""
+
+    def enqueue(self) -> None:
+        """Have the values tried of a grid's points, and once more of trials that failed in earlier runs."""
+        from optuna.trial import TrialState
+
+        trials = self.study.get_trials(deepcopy=False)
+        wanted = [trial.params for trial in trials if trial.state == TrialState.FAIL]
+        if self.plan.strategy == "Grid":
+            wanted = grid_points(self.plan.space)
+        known = [_values(trial) for trial in trials if trial.state != TrialState.FAIL]
+        for values in wanted:
+            if values not in known:
+                self.study.enqueue_trial(values)
+                known.append(values)
+
+    def run(self, job_count: int) -> int | None:
+        """Returns the signal that ended it, or None."""
+        while self._done() < job_count:
+            try:
+                stopped_by = self._run_next(job_count)
+            except KeyboardInterrupt:  # between two jobs; a running one has the signal from us
+                return signal.SIGINT
+            if stopped_by is not None:
+                return stopped_by
+            if len(self.failed) >= _FAILURES_AT_FIRST and self._done() == len(self.failed):
+                self.say(f"The first {len(self.failed)} trials all failed; no more are started.")
+                return None
+        return None
+
+    def _done(self) -> int:
+        from optuna.trial import TrialState
+
+        ended = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        return len(ended) + len(self.failed)
+
+    def _next(self) -> "optuna.Trial":
+        """An interrupted trial, or a new one."""
+        import optuna
+
+        running = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+        return optuna.Trial(self.study, running[0]._trial_id) if running else self.study.ask()
+
+    def _run_next(self, job_count: int) -> int | None:
+        trial = self._next()
+        tuned = {name: as_text(value) for name, value in suggest(trial, self.plan.space).items()}
+        name = trial_name(trial.number)
+        job = open_job(self.directory / name, self.channels, {**self.plan.fixed, **tuned})
+        verb = "resuming" if job.has_checkpoints else "training"
+        label = f"[{self._done() + 1}/{job_count}] {name}"
+        self.say(f"{label}: {verb} with {', '.join(f'{key} {value}' for key, value in tuned.items())}")
+        started = time.monotonic()
+        try:
+            outcome = run_job(
+                job, self.channels, verbose=self.verbose, quiet=True, watch=_Pruning(trial, self.plan, job), pack=False
+            )
+            self._count(trial, started)
+        except StoppedError as stopped:
+            self._count(trial, started)
+            return stopped.number
+        except JobError as error:
+            self._count(trial, started)
+            self._fail(trial, str(error))
+            self.say(f"{label} failed: {error}")
+            return None
+        if outcome.stopped_by is not None:
+            return outcome.stopped_by
+        self._finish(trial, job, label, pruned=outcome.ended_by_watch)
+        return None
+
+    def _count(self, trial: "optuna.Trial", started: float) -> None:
+        trial.set_user_attr(SECONDS, float(trial.user_attrs.get(SECONDS, 0)) + time.monotonic() - started)
+
+    def _finish(self, trial: "optuna.Trial", job: JobDirectory, label: str, *, pruned: bool) -> None:
+        from optuna.trial import TrialState
+
+        curve = read_curve(job, self.plan.objective.metric)
+        trial.set_user_attr(CURVE, curve)
+        value = self.plan.objective.best(curve)
+        metric = self.plan.objective.metric
+        if pruned:
+            self.study.tell(trial, state=TrialState.PRUNED)
+            self.say(f"{label}: {metric} {value:.4f}, stopped early after {_epochs(len(curve))}")
+        else:
+            self.study.tell(trial, value)
+            best = " (best so far)" if self.study.best_trial.number == trial.number else ""
+            self.say(f"{label}: {metric} {value:.4f} after {_epochs(len(curve))}{best}")
+        if not self.keep_models:
+            self._make_room()
+
+    def _fail(self, trial: "optuna.Trial", reason: str) -> None:
+        from optuna.trial import TrialState
+
+        trial.set_user_attr(REASON, reason.partition("\n")[0])
+        self.study.tell(trial, state=TrialState.FAIL)
+        self.failed.append(trial.number)
+        if not self.keep_models:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Remove the model and the checkpoints of all trials that have ended and are not the best."""
+        from optuna.trial import TrialState
+
+        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        best = self.study.best_trial.number if complete else None
+        for trial in self.study.get_trials(deepcopy=False):
+            if trial.state.is_finished() and trial.number != best:
+                layout = JobDirectory(self.directory / trial_name(trial.number)).layout
+                for folder in (layout.model, layout.checkpoints):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _values(trial: "optuna.trial.FrozenTrial") -> Mapping[str, Any]:
+    """A trial's values, also where it waits."""
+    values: Mapping[str, Any] = trial.system_attrs.get("fixed_params", trial.params)
+    return values
+
+
+class _Pruning:
+    """Reports each evaluation to Optuna, and ends the job where its pruner says so."""
+
+    def __init__(self, trial: "optuna.Trial", plan: Plan, job: JobDirectory) -> None:
+        self.trial = trial
+        self.metric = plan.objective.metric
+        self.last = TrainConfig.from_strings(job.hyperparameters()).epochs
+        self.epoch = 0
+
+    def __call__(self, line: TrainLine | EvaluationLine) -> bool:
+        if isinstance(line, TrainLine):
+            self.epoch = line.epoch
+            return False
+        if line.phase != "EVAL":
+            return False
+        self.trial.report(line.accuracy if self.metric == ACCURACY else line.loss, self.epoch)
+        # After the last epoch there is nothing to save, and the test is still to come.
+        return self.epoch < self.last and self.trial.should_prune()
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'s' if count != 1 else ''}"
+
+
+def suggest(trial: "optuna.Trial", space: SearchSpace) -> dict[str, Any]:
+    """The values of a trial; those that it has already stay."""
+    values: dict[str, Any] = {}
+    for name, entry in space.items():
+        if isinstance(entry, Choices):
+            values[name] = trial.suggest_categorical(name, entry.values)
+        elif entry.whole:
+            values[name] = trial.suggest_int(name, int(entry.low), int(entry.high), log=entry.scale == "log")
+        else:
+            values[name] = trial.suggest_float(name, entry.low, entry.high, log=entry.scale == "log")
+    return values

@@ -1,0 +1,168 @@
+"""`slipway compare` on this machine: real training jobs, one after the other."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.slipway.slipway_runs import descendants, still_running
+
+TWO_MODELS = ("--models", "resnet18,resnet34", "--weights", "none", "--image-size", "32", "--batch-size", "8")
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return tmp_path_factory.mktemp("comparisons") / "colours"
+
+
+@pytest.fixture(scope="module")
+def compared(colours, slipway, directory):
+    done = slipway("compare", colours, *TWO_MODELS, "--epochs", 2, "--comparison-dir", directory)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_every_model_is_a_row_of_the_table(compared):
+    rows = [line.split() for line in compared.stdout.splitlines() if re.match(r"resnet\d\d ", line)]
+    assert [row[0] for row in rows] == ["resnet18", "resnet34"]
+    assert [row[row.index("M") - 1] for row in rows] == ["11.2", "21.3"]
+    assert [row[row.index("MB") - 1] for row in rows] == ["44.8", "85.2"]
+
+
+def test_comparison_json_holds_the_figures_of_the_jobs(compared, directory):
+    content = json.loads((directory / "comparison.json").read_text())
+    assert content["varied"] == ["model-type"]
+    assert content["warnings"] == []
+    assert content["settings"]["image-size"] == "32"
+    assert "model-type" not in content["settings"]
+    for result in content["results"]:
+        [*epochs, test] = map(json.loads, (directory / result["name"] / "output/data/metrics.jsonl").open())
+        assert result["test_accuracy"] == test["test_accuracy"]
+        assert [epoch["eval_loss"] for epoch in result["epochs"]] == [epoch["eval_loss"] for epoch in epochs]
+        assert result["best_epoch"] == min(epochs, key=lambda epoch: epoch["eval_loss"])["epoch"]
+        assert result["training_s"] == pytest.approx(sum(epoch["train_seconds"] for epoch in epochs), abs=0.01)
+        assert result["pictures"]["train"] == 24
+
+
+def test_what_has_ended_is_not_trained_again_and_what_was_cut_off_is(compared, colours, directory, slipway, tmp_path):
+    earlier = shutil.copytree(directory, tmp_path / "earlier", symlinks=True)
+    before = (earlier / "resnet18" / "train.log").read_bytes()
+    for lost in ("model/model.json", "output/data/metrics.jsonl"):
+        (earlier / "resnet34" / lost).unlink()
+    done = slipway("compare", colours, *TWO_MODELS, "--epochs", 2, "--comparison-dir", earlier)
+    assert done.returncode == 0, done.stderr
+    assert "[1/2] resnet18: trained already" in done.stdout
+    assert "[2/2] resnet34: resuming" in done.stdout
+    assert "resuming from the checkpoint" in done.stdout
+    assert (earlier / "resnet18" / "train.log").read_bytes() == before
+    figures = [json.loads((place / "comparison.json").read_text())["results"] for place in (directory, earlier)]
+    assert figures[0][1]["test_accuracy"] == figures[1][1]["test_accuracy"]
+
+
+def test_jobs_that_have_ended_are_compared_as_they_are(compared, directory, trained, slipway, tmp_path):
+    done = slipway("compare", directory / "resnet34", trained.directory, "--comparison-dir", tmp_path / "both")
+    assert done.returncode == 0, done.stderr
+    assert "notice: epochs differs: 2 in resnet34; 3 in resnet18" in done.stdout
+    assert "notice: seed differs: 0 in resnet34; 1 in resnet18" in done.stdout
+    assert "Best: " in done.stdout
+    assert (tmp_path / "both" / "comparison.html").is_file()
+
+
+def test_a_job_that_fails_is_reported_and_the_others_go_on(colours, slipway, tmp_path):
+    done = slipway(
+        "compare", colours, "--models", "resnet18", "--vary", "batch-size=1000,8",
+        "--weights", "none", "--image-size", 32, "--epochs", 1,
+        "--comparison-dir", tmp_path / "mixed",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert (
+        "[1/2] resnet18, batch-size 1000 failed: training failed (exit code 1): hyperparameter batch-size is 1000"
+        in (done.stdout)
+    )
+    assert "resnet18, batch-size 8 " in done.stdout
+    assert "Error: without a result: resnet18, batch-size 1000" in done.stderr
+    content = json.loads((tmp_path / "mixed" / "comparison.json").read_text())
+    assert [result["name"] for result in content["results"]] == ["resnet18, batch-size 8"]
+    assert "batch-size is 1000" in content["failures"]["resnet18, batch-size 1000"]
+
+
+def test_when_every_job_fails_the_first_reason_is_the_error(colours, slipway, tmp_path):
+    done = slipway(
+        "compare", colours, *TWO_MODELS[:-1], 1000, "--epochs", 1, "--comparison-dir", tmp_path / "none", cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert "Error: every job of the comparison in" in done.stderr
+    assert "the first, resnet18: training failed (exit code 1): hyperparameter batch-size is 1000" in done.stderr
+
+
+def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(colours, tmp_path):
+    command = [sys.executable, "-m", "slipway", "compare", colours, *TWO_MODELS, "--comparison-dir", tmp_path / "cut"]
+    command += ["--epochs", "10000", "--checkpoint-every", "10000"]
+    with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("epoch 1/"):
+                break
+        started = descendants(process)
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGINT, errors
+    assert "Stopped; 0 of 2 jobs have ended." in rest
+    assert f"--comparison-dir {tmp_path / 'cut'} goes on" in rest
+    assert "resnet34" not in rest
+    assert started
+    assert not still_running(started)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--models", "resnet18,resnet19"], 1, "resnet19.*resnet18"),
+        (["--models", "resnet18"], 1, r"there is one variant only \(resnet18\)"),
+        (["--models", "resnet18,resnet18"], 1, "model-type has resnet18 more than once"),
+        (["--vary", "batch-size"], 1, "'batch-size' names no values to compare"),
+        (["--vary", "bath-size=8,16"], 1, "there is no hyperparameter bath-size; did you mean batch-size"),
+        (["--vary", "batch-size=8,16", "--batch-size", "8"], 1, "batch-size is 8 for all jobs, and is to be varied"),
+        (["--vary", "seed=1,2", "--vary", "seed=3"], 1, "seed is to be varied twice"),
+        (["--comparison-dir", "/proc/comparison"], 1, "the job directory /proc/comparison/resnet50 cannot be written"),
+        (["elsewhere"], 2, "Name one data folder, or several job directories"),
+    ],
+)
+def test_wrong_arguments_start_nothing(arguments, code, message, colours, slipway, tmp_path):
+    done = slipway("compare", colours, *arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert re.search(message, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_hyperparameters_do_not_go_with_jobs_that_have_ended(trained, slipway):
+    done = slipway("compare", trained.directory, "--epochs", 3)
+    assert done.returncode == 2
+    assert "leave out all hyperparameters" in done.stderr
+
+
+def test_an_unfinished_job_is_named(trained, slipway, tmp_path):
+    job = shutil.copytree(trained.directory, tmp_path / "job", symlinks=True)
+    (job / "model" / "model.json").unlink()
+    done = slipway("compare", trained.directory, job, cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"{job} holds no finished job" in done.stderr
+    assert "model.json cannot be read" in done.stderr
+
+
+def test_a_damaged_job_is_named(trained, slipway, tmp_path):
+    job = shutil.copytree(trained.directory, tmp_path / "job", symlinks=True)
+    (job / "output" / "data" / "metrics.jsonl").write_text("{")
+    done = slipway("compare", job, cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"the job in {job} is damaged" in done.stderr
+
+
+def test_a_comparison_that_cannot_be_written_is_named(trained, slipway):
+    done = slipway("compare", trained.directory, "--comparison-dir", "/proc/comparison")
+    assert done.returncode == 1
+    assert "/proc/comparison cannot be written" in done.stderr
