@@ -78,11 +78,8 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         **sdk_arguments: Any,
     ) -> None:
         settings = Settings.read()
-        given = {
-            **({"debug": True} if debug else {}),
-            **({"profile": True} if profile else {}),
-            **(hyperparameters or {}),
-        }
+        asked = {name: True for name, wanted in (("debug", debug), ("profile", profile)) if wanted}
+        given = {**asked, **(hyperparameters or {})}
         # The second: a job that is attached to had a script.
         self._own_script = any(map(sdk_arguments.get, _SCRIPT_ARGUMENTS)) or _SCRIPT_HYPERPARAMETER in given
         if self._own_script:
@@ -264,11 +261,11 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
 
         Raises:
             ServiceError: There is no such job, or AWS refuses.
-            RemoteJobError: The job failed or was stopped.
+            RemoteJobError: The job failed, or was stopped and left no model.
         """
         settings = Settings.read()
         session = sagemaker_session or session_for("attach", region=region or settings.region, profile=settings.profile)
-        finished_job(session, training_job_name)
+        finished_job(session, training_job_name, stopped_will_do=True)
         with explained(f"attaching to the training job {training_job_name}"):
             attached: Self = super().attach(training_job_name, session, model_channel_name)
         return attached

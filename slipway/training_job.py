@@ -66,6 +66,7 @@ def finished_job(
     name: str,
     show: Callable[[str], None] | None = None,
     *,
+    stopped_will_do: bool = False,
     poll_s: float = _POLL_S,
 ) -> Mapping[str, Any]:
     """Wait for a training job; returns DescribeTrainingJob's answer.
@@ -74,6 +75,7 @@ def finished_job(
         session: The SDK's.
         name: Of the job.
         show: Takes one line of its log at a time, as they come; None: the log is not read.
+        stopped_will_do: A job that was stopped and left a model counts as finished, as tuning jobs stop them early.
         poll_s: Seconds between looks.
 
     Raises:
@@ -98,9 +100,16 @@ def finished_job(
             f"it, aws sagemaker stop-training-job --training-job-name {name} ends it. "
             f"{console_address('training job', name, region)}"
         ) from None
-    if description["TrainingJobStatus"] != "Completed":
+    left_model = description["TrainingJobStatus"] == "Stopped" and model_address(description) is not None
+    if description["TrainingJobStatus"] != "Completed" and not (stopped_will_do and left_model):
         raise RemoteJobError(failure_text(description, region))
     return description
+
+
+def model_address(description: Mapping[str, Any]) -> str | None:
+    """Of the model.tar.gz that a job left, from DescribeTrainingJob's answer."""
+    address: str | None = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
+    return address
 
 
 def failure_text(description: Mapping[str, Any], region: str) -> str:
@@ -110,7 +119,7 @@ def failure_text(description: Mapping[str, Any], region: str) -> str:
     # SageMaker puts its own words before those of the failure file.
     reason = reason.removeprefix("AlgorithmError: ")
     what = f"the training job {name} {'failed' if status == 'Failed' else 'was stopped'}"
-    if status == "Stopped" and "S3ModelArtifacts" in description.get("ModelArtifacts", {}):
-        what += f", and left a model at {description['ModelArtifacts']['S3ModelArtifacts']}"
+    if status == "Stopped" and (address := model_address(description)):
+        what += f", and left a model at {address}"
     where = f"slipway logs {name} shows its log; {console_address('training job', name, region)}"
     return f"{what}: {reason}\n{where}" if reason else f"{what}\n{where}"

@@ -2,14 +2,13 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from container.errors import HyperparameterError
-from container.train.hyperparameters import HYPERPARAMETERS
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import aws_session, is_local, session_for
@@ -21,19 +20,21 @@ from slipway.cli.aws_options import (
     role_option,
     show_requests,
 )
+from slipway.cli.channels import local_channels, weights_file
 from slipway.cli.console import say
-from slipway.cli.train import TrainCommand, _channels, _option, _weights_file
+from slipway.cli.hyperparameter_options import HyperparameterCommand, hyperparameter_options
 from slipway.compare.comparison import Comparison
 from slipway.compare.comparison import compare as put_together
 from slipway.compare.here import run_variants
 from slipway.compare.page import render_page
-from slipway.compare.remote import job_name, read_remote_job, run_remotely, s3_channels
+from slipway.compare.remote import job_name, read_remote_job, run_remotely
 from slipway.compare.result import Result, read_job
 from slipway.compare.table import as_lines
 from slipway.compare.variants import BASELINE, MODEL_TYPE, Variant, make_variants, parse_choices
 from slipway.dataset_folder import SPLIT_FOLDERS
 from slipway.errors import ComparisonError, PageError
 from slipway.job import JobDirectory, default_job_directory, require_installed
+from slipway.s3_channels import find_s3_channels
 
 if TYPE_CHECKING:
     from sagemaker.session import Session
@@ -45,15 +46,8 @@ _PAGE = "comparison.html"
 _NOT_COMMON = (MODEL_TYPE, "profile", "debug")
 
 
-def _common_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
-    for row in reversed(HYPERPARAMETERS):
-        if row.name not in _NOT_COMMON:
-            command = _option(row)(command)
-    return command
-
-
 @click.command(
-    cls=TrainCommand,
+    cls=HyperparameterCommand,
     short_help="Train several models alike, and put them side by side.",
     epilog="\b\nExample:\n"
     "  slipway compare dogs --epochs 10\n"
@@ -88,7 +82,7 @@ def _common_hyperparameters(command: Callable[..., None]) -> Callable[..., None]
 @region_option
 @profile_option
 @dry_run_option
-@_common_hyperparameters
+@hyperparameter_options(without=_NOT_COMMON)
 def compare(
     data: tuple[str, ...],
     models: str | None,
@@ -161,9 +155,9 @@ def compare(
 def _compare_here(
     data: str, models: str | None, vary: tuple[str, ...], given: dict[str, str], directory: Path, *, verbose: bool
 ) -> None:
-    weights = _weights_file(given)
+    weights = weights_file(given)
     variants = _variants(models, vary, given)
-    channels = _channels(Path(data), {}, weights)
+    channels = local_channels(Path(data), {}, weights)
     require_installed("torch", "sagemaker_training")
     say(f"Comparing {len(variants)} jobs in {directory}")
     run = run_variants(variants, channels, directory, say=say, verbose=verbose)
@@ -184,12 +178,12 @@ def _remote_results(jobs: tuple[str, ...], region: str | None, profile: str | No
 def _inputs(data: str, instance_type: str, session: "Session", *, assumed: bool) -> dict[str, str]:
     """The address of each channel; with `assumed`, those of the layout that `slipway data upload` makes."""
     if is_local(instance_type):
-        return {name: path.resolve().as_uri() for name, path in _channels(Path(data), {}, None).items()}
+        return {name: path.resolve().as_uri() for name, path in local_channels(Path(data), {}, None).items()}
     if not data.startswith("s3://"):
         raise click.UsageError(f"{data} is no S3 address; send it there first: slipway data upload {data} s3://…")
     if assumed:
         return {name: f"{data.rstrip('/')}/{name}" for name in SPLIT_FOLDERS}
-    return s3_channels(session, data)
+    return find_s3_channels(session, data)
 
 
 def _variants(models: str | None, vary: tuple[str, ...], common: Mapping[str, str]) -> tuple[Variant, ...]:

@@ -127,9 +127,7 @@ def upload(
         with transfer_bar("sending", *files) as advance:
             done = task.run(advance)
     except KeyboardInterrupt:
-        complain(
-            f"interrupted; {task.done.sent:,} files were sent and stay in {place}. Run it again to send the rest"
-        )
+        complain(f"interrupted; {task.done.sent:,} files were sent and stay in {place}. Run it again to send the rest")
         sys.exit(130)
     _tell(done, str(place))
     if "train" in splits:

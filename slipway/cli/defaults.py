@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from slipway.cli.train import HyperparameterOption
+from slipway.cli.hyperparameter_options import HyperparameterOption
 from slipway.errors import SettingsFileError
 from slipway.settings import Settings, read_file, unknown
 

@@ -16,9 +16,9 @@ from slipway.aws.dry_run import DryRun
 from slipway.aws.session import is_local, session_for
 from slipway.cli.aws_options import dry_run_option, instance_type_option, region_option, role_option, show_requests
 from slipway.cli.console import say
-from slipway.compare.remote import s3_channels
 from slipway.dataset_folder import SPLIT_FOLDERS, find_splits
-from slipway.errors import SettingError
+from slipway.errors import JobError, SettingError
+from slipway.s3_channels import find_s3_channels
 from slipway.settings import Settings
 from slipway.training_view import training_view
 
@@ -126,6 +126,7 @@ def train_on_sagemaker(
     named: Mapping[str, str | None],
     hyperparameters: dict[str, str],
     *,
+    job_dir: Path | None,
     verbose: bool,
 ) -> None:
     """Start the job, look on until it ends, and say what it cost and where the model is.
@@ -135,6 +136,7 @@ def train_on_sagemaker(
         data: S3 address or folder with a folder for each channel.
         named: Addresses or folders by channel, which count for more.
         hyperparameters: As given; a file of weights is a channel.
+        job_dir: For the outputs in local mode; None: slipway-jobs/JOB.
         verbose: Show the job's whole log.
 
     Raises:
@@ -143,6 +145,8 @@ def train_on_sagemaker(
     local = is_local(options.instance_type)
     if local and options.dry_run:
         raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
+    if job_dir is not None and not local:
+        raise click.UsageError("--job-dir is for jobs on this machine; on SageMaker outputs go to the --bucket.")
     config = TrainConfig.from_strings({k: v for k, v in hyperparameters.items() if k != "weights"})
     weights = hyperparameters.get("weights")
     if weights and (weights.startswith("s3://") or Path(weights).is_file()):
@@ -180,7 +184,7 @@ def train_on_sagemaker(
     with training_view(config.epochs, verbose=verbose) as view:
         log = _Log(view.show, verbose=verbose)
         if local:
-            _train_in_local_mode(estimator, channels, log)
+            _train_in_local_mode(estimator, channels, log, job_dir)
             return
         estimator.fit(channels, wait=False)
         name = str(estimator.job_name)
@@ -220,10 +224,19 @@ class _Log:
             say(f"Test accuracy {test.accuracy:.2f} % ({test.correct} of {test.total} pictures)")
 
 
-def _train_in_local_mode(estimator: "Estimator", channels: Mapping[str, str], log: _Log) -> None:
+def _train_in_local_mode(estimator: "Estimator", channels: Mapping[str, str], log: _Log, job_dir: Path | None) -> None:
     name = estimator.new_job_name()
-    directory = (_JOBS / name).resolve()
-    directory.mkdir(parents=True)
+    directory = (job_dir or _JOBS / name).resolve()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        found = sorted(path.name for path in directory.iterdir())
+    except OSError as error:
+        raise JobError(f"the job directory {directory} cannot be made: {error.strerror}") from error
+    if found:
+        raise JobError(
+            f"{directory} is not empty ({', '.join(found[:4])}), and jobs of local mode do not go on from an earlier "
+            "one; give another --job-dir"
+        )
     estimator.output_path = f"file://{directory}"
     say(f"Starting the job {name} in Docker")
     estimator.fit(channels, job_name=name, show=log.show)
@@ -242,7 +255,7 @@ def _below(data: str | None, session: Any, *, assumed: bool) -> dict[str, str]:
     if assumed:
         # Nothing is asked of S3 in a dry run.
         return {split: f"{data.rstrip('/')}/{names[0]}" for split, names in SPLIT_FOLDERS.items()}
-    return s3_channels(session, data)
+    return find_s3_channels(session, data)
 
 
 def _tags(texts: tuple[str, ...]) -> list[dict[str, str]]:

@@ -1,11 +1,9 @@
 """`slipway tune`: search hyperparameters on this machine, on SageMaker, or as a Weights & Biases sweep."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from container.train.hyperparameters import HYPERPARAMETERS
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import session_for
 from slipway.cli.aws_options import (
@@ -15,7 +13,7 @@ from slipway.cli.aws_options import (
     region_option,
     role_option,
 )
-from slipway.cli.train import TrainCommand, _option
+from slipway.cli.hyperparameter_options import HyperparameterCommand, hyperparameter_options
 from slipway.cli.tuning_places import (
     PAGE,
     Remote,
@@ -36,15 +34,8 @@ _NOT_FIXED = ("wandb", "profile", "debug")
 _DEFAULT_RANGES = "; ".join(f"{name}={entry}" for name, entry in DEFAULT_SPACE.items())
 
 
-def _fixed_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
-    for row in reversed(HYPERPARAMETERS):
-        if row.name not in _NOT_FIXED:
-            command = _option(row)(command)
-    return command
-
-
 @click.command(
-    cls=TrainCommand,
+    cls=HyperparameterCommand,
     short_help="Search hyperparameters.",
     epilog="\b\nExample:\n"
     "  slipway tune dogs --max-jobs 10 --range epochs=5:10\n"
@@ -118,7 +109,7 @@ def _fixed_hyperparameters(command: Callable[..., None]) -> Callable[..., None]:
 @region_option
 @profile_option
 @dry_run_option
-@_fixed_hyperparameters
+@hyperparameter_options(without=_NOT_FIXED)
 def tune(
     data: str | None,
     ranges: tuple[str, ...],

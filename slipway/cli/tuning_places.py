@@ -13,8 +13,8 @@ from container.train.hyperparameters import TrainConfig
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import is_local
 from slipway.cli.aws_options import show_requests
+from slipway.cli.channels import local_channels, weights_file
 from slipway.cli.console import say
-from slipway.cli.train import _channels, _weights_file
 from slipway.dataset_folder import SPLIT_FOLDERS
 from slipway.errors import PageError, SearchSpaceError
 from slipway.job import default_job_directory, require_installed
@@ -101,7 +101,7 @@ def tune_here(
             f"is kept, and {search.objective.metric} does not belong to one"
         )
     fixed = dict(search.fixed)
-    channels = _channels(Path(data), {}, _weights_file(fixed))
+    channels = local_channels(Path(data), {}, weights_file(fixed))
     require_installed("torch", "sagemaker_training", "optuna")
     directory = study_dir or default_job_directory("study")
     plan = Plan(
@@ -151,7 +151,7 @@ def tune_on_sagemaker(
 ) -> None:
     """Start a tuning job; show its trials when it has ended, or what would be sent."""
     from slipway import Estimator, Tuner
-    from slipway.compare.remote import s3_channels
+    from slipway.s3_channels import find_s3_channels
     from slipway.tuner import warm_start
 
     # The SDK's local mode has no tuning jobs, which Tuner says.
@@ -180,7 +180,7 @@ def tune_on_sagemaker(
         random_seed=search.config.seed if "seed" in fixed else None,
     )
     assumed = {name: f"{data.rstrip('/')}/{name}" for name in SPLIT_FOLDERS}
-    channels = s3_channels(remote.session, data) if recorded is None else assumed
+    channels = find_s3_channels(remote.session, data) if recorded is None else assumed
     tuner.fit(channels | ({"weights": weights} if weights else {}), wait=wait and recorded is None)
     if recorded is not None:
         show_requests(recorded)
@@ -198,7 +198,7 @@ def write_sweep(data: str, search: Search, output: Path | None) -> None:
 
     fixed = dict(search.fixed)
     # The agent may run in another folder.
-    channels = _channels(Path(data).resolve(), {}, weights := _weights_file(dict(fixed)))
+    channels = local_channels(Path(data).resolve(), {}, weights := weights_file(dict(fixed)))
     if weights is not None:
         fixed["weights"] = str(channels["weights"].resolve())
     options = [f"--{name}={value}" for name, value in {**fixed, "wandb": "true"}.items()]

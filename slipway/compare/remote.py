@@ -12,13 +12,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
-from container.errors import DataError
 from slipway.aws.console_address import console_address
 from slipway.aws.refusals import explained
 from slipway.compare.comparison import Comparison, compare
 from slipway.compare.result import CARD, METRICS, TENSORS, Result, parse_metrics, read_result, read_tensors
 from slipway.compare.variants import Variant
-from slipway.dataset_folder import SPLIT_FOLDERS
 from slipway.errors import ComparisonError, QuotaError, RemoteJobError
 
 if TYPE_CHECKING:
@@ -101,32 +99,6 @@ def run_remotely(
         raise ComparisonError(f"every job of the comparison failed; the first, {name}: {reason}")
     results = [found[variant.name] for variant in variants if variant.name in found]
     return compare(results, tuple(variants[0].varied), failures)
-
-
-def s3_channels(session: "Session", address: str) -> dict[str, str]:
-    """The address of each channel below an S3 prefix, by the folder names that `slipway train` knows too.
-
-    Raises:
-        DataError: There is no train folder.
-        ServiceError: AWS refused the call.
-    """
-    parts = urlparse(address)
-    prefix = parts.path.strip("/") + "/" if parts.path.strip("/") else ""
-    with explained(f"looking into {address}"):
-        listed = session.boto_session.client("s3").list_objects_v2(Bucket=parts.netloc, Prefix=prefix, Delimiter="/")
-    folders = [entry["Prefix"].removeprefix(prefix).rstrip("/") for entry in listed.get("CommonPrefixes", ())]
-    channels = {
-        split: f"s3://{parts.netloc}/{prefix}{name}"
-        for split, names in SPLIT_FOLDERS.items()
-        for name in names
-        if name in folders
-    }
-    if "train" not in channels:
-        raise DataError(
-            f"there is no train folder below {address}; its folders are: {', '.join(folders[:8]) or 'none'}. "
-            "slipway data upload makes the layout"
-        )
-    return channels
 
 
 def job_name(variant: Variant) -> str:

@@ -70,10 +70,15 @@ def rows_in_s3(
             yield from pool.map(row, names[start : start + 100 * _WORKERS])
 
 
+def link_name(number: int) -> str:
+    """What a picture goes by in local mode."""
+    return f"{number:08d}"
+
+
 def rows_in_folder(output: Path, names: Sequence[str]) -> Iterator[Row]:
     """What became of each picture in local mode, where a refusal is an output like any other."""
-    for name in names:
-        path = output / f"{name}{_SUFFIX}"
+    for number, name in enumerate(names):
+        path = output / f"{link_name(number)}{_SUFFIX}"
         yield _row(name, path.read_bytes()) if path.is_file() else Row(name, None, _UNKNOWN)
 
 

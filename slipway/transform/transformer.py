@@ -1,5 +1,6 @@
 """A transform job on SageMaker, or in the SDK's local mode: the SDK's Transformer for pictures."""
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from slipway.dataset_folder import files_below, require_folder
 from slipway.errors import RemoteJobError, TransformError
 from slipway.invocations import ANY_PICTURE
 from slipway.settings import Settings
-from slipway.transform.outputs import count_outputs, rows_in_folder, rows_in_s3
+from slipway.transform.outputs import count_outputs, link_name, rows_in_folder, rows_in_s3
 from slipway.transform.pictures import Picture, list_pictures, load_for
 from slipway.transform.predictions_file import ACCEPT, Format, Row, write_predictions
 
@@ -70,6 +71,7 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         checked = check_instance_type(instance_type, "transform")
         self.form = form
         self._model: Model | None = None
+        self._links: tempfile.TemporaryDirectory[str] | None = None
         self._pictures: list[Picture] = []
         self._data = ""
         self._own_output = output_path is None
@@ -159,7 +161,8 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         except (RuntimeError, OSError) as error:
             text = " ".join(str(error).split())
             raise RemoteJobError(
-                f"the transform job {name} failed in local mode: {text}. docker ps shows whether its container still runs"
+                f"the transform job {name} failed in local mode: {text}. docker ps shows whether its container "
+                "still runs"
             ) from error
 
     def _look_for(self, data: str, name: str) -> None:
@@ -170,7 +173,11 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
             if not files:
                 raise TransformError(f"there is nothing below {folder}; name the folder that holds the pictures")
             self._pictures = [Picture(str(file.relative_to(folder)), file.stat().st_size) for file in files]
-            self._data = f"file://{folder.resolve()}"
+            # The SDK does not look into folders below.
+            self._links = tempfile.TemporaryDirectory(prefix="slipway-pictures-")
+            for number, file in enumerate(files):
+                (Path(self._links.name) / link_name(number)).symlink_to(file.resolve())
+            self._data = f"file://{self._links.name}"
             if self._own_output:
                 raise TransformError("no folder for the outputs is named; give output_path='file://…'")
             return

@@ -16,6 +16,9 @@ import boto3
 
 from slipway.checks.s3_address import S3Address
 
+FOREIGN = "foreign"
+"""An endpoint whose container is not ours, and always fails."""
+
 _PREFIX = "x-amzn-sagemaker-"
 
 
@@ -27,7 +30,7 @@ class InferencePlatform(http.server.ThreadingHTTPServer):
     def __init__(self, container_port: int, *names: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.container_port = container_port
-        self.names = names
+        self.names = (*names, FOREIGN)
         self.outputs = S3Address("dogs", "jobs/async/dogs")
         self.seen: list[dict[str, str]] = []
         """Headers of the requests, in lower case."""
@@ -56,6 +59,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if name not in self.server.names:
             message = f"Endpoint {name} of account 111122223333 not found."
             return self._answer(400, {"Message": message}, **{"x-amzn-errortype": "ValidationError"})
+        if name == FOREIGN:
+            fields = {"Message": "Received server error (500)", "OriginalStatusCode": 500, "OriginalMessage": "<html>"}
+            return self._answer(424, fields, **{"x-amzn-errortype": "ModelError"})
         if kind == "async-invocations":
             return self._invoke_later(headers)
         asked = {name: headers[name] for name in ("content-type", "accept") if name in headers}

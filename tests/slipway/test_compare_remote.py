@@ -11,8 +11,9 @@ from container.errors import DataError
 from slipway.aws.connection import Aws
 from slipway.aws.session import aws_session
 from slipway.compare import compare, make_variants
-from slipway.compare.remote import job_name, read_remote_job, run_remotely, s3_channels
+from slipway.compare.remote import job_name, read_remote_job, run_remotely
 from slipway.errors import ComparisonError, QuotaError, RemoteJobError, ServiceError
+from slipway.s3_channels import find_s3_channels
 from tests.images.registry import aws_api
 
 REGION = "eu-west-1"
@@ -175,10 +176,10 @@ def test_a_job_that_is_not_there_is_named(account):
 def test_channels_are_found_below_a_prefix(account):
     for key in ("dogImages/train/a/1.png", "dogImages/valid/a/1.png", "dogImages/notes.txt"):
         account.s3.put_object(Bucket="dogs", Key=key, Body=b"")
-    found = s3_channels(account.session, "s3://dogs/dogImages/")
+    found = find_s3_channels(account.session, "s3://dogs/dogImages/")
     assert found == {"train": "s3://dogs/dogImages/train", "validation": "s3://dogs/dogImages/valid"}
     with pytest.raises(DataError, match="there is no train folder below s3://dogs; its folders are: dogImages"):
-        s3_channels(account.session, "s3://dogs")
+        find_s3_channels(account.session, "s3://dogs")
 
 
 def test_finished_jobs_are_compared_from_the_shell(account, credentials, slipway, tmp_path):

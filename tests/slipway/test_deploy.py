@@ -138,7 +138,7 @@ def test_wrong_usage(slipway, tmp_path, arguments, code, message):
 def test_another_server_at_the_port_is_not_taken_for_the_container():
     with aws_api() as address:
         session = local_session(serving_port=int(address.rpartition(":")[2]))
-        with pytest.raises(SettingError, match="something else answers at port .* --port"):
+        with pytest.raises(SettingError, match=r"something else answers at port .* --port"):
             require_free_port(session)
     require_free_port(session)
     assert serving_port(local_session()) == 8080

@@ -315,6 +315,23 @@ def test_attaching_to_a_job_of_instance_groups():
     assert [group.instance_type for group in attached.instance_groups] == ["ml.c5.xlarge"]
 
 
+def test_attaching_to_a_job_that_was_stopped_early_and_left_a_model():
+    model = "s3://my-dogs/jobs/dogs/output/model.tar.gz"
+    account = ended(TrainingJobStatus="Stopped", ModelArtifacts={"S3ModelArtifacts": model})
+    assert Estimator.attach("dogs", account.session).model_data == model
+
+
+def test_the_model_of_a_job_is_deployed_with_the_serving_image():
+    account = ended(ModelArtifacts={"S3ModelArtifacts": "s3://my-dogs/jobs/dogs/output/model.tar.gz"})
+    image = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/slipway:serve"
+    Estimator.attach("dogs", account.session).deploy(1, "ml.g4dn.xlarge", image_uri=image, wait=False)
+    writes = {request.operation: request.parameters for request in account.recorded.writes}
+    assert list(writes) == ["CreateModel", "CreateEndpointConfig", "CreateEndpoint"]
+    assert writes["CreateModel"]["PrimaryContainer"]["Image"] == image
+    [variant] = writes["CreateEndpointConfig"]["ProductionVariants"]
+    assert variant["InferenceAmiVersion"] == "al2023-ami-sagemaker-inference-gpu-4-1"
+
+
 def test_there_is_nothing_to_wait_for_or_to_deploy_before_fit(account):
     with pytest.raises(SettingError, match=r"call fit\(\) first"):
         account.estimator().wait()

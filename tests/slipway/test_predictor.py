@@ -1,4 +1,4 @@
-"""An endpoint from its making to its end: SageMaker's and S3's API by moto, behind it the real container's processes."""
+"""An endpoint from its making to its end: SageMaker's and S3's API by moto, the real container behind it."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from sagemaker.serializers import IdentitySerializer
 from slipway import Model, Predictor
 from slipway.aws.connection import Aws
 from slipway.aws.refusals import AwsError
-from slipway.aws.session import aws_session
+from slipway.aws.session import aws_session, local_session
 from slipway.deploy.multi_model import MultiModel
 from slipway.deploy.rollout import shift_traffic
 from slipway.errors import ArchiveError, EndpointError, RequestError
@@ -25,7 +25,7 @@ from slipway.picture_bodies import bodies
 from slipway.serving import model_directory
 from tests.images.registry import aws_api
 from tests.serve.server_process import ServerProcess
-from tests.slipway.inference_platform import InferencePlatform, inference_platform
+from tests.slipway.inference_platform import FOREIGN, InferencePlatform, inference_platform
 from tests.slipway.sagemaker_account import REGION, ROLE
 
 CPU = "ml.c5.xlarge"
@@ -159,6 +159,27 @@ def test_the_containers_own_message_is_the_error(predictor):
     assert "{" not in str(caught.value)
 
 
+def test_the_error_of_another_container_points_at_its_log(session, pictures):
+    with pytest.raises(RequestError, match=r"refused it \(500\): Received server error .* Its log: https://"):
+        Predictor(FOREIGN, session).predict(pictures[0])
+
+
+def test_answers_of_another_form_are_errors(predictor, pictures):
+    with pytest.raises(RequestError, match="answers with something else than JSON"):
+        predictor.predict(pictures[0], initial_args={"Accept": "text/csv"})
+    with pytest.raises(RequestError, match="the server's answer holds no predictions"):
+        predictor.predict(pictures[0], initial_args={"Accept": "application/json;format=index"})
+    with pytest.raises(RequestError, match="the answer holds no explanation"):
+        predictor.predict(pictures[0], initial_args={"Accept": "application/json"}, explain=True)
+
+
+def test_local_mode_answers_and_refuses_likewise(platform, pictures):
+    here = Predictor("any", local_session(serving_port=platform.container_port))
+    assert here.predict(pictures[0])[0].label == "red"
+    with pytest.raises(RequestError, match=r"the container refused it \(422\): "):
+        here.predict(b"no picture")
+
+
 def test_an_endpoint_that_is_not_there(session, pictures):
     with pytest.raises(EndpointError, match=f"there is no endpoint cats in {REGION}"):
         Predictor("cats", session).predict(pictures[0])
@@ -237,7 +258,11 @@ def test_an_asynchronous_endpoint_answers_in_s3(session, pictures, tmp_path):
     refused = predictor.predict_async(b"no picture", input_path="s3://dogs/inputs/7", inference_id="7")
     with pytest.raises(RequestError, match="the endpoint refused it: "):
         refused.result()
-    pending.output, pending.failure = "s3://dogs/none", None
+    boto3.client("s3").put_object(Bucket="dogs", Key="killed.out", Body=b"Model invocation\ntimed out")
+    pending.output, pending.failure = "s3://dogs/none", "s3://dogs/killed.out"
+    with pytest.raises(RequestError, match="the endpoint refused it: Model invocation timed out"):
+        pending.result()
+    pending.failure = None
     assert not pending.done()
     with pytest.raises(RequestError, match="there is no answer at s3://dogs/none after 0 s"):
         pending.result(timeout_s=0)

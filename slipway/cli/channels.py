@@ -1,0 +1,45 @@
+"""The folders and files that commands train on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from container.errors import DataError
+from container.train.hyperparameters import HYPERPARAMETERS
+from slipway.dataset_folder import find_splits, require_folder
+
+_WEIGHTS = "weights"
+
+
+def local_channels(data_dir: Path | None, named: Mapping[str, Path | None], weights: Path | None) -> dict[str, Path]:
+    """The folder of each channel, from the data's folder and the options, which count for more."""
+    channels = find_splits(data_dir) if data_dir else {}
+    for name, path in named.items():
+        if path is not None:
+            require_folder(path)
+            channels[name] = path
+    if "train" not in channels:
+        if data_dir is None:
+            raise click.UsageError("Name the data: DATA with a train folder in it, or --train DIR.")
+        found = sorted(path.name for path in data_dir.iterdir() if path.is_dir())
+        raise DataError(
+            f"there is no train folder in {data_dir}; its folders are: {', '.join(found[:8]) or 'none'}. "
+            f"If they are the classes themselves, use --train {data_dir}"
+        )
+    if weights is not None:
+        channels[_WEIGHTS] = weights
+    return channels
+
+
+def weights_file(given: dict[str, str]) -> Path | None:
+    """Take `--weights FILE` out of the hyperparameters: a file is a channel, the words are the hyperparameter's."""
+    text = given.get(_WEIGHTS, "")
+    choices = next(row.choices for row in HYPERPARAMETERS if row.name == _WEIGHTS)
+    if text in ("", *choices):
+        return None
+    path = Path(text)
+    if not path.is_file():
+        raise DataError(f"--weights is {text}, which is no file; it is a file of weights, or {' or '.join(choices)}")
+    del given[_WEIGHTS]
+    return path

@@ -1,0 +1,37 @@
+"""The channels of a data set in S3."""
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlparse
+
+from container.errors import DataError
+from slipway.aws.refusals import explained
+from slipway.dataset_folder import SPLIT_FOLDERS
+
+if TYPE_CHECKING:
+    from sagemaker.session import Session
+
+
+def find_s3_channels(session: "Session", address: str) -> dict[str, str]:
+    """The address of each channel below an S3 prefix, by the folder names that `slipway train` knows too.
+
+    Raises:
+        DataError: There is no train folder.
+        ServiceError: AWS refused the call.
+    """
+    parts = urlparse(address)
+    prefix = parts.path.strip("/") + "/" if parts.path.strip("/") else ""
+    with explained(f"looking into {address}"):
+        listed = session.boto_session.client("s3").list_objects_v2(Bucket=parts.netloc, Prefix=prefix, Delimiter="/")
+    folders = [entry["Prefix"].removeprefix(prefix).rstrip("/") for entry in listed.get("CommonPrefixes", ())]
+    channels = {
+        split: f"s3://{parts.netloc}/{prefix}{name}"
+        for split, names in SPLIT_FOLDERS.items()
+        for name in names
+        if name in folders
+    }
+    if "train" not in channels:
+        raise DataError(
+            f"there is no train folder below {address}; its folders are: {', '.join(folders[:8]) or 'none'}. "
+            "slipway data upload makes the layout"
+        )
+    return channels
