@@ -34,4 +34,4 @@ shfmt --diff "${scripts[@]}"
 hadolint docker/Dockerfile
 python -m pip check
 echo "== tests"
-pytest
+pytest --numprocesses=2 --dist=loadgroup

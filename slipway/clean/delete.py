@@ -1,5 +1,6 @@
 """Deleting what was found, one after the other; what cannot be deleted does not keep the rest from being."""
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -38,11 +39,7 @@ def delete(aws: Aws, resources: Iterable[Resource], done: Callable[[Resource], N
         done: Told of each that is gone.
     """
     remains = []
-    services: dict[str, Service] = {}
-
-    def service(name: str) -> Service:
-        return services.setdefault(name, aws.service(name)) if name not in services else services[name]
-
+    service = functools.cache(aws.service)
     for resource in resources:
         try:
             _delete(service, resource)

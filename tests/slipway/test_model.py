@@ -465,3 +465,31 @@ def test_an_interrupted_wait_says_that_it_goes_on_and_costs(account):
         EndpointError, match=r"the endpoint dogs goes on .* costs money .* slipway deploy --delete dogs"
     ):
         model(account).deploy(instance_type=CPU, endpoint_name="dogs", show=interrupt)
+
+
+def test_deleting_takes_the_scaling_and_its_alarm_away_too(account):
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/dogs/variant/AllTraffic",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        "MinCapacity": 0,
+    }
+    account.answer(
+        DescribeEndpoint={"EndpointConfigName": "dogs-2"},
+        DescribeEndpointConfig={"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "dogs-1"}]},
+        DescribeScalableTargets={"ScalableTargets": [target]},
+    )
+    assert Predictor("dogs", account.session).delete() == [
+        "scaling of endpoint/dogs/variant/AllTraffic",
+        "alarm slipway-wake-dogs",
+        "endpoint dogs",
+        "endpoint configuration dogs-2",
+        "model dogs-1",
+    ]
+    assert account.made == [
+        "DeregisterScalableTarget",
+        "DeleteAlarms",
+        "DeleteEndpoint",
+        "DeleteEndpointConfig",
+        "DeleteModel",
+    ]
