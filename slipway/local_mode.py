@@ -37,7 +37,7 @@ def local_job(session: "Session", name: str, output_path: str, show: Callable[[s
     root = Path(settings.get("container_root") or tempfile.mkdtemp(prefix="slipway-"))
     session.config = {**(session.config or {}), "local": {**settings, "container_root": str(root)}}
     before = set(root.iterdir())
-    lines = _Lines(show) if show else None
+    lines = ContainerLines(show) if show else None
     try:
         with redirect_stdout(lines or sys.stdout):
             yield
@@ -64,7 +64,7 @@ def _failure_text(folder: Path) -> str:
     return ""
 
 
-class _Lines(io.TextIOBase):
+class ContainerLines(io.TextIOBase):
     """A file whose lines are shown without what Docker Compose adds to them; its own are kept aside."""
 
     def __init__(self, show: Callable[[str], None]) -> None:

@@ -16,6 +16,7 @@ MakeFolder = Callable[..., Path]
 _IMAGES = Path(__file__).parent / "images"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run in two processes (test.sh), a file's stay together with what it makes once, and Docker's too.
 

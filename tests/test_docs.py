@@ -38,7 +38,8 @@ def test_links_and_named_files_are_there(page: Path):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_slipway_command_that_is_shown_exists_with_its_options(page: Path):
-    for line in re.findall(r"^\$? ?(slipway [^#\n]*)", page.read_text(), re.M):
+    text = page.read_text().replace("\\\n", " ")
+    for line in re.findall(r"^\$? ?(slipway [^#\n]*)", text, re.M):
         words = shlex.split(line.replace("…", ""))
         command = [word for word in words[1:3] if re.fullmatch(r"[a-z]+", word) and not Path(word).exists()]
         depth = 2 if command[0] == "data" else 1

@@ -70,7 +70,9 @@ MAX_PIXELS_PER_PICTURE = Variable(
 )
 TOP_K = Variable(("SLIPWAY_TOP_K",), "5", "Classes named in an answer, the most probable first; 1 to 100000.")
 ACCEPT = Variable(
-    ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",), "application/json", "The answer's type where a request has no Accept."
+    ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",),
+    "application/json",
+    "The answer's type where a request has no Accept; its `format` holds for every type that has it.",
 )
 PROGRAM = Variable(
     ("SAGEMAKER_PROGRAM",), "inference.py", "The file in model/code whose functions replace the built-in ones."

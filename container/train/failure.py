@@ -20,7 +20,7 @@ _HINTS = (
         "The GPU's memory is full: halve batch-size, set amp to auto, or take a smaller image-size.",
     ),
     (
-        re.compile(r"bus error|insufficient shared memory", re.IGNORECASE),
+        re.compile(r"bus error|insufficient shared memory|shared memory segment", re.IGNORECASE),
         "Shared memory (/dev/shm) is full: set num-workers to 0, or give the container more (docker run --shm-size).",
     ),
     (

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from container import gpu
-from container.errors import HyperparameterError, UserError
+from container.errors import DataError, HyperparameterError, UserError
 from container.paths import MlPaths
 from container.train.channels import complete_splits, list_splits
 from container.train.compiler import check_compiler
@@ -84,16 +84,23 @@ def run(paths: MlPaths, stop: Stop, place: Rank | None = None) -> int:
         logger.info("GPU: %s", gpus.text)
     if config.compile:
         check_compiler(on_gpu=gpus.count > 0)
-    splits = complete_splits(list_splits(paths.channels), config.seed)
+    hosts = read_hosts(paths.config)
+    try:
+        splits = complete_splits(list_splits(paths.channels), config.seed)
+    except DataError as error:
+        if hosts.others:
+            raise DataError(
+                f"{error}. With several instances each needs the whole of every channel: S3 data distribution type "
+                "FullyReplicated"
+            ) from error
+        raise
     # Threads that spin while they wait would take the CPUs from the processes that read pictures.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Only now: torch takes seconds to import, and a misspelt hyperparameter should not.
-    if not place:
-        hosts = read_hosts(paths.config)
-        if max(1, gpus.count) * len(hosts.names) > 1:
-            from container.train.torchrun import run_processes
+    if not place and max(1, gpus.count) * len(hosts.names) > 1:
+        from container.train.torchrun import run_processes
 
-            return run_processes(hosts, max(1, gpus.count), paths.failure, stop)
+        return run_processes(hosts, max(1, gpus.count), paths.failure, stop)
     from container.train.distributed import joined
     from container.train.job import train_model
 

@@ -138,8 +138,14 @@ def _launch(config: LaunchConfig, logs: Path, stop: Stop) -> BaseException | Non
 def _explain(error: ChildFailedError, hosts: Hosts, failure: Path) -> int:
     rank, cause = _first_cause(error.failures)
     if cause.exitcode == LOST_PEER:
-        others = " or ".join(hosts.others) or "another process"
-        text = f"{hosts.current} lost its connection to {others}, where the job failed: the log there says why"
+        if hosts.others:
+            others = " or ".join(hosts.others)
+            text = (
+                f"{hosts.current} lost its connection to {others}: {cause.message}. If the job failed there first, the "
+                "log there says why"
+            )
+        else:
+            text = f"the processes on {hosts.current} could not work together: {cause.message}"
         write_failure(failure, compose(text, cause.message))
         return 1
     if cause.exitcode < 0:

@@ -1,5 +1,6 @@
 """`slipway transform`: predictions for many pictures at once, as one file."""
 
+import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from container.errors import UserError
+from slipway.aws.session import is_local
 from slipway.checks.instance_type import has_gpu
 from slipway.cli.aws_options import (
     dry_run_option,
@@ -88,8 +90,13 @@ def transform(
     if instance_type is None:
         _here(pictures, model, form, path)
         return
+    # What the SDK and its HTTP client log, failures included, is said here in other words.
+    logging.getLogger("sagemaker").setLevel(logging.CRITICAL)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     from slipway.transform import jobs
 
+    if dry_run and is_local(instance_type):
+        raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
     recorded = jobs.dry_run() if dry_run else None
     job = jobs.PlannedJob(
         pictures=pictures,
@@ -107,6 +114,12 @@ def transform(
     with job.transformer(recorded) as transformer:
         if has_gpu(instance_type):
             say(_GPU_NOTE)
+        if is_local(instance_type):
+            say(f"Predicting what is below {pictures} in Docker")
+            with progress_bar("predicting") as advance:
+                transformer.transform(pictures, advance=advance)
+            _write(path, transformer.rows(), form)
+            return
         transformer.transform(pictures, wait=False)
         if recorded is not None:
             show_requests(recorded)

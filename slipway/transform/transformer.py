@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +22,7 @@ from slipway.dataset_folder import files_below, require_folder
 from slipway.errors import RemoteJobError, TransformError
 from slipway.invocations import ANY_PICTURE
 from slipway.settings import Settings
+from slipway.transform.local import transform_here
 from slipway.transform.outputs import count_outputs, link_name, rows_in_folder, rows_in_s3
 from slipway.transform.pictures import Picture, list_pictures, load_for
 from slipway.transform.predictions_file import ACCEPT, Format, Row, write_predictions
@@ -127,14 +128,15 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
             data: Pictures below s3://BUCKET/PREFIX/; in local mode a folder.
             content_type: The containers tell pictures' formats by themselves.
             job_name: None: made of `base_transform_job_name` and the time.
-            wait: Until it has ended.
-            logs: As the SDK shows them; the default shows none.
+            wait: Until it has ended; local mode always waits.
+            logs: As the SDK shows them, in local mode the container's lines; the default shows none.
             advance: Told how many pictures were predicted so far.
             sdk_arguments: Further ones of sagemaker.transformer.Transformer.transform, such as model_client_config.
 
         Raises:
             TransformError: There are no pictures, or one is too large.
-            RemoteJobError: The job failed or was stopped.
+            RemoteJobError: The job failed or was stopped; in local mode with the container's last lines.
+            SettingError: Something else listens at the port of local mode's container.
             ServiceError: AWS refuses.
         """
         name = job_name or name_from_base(self.base_transform_job_name)
@@ -145,7 +147,8 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         # Local mode makes one request at a time, and warns otherwise.
         concurrent = 1 if is_local(self.instance_type) else load.max_concurrent
         self.max_concurrent_transforms: int | None = self.max_concurrent_transforms or concurrent
-        with explained("starting the transform job"), self._local_failure(name):
+        started = nullcontext() if not is_local(self.instance_type) else self._here(name, advance, logs)
+        with explained("starting the transform job"), started:
             super().transform(
                 self._data, content_type=content_type, job_name=name, wait=False, logs=False, **sdk_arguments
             )
@@ -154,16 +157,11 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
                 self.wait(logs=True)
             self.wait_for_pictures(advance)
 
-    @contextmanager
-    def _local_failure(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (RuntimeError, OSError) as error:
-            text = " ".join(str(error).split())
-            raise RemoteJobError(
-                f"the transform job {name} failed in local mode: {text}. docker ps shows whether its container "
-                "still runs"
-            ) from error
+    def _here(self, name: str, advance: Advance, logs: bool) -> AbstractContextManager[None]:
+        total = len(self._pictures)
+        return transform_here(
+            self.sagemaker_session, name, lambda done: advance(done, total), show=print if logs else None
+        )
 
     def _look_for(self, data: str, name: str) -> None:
         if is_local(self.instance_type):

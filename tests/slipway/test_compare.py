@@ -128,7 +128,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(colours, tmp_path):
         (["--vary", "batch-size=8,16", "--batch-size", "8"], 1, "batch-size is 8 for all jobs, and is to be varied"),
         (["--vary", "seed=1,2", "--vary", "seed=3"], 1, "seed is to be varied twice"),
         (["--comparison-dir", "/proc/comparison"], 1, "the job directory /proc/comparison/resnet50 cannot be written"),
-        (["elsewhere"], 2, "Name one data folder, or several job directories"),
+        (["elsewhere"], 2, "Name one data folder or S3 address, or several job directories"),
     ],
 )
 def test_wrong_arguments_start_nothing(arguments, code, message, colours, slipway, tmp_path):

@@ -88,7 +88,7 @@ def test_what_is_not_there_is_said_before_a_job_is_started(aws_account, slipway,
         (("s3://my-dogs/dogImages",), "name an --instance-type too"),
         (("dogs", "--dry-run"), "name an --instance-type too"),
         (("dogs", "--instance-type", "local", "--dry-run"), "local mode makes none"),
-        (("dogs", "--instance-type", "local", "--job-dir", "job"), "--job-dir is for jobs on this machine"),
+        ((*ON_SAGEMAKER, "--image", IMAGE, "--job-dir", "job"), "--job-dir is for jobs on this machine"),
         ((*ON_SAGEMAKER, "--image", IMAGE), "Name the data"),
     ],
 )

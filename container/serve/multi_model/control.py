@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from container.serve.logs import event
+from container.serve.multi_model.memory import FullError
 from container.serve.replies import BUG, RequestError
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ha
         try:
             answer: dict[str, object] = {"status": 200, "fields": dict(await handler(question))}
         except RequestError as error:
-            answer = {"status": error.status, "message": error.message}
+            answer = {"status": error.status, "message": error.message, "full": isinstance(error, FullError)}
         except Exception:
             logger.exception(event("bug"))
             answer = {"status": BUG.status, "message": BUG.message}
@@ -66,6 +67,7 @@ async def ask(run_dir: Path, **question: str) -> Fields:
 
     Raises:
         RequestError: The supervisor's refusal; 503 where it does not answer.
+        FullError: There would be room if another model went.
     """
     try:
         reader, writer = await asyncio.open_unix_connection(run_dir / _ADDRESS, limit=_LONGEST_LINE)
@@ -81,6 +83,6 @@ async def ask(run_dir: Path, **question: str) -> Fields:
         raise _GONE
     answer = json.loads(line)
     if answer["status"] != 200:
-        raise RequestError(answer["status"], answer["message"])
+        raise (FullError if answer.get("full") else RequestError)(answer["status"], answer["message"])
     fields: Fields = answer["fields"]
     return fields

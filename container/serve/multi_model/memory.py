@@ -39,6 +39,10 @@ def estimate_bytes(file_bytes: int) -> int:
     return _WORKER_BYTES + 2 * file_bytes
 
 
+class FullError(RequestError):
+    """507: there would be room if another model went."""
+
+
 class Budget:
     """Counts what models take, by key."""
 
@@ -62,11 +66,19 @@ class Budget:
             available: Bytes that the machine can give at the moment, whoever else uses it.
 
         Raises:
-            RequestError: 507, it is not there.
+            RequestError: 507, it is not there, whatever goes.
+            FullError: It is not there now.
         """
+        alone = max(0, self.limit - self.fixed)
+        if size > alone:
+            raise RequestError(
+                507,
+                f"this model needs about {size // MEBIBYTE} MiB, and {alone // MEBIBYTE} MiB are there for models, "
+                "even without any other; take a larger instance",
+            )
         free = max(0, min(self.free, available))
         if size > free:
-            raise RequestError(
+            raise FullError(
                 507,
                 f"there is too little memory for this model: it needs about {size // MEBIBYTE} MiB, and "
                 f"{free // MEBIBYTE} of {self.limit // MEBIBYTE} MiB are free beside the server and "

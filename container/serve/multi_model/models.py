@@ -33,6 +33,9 @@ _TICK_S = 0.02
 _END_S = 10.0
 
 
+_KILLED = "a worker ended while it loaded the model, without saying why: most often there is too little memory"
+
+
 class ModelLostError(Exception):
     """The model no longer works; the message says why."""
 
@@ -100,6 +103,8 @@ class Model:
                     logger.info(f"{status.message} worker={status.pid} model={self.key}")
                     self.announced.add(status.pid)
             if not is_alive(status.server_pid):
+                if self.deaths_while_loading:  # most often both are ended for the same memory
+                    raise RequestError(507, _KILLED)
                 raise ModelLostError("the process that its workers are forked from ended")
         return loaded
 
@@ -209,8 +214,5 @@ class Loader:
 
 def _refused(model: Model, why: str) -> RequestError:
     if model.deaths_while_loading:
-        return RequestError(
-            507,
-            "a worker ended while it loaded the model, without saying why: most often there is too little memory",
-        )
+        return RequestError(507, _KILLED)
     return RequestError(500, f"the model was not loaded: {why}")

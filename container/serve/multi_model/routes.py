@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote
 
 from container.serve.config import ServeConfig
 from container.serve.multi_model import control
+from container.serve.multi_model.memory import FullError
 from container.serve.multi_model.traffic import Lane, Traffic
 from container.serve.replies import Reply, RequestError
 from container.serve.state import HeldModel, ServerState
@@ -206,11 +207,13 @@ class Models:
         while True:
             try:
                 await control.ask(self._run_dir, verb="load", name=name, url=url)
-            except RequestError as error:
-                if error.status != 507 or not await self._evict():
+            except FullError:
+                if not await self._evict():
                     raise
             else:
-                self._state(fresh=True)
+                # From now on it counts as used: a new model is not the one that was idle longest.
+                if model := self._state(fresh=True).models.get(name):
+                    self._traffic.lane(model)
                 return
 
     async def _unload(self, name: str) -> None:

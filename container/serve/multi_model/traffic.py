@@ -14,7 +14,7 @@ class Lane:
 
     def __init__(self, window: Window) -> None:
         self.window = window
-        self.used_at = 0.0
+        self.used_at = time.monotonic()
         self._requests = 0
         self._idle = asyncio.Event()
         self._idle.set()
