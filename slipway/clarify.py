@@ -6,6 +6,7 @@ what each part adds to a class's score. docs/explaining.md says what it asks the
 
 import json
 import tarfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ def class_names(model: Path | str) -> list[str]:
                 member = archive.extractfile(names[CARD])
                 text = member.read() if member else b""
         return [str(name) for name in json.loads(text)["classes"]]
-    except (OSError, tarfile.TarError, KeyError, TypeError, ValueError) as error:
+    except (OSError, EOFError, zlib.error, tarfile.TarError, KeyError, TypeError, ValueError) as error:
         raise ArchiveError(f"{model} has no {CARD} that names the classes; name them yourself: classes=[…]") from error
 
 
@@ -185,6 +186,12 @@ class ImageExplanation:
                     logs=logs and wait,
                     job_name=job_name,
                 )
+            except KeyboardInterrupt:
+                job = processor.latest_job.job_name if processor.latest_job else job_name
+                raise RemoteJobError(
+                    f"stopped waiting; the processing job {job} still runs and costs money, and so does the endpoint "
+                    f"that it has made: aws sagemaker stop-processing-job --processing-job-name {job} ends both"
+                ) from None
             except UnexpectedStatusException as error:
                 page = console_address(
                     "processing job", processor.latest_job.job_name, sagemaker_session.boto_region_name

@@ -1,12 +1,9 @@
 """A training job on SageMaker, or in the SDK's local mode: the SDK's Estimator with Slipway's image and checks."""
 
 from collections.abc import Callable, Mapping
-from inspect import signature
 from typing import Any, Self
 
-from sagemaker.debugger.debugger import TensorBoardOutputConfig
 from sagemaker.estimator import Estimator as SdkEstimator
-from sagemaker.model import Model as SdkModel
 from sagemaker.session import Session
 from sagemaker.utils import name_from_base
 
@@ -21,17 +18,13 @@ from slipway.checks.instance_type import check_instance_type
 from slipway.checks.request import check_image, check_role
 from slipway.errors import SettingError
 from slipway.images import resolve_image
-from slipway.job_definition import python_names, with_own_metrics
+from slipway.job_definition import board_below, has_script, python_names, spot_arguments, take_known, with_own_metrics
 from slipway.local_mode import local_job
 from slipway.model import Model
 from slipway.predictor import Predictor
 from slipway.settings import Settings
 from slipway.training_job import Cost, cost_of, finished_job
-
-_MAX_RUN_S = 24 * 60 * 60
-_MAX_WAIT_S = 28 * 24 * 60 * 60
-_SCRIPT_ARGUMENTS = ("entry_point", "source_dir")
-_SCRIPT_HYPERPARAMETER = "sagemaker_program"
+from slipway.transform.transformer import Transformer
 
 
 class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
@@ -80,9 +73,8 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         settings = Settings.read()
         asked = {name: True for name, wanted in (("debug", debug), ("profile", profile)) if wanted}
         given = {**asked, **(hyperparameters or {})}
-        # The second: a job that is attached to had a script.
-        self._own_script = any(map(sdk_arguments.get, _SCRIPT_ARGUMENTS)) or _SCRIPT_HYPERPARAMETER in given
-        if self._own_script:
+        self.own_script = has_script(given, sdk_arguments)
+        if self.own_script:
             sdk_arguments.setdefault("base_job_name", "slipway-script")
         else:
             given = python_names(given)
@@ -92,8 +84,8 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         else:
             instance_type = check_instance_type(instance_type, "training")
         local = is_local(instance_type)
-        if local and spot:
-            raise SettingError("spot training is SageMaker's; leave out spot, or name an instance type of SageMaker's")
+        if spot:
+            sdk_arguments.update(spot_arguments(sdk_arguments, local=local))
         session = sagemaker_session or session_for(
             instance_type, region=region or settings.region, profile=settings.profile
         )
@@ -101,10 +93,6 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         # What the user names counts.
         self._spot = spot and not sdk_arguments.get("checkpoint_s3_uri")
         self._tensorboard = tensorboard and not sdk_arguments.get("tensorboard_output_config")
-        if spot:
-            sdk_arguments["use_spot_instances"] = True
-            longest = int(sdk_arguments.get("max_run") or _MAX_RUN_S)
-            sdk_arguments.setdefault("max_wait", max(longest, min(2 * longest, _MAX_WAIT_S)))
         # Without a word, the SDK would have SageMaker write tensors for its Debugger.
         sdk_arguments.setdefault("debugger_hook_config", False)
         super().__init__(
@@ -115,7 +103,7 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
             hyperparameters=given,
             sagemaker_session=session,
             metric_definitions=with_own_metrics(
-                sdk_arguments.pop("metric_definitions", None), own_script=self._own_script
+                sdk_arguments.pop("metric_definitions", None), own_script=self.own_script
             ),
             tags=with_own_tag(sdk_arguments.pop("tags", None)),
             **sdk_arguments,
@@ -132,7 +120,7 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         Raises:
             HyperparameterError: One is unknown or out of range.
         """
-        if self._own_script:
+        if self.own_script:
             super().set_hyperparameters(**hyperparameters)
             return
         given = python_names(hyperparameters)
@@ -225,7 +213,7 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         Raises:
             UserError: As for `fit`.
         """
-        channels = as_channels(inputs, local=self.is_local, own_script=self._own_script)
+        channels = as_channels(inputs, local=self.is_local, own_script=self.own_script)
         self._set_outputs(channels, job)
         if not self.is_local:
             check_image(self.sagemaker_session, str(self.image_uri))
@@ -243,10 +231,7 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
             self.checkpoint_s3_uri = f"{base}/{job}/{CHECKPOINTS}"
             self.checkpoint_local_path = "/opt/ml/checkpoints"
         if self._tensorboard:
-            # SageMaker adds the job's name itself.
-            self.tensorboard_output_config = TensorBoardOutputConfig(
-                s3_output_path=base, container_local_output_path="/opt/ml/output/tensorboard"
-            )
+            self.tensorboard_output_config = board_below(base)
 
     @classmethod
     def attach(
@@ -323,13 +308,30 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
             SettingError: There is no trained model yet, or no instance type.
             ServiceError: AWS refuses.
         """
-        if self.latest_training_job is None:
-            raise SettingError("there is no trained model to deploy; call fit() first, or Estimator.attach(job)")
-        if name := arguments.pop("model_name", None):
-            arguments["name"] = name
-        known = {*signature(Model.deploy).parameters, *signature(SdkModel.deploy).parameters} - {"self", "kwargs"}
-        of_deploy = {name: arguments.pop(name) for name in [*arguments] if name in known}
-        of_deploy.setdefault("tags", self.tags)
+        of_deploy = {"tags": self.tags, **take_known(arguments, Model, "deploy")}
         if initial_instance_count is not None:
             of_deploy["initial_instance_count"] = initial_instance_count
-        return self.create_model(**arguments).deploy(instance_type=instance_type, **of_deploy)
+        return self._trained_model(arguments).deploy(instance_type=instance_type, **of_deploy)
+
+    def transformer(
+        self, instance_count: int | None = None, instance_type: str | None = None, **arguments: Any
+    ) -> Transformer:
+        """Batch transform with the trained model, which is created in SageMaker.
+
+        Args:
+            instance_count, instance_type: As `Transformer` takes them; None: 1 instance.
+            arguments: Further ones of `Transformer` or, as for `deploy`, of `create_model`.
+
+        Raises:
+            SettingError, ServiceError: As for `deploy`.
+        """
+        of_jobs = {"tags": self.tags, **take_known(arguments, Transformer, "__init__")}
+        model = self._trained_model(arguments)
+        return Transformer.from_model(model, instance_type, instance_count=instance_count or 1, **of_jobs)
+
+    def _trained_model(self, arguments: dict[str, Any]) -> Model:
+        if self.latest_training_job is None:
+            raise SettingError("there is no trained model yet; call fit() first, or Estimator.attach(job)")
+        if name := arguments.pop("model_name", None):
+            arguments["name"] = name
+        return self.create_model(**arguments)

@@ -1,9 +1,18 @@
-"""What a training job's definition says beside the SDK's own: our hyperparameters' names, and our metrics."""
+"""What a training job's definition says beside the SDK's own: hyperparameters' names, metrics, times."""
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
+from sagemaker.debugger.debugger import TensorBoardOutputConfig
+
 from container.train.metric_lines import METRIC_DEFINITIONS
+from slipway.errors import SettingError
+
+_SCRIPT_ARGUMENTS = ("entry_point", "source_dir")
+_SCRIPT_HYPERPARAMETER = "sagemaker_program"
+_MAX_RUN_S = 24 * 60 * 60
+_MAX_WAIT_S = 28 * 24 * 60 * 60
 
 
 def python_names(given: Mapping[str, object]) -> dict[str, Any]:
@@ -17,3 +26,33 @@ def with_own_metrics(given: Sequence[Mapping[str, Any]] | None, *, own_script: b
     """The metrics of our log's lines, and the user's, which count for more where the names are equal."""
     ours: Sequence[Mapping[str, Any]] = () if own_script else METRIC_DEFINITIONS
     return list({entry["Name"]: dict(entry) for entry in (*ours, *(given or ()))}.values()) or None
+
+
+def has_script(hyperparameters: Mapping[str, object], sdk_arguments: Mapping[str, Any]) -> bool:
+    """Whether the image runs a script of the user's; a job that is attached to says so in its hyperparameters."""
+    return any(map(sdk_arguments.get, _SCRIPT_ARGUMENTS)) or _SCRIPT_HYPERPARAMETER in hyperparameters
+
+
+def spot_arguments(given: Mapping[str, Any], *, local: bool) -> dict[str, Any]:
+    """The SDK's arguments for spot instances: the job may take twice its time, unless the user says how long.
+
+    Raises:
+        SettingError: It is a job of local mode.
+    """
+    if local:
+        raise SettingError("spot training is SageMaker's; leave out spot, or name an instance type of SageMaker's")
+    longest = int(given.get("max_run") or _MAX_RUN_S)
+    wait = given.get("max_wait", max(longest, min(2 * longest, _MAX_WAIT_S)))
+    return {"use_spot_instances": True, "max_wait": wait}
+
+
+def board_below(outputs: str) -> TensorBoardOutputConfig:
+    """Event files go below a job's outputs; SageMaker adds the job's name itself."""
+    return TensorBoardOutputConfig(s3_output_path=outputs, container_local_output_path="/opt/ml/output/tensorboard")
+
+
+def take_known(arguments: dict[str, Any], owner: type, method: str) -> dict[str, Any]:
+    """Take out of these the arguments that a method has by name, here or in the SDK; model_name is the model's."""
+    found = [vars(part)[method] for part in owner.__mro__ if method in vars(part) and part is not object]
+    known = {name for function in found for name in signature(function).parameters} - {"self", "kwargs", "model_name"}
+    return {name: arguments.pop(name) for name in [*arguments] if name in known}

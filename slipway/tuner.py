@@ -104,7 +104,9 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
         goal = objective(objective_metric_name, objective_type, definitions).goal
         self._own_static: dict[str, str] = {}
         ranges: Mapping[str, ParameterRange | Range] | None = hyperparameter_ranges
-        if not (autotune and not ranges):
+        if estimator.own_script and not ranges and not autotune:
+            raise SearchSpaceError("a script of your own has no default ranges; give hyperparameter_ranges")
+        if not estimator.own_script and not (autotune and not ranges):
             ranges, strategy_config = self._searched(estimator, ranges or {}, strategy, strategy_config)
             max_jobs = job_count(strategy, check_ranges(ranges), max_jobs)
         super().__init__(
@@ -170,6 +172,8 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
         include_cls_metadata: bool | Mapping[str, bool] = False,
         estimator_kwargs: Mapping[str, Mapping[str, Any]] | None = None,
         wait: bool = True,
+        *,
+        say: Callable[[str], None] = print,
         **arguments: Any,
     ) -> None:
         """Check everything that can be checked, start the tuning job, and wait for it.
@@ -180,6 +184,7 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
             include_cls_metadata: As the SDK takes it.
             estimator_kwargs: As the SDK takes it.
             wait: Until all training jobs have ended; how far it is, is shown meanwhile.
+            say: Told the name and the console address of the tuning job that was started.
             arguments: Further ones of the SDK's fit().
 
         Raises:
@@ -193,7 +198,7 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
         channels = self.estimator.prepare_inputs(inputs, job_name)
         with explained("starting the tuning job"):
             super().fit(channels, job_name, include_cls_metadata, estimator_kwargs, wait=False, **arguments)
-        print(f"Tuning job {self.job.name}: {self.job.address}")  # noqa: T201 - as the SDK tells of a job's progress
+        say(f"Tuning job {self.job.name}: {self.job.address}")
         if wait:
             self.wait()
 

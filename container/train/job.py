@@ -18,6 +18,7 @@ from container.model import StateDict, build_model
 from container.paths import MlPaths
 from container.preprocessing import Preprocessing
 from container.train.channels import SPLITS, Splits
+from container.train.checkpoint_directory import checkpoint_directory
 from container.train.dataset import TRAIN_SHRINK_FACTOR, EvaluationPictures, evaluation_loader
 from container.train.device import choose_device
 from container.train.distributed import World
@@ -93,7 +94,7 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
         splits=splits,
         preprocessing=preprocessing,
         device=device,
-        checkpoints=paths.checkpoints,
+        checkpoints=checkpoint_directory(paths),
         stop=stop,
         world=world,
         watchers=watchers,

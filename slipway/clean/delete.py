@@ -38,9 +38,13 @@ def delete(aws: Aws, resources: Iterable[Resource], done: Callable[[Resource], N
         resources: From `find`.
         done: Told of each that is gone.
     """
-    remains = []
+    remains: list[Remains] = []
     service = functools.cache(aws.service)
     for resource in resources:
+        still_there = {left.resource.name for left in remains if left.resource.kind == "endpoint"}
+        if resource.used_by in still_there:
+            remains.append(Remains(resource, f"kept, since the endpoint {resource.used_by} is still there"))
+            continue
         try:
             _delete(service, resource)
         except (ServiceError, CleaningError) as error:

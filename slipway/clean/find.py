@@ -1,17 +1,16 @@
 """Finding what carries our tag, by listing each kind and asking for the tags of each."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
-from typing import Any
 
 from slipway.aws.connection import Aws
 from slipway.aws.refusals import AwsError
 from slipway.aws.tags import OWN_TAG
 from slipway.checks.s3_address import S3Address
-from slipway.clean.resource import ORDER, Resource
+from slipway.clean.in_use import InUse, holds, in_use, model_addresses
+from slipway.clean.resource import ORDER, Kind, Resource
 from slipway.cloud_logs import TRAINING_GROUP, TRANSFORM_GROUP, endpoint_group
 from slipway.upload.transfer import DATA_PREFIX
 
@@ -22,7 +21,10 @@ READS = (
     "ListTrainingJobs",
     "ListTransformJobs",
     "ListHyperParameterTuningJobs",
+    "ListProcessingJobs",
     "ListTags",
+    "DescribeEndpoint",
+    "DescribeEndpointConfig",
     "DescribeModel",
     "DescribeTrainingJob",
     "DescribeTransformJob",
@@ -101,19 +103,25 @@ class _Search:
         ]
         tuning = self._tagged("HyperParameterTuningJob", "HyperParameterTuningJobSummaries")
         models = self._tagged("Model", "Models") if selection.models or selection.outputs else []
-        resources: list[Resource] = list(self._running([*jobs, *tuning]))
+        used = in_use(self._sagemaker) if selection.endpoints or selection.models or selection.outputs else InUse()
+        leaving = {item.name for item in endpoints if selection.endpoints and selection.takes(item.created)}
+        processing = self._tagged("ProcessingJob", "ProcessingJobSummaries")
+        resources: list[Resource] = list(self._running([*jobs, *tuning, *processing]))
         if selection.endpoints:
             resources += self._of_endpoints(endpoints)
             configurations = self._tagged("EndpointConfig", "EndpointConfigs")
-            resources += self._plain("endpoint configuration", "EndpointConfigName", configurations)
+            resources += self._unused("endpoint configuration", configurations, used.configurations, leaving)
+        deleted: dict[str, str] = {}
         if selection.models:
-            resources += self._plain("model", "ModelName", models)
+            free = list(self._unused("model", models, used.models, leaving))
+            resources += free
+            deleted = {model.name: model.used_by for model in free}
         ended = [job for job in jobs if job.status not in _RUNNING]
         if selection.logs:
             resources += self._log_groups(endpoints)
             resources += self._log_streams(ended)
         if selection.outputs:
-            resources += self._outputs(ended, deleted={model.name for model in models} if selection.models else set())
+            resources += self._outputs(ended, deleted)
         resources = [resource for resource in resources if selection.takes(resource.created)]
         return Found(sorted(resources, key=lambda resource: ORDER.index(resource.kind)), self._kept)
 
@@ -146,9 +154,20 @@ class _Search:
                 parameters={"stem": job.stem, f"{job.stem}Name": job.name},
             )
 
-    def _plain(self, kind: Any, parameter: str, items: Iterable[_Tagged]) -> Iterator[Resource]:
+    def _unused(
+        self, kind: Kind, items: Iterable[_Tagged], used: Mapping[str, str], leaving: Collection[str]
+    ) -> Iterator[Resource]:
+        """Those that no endpoint uses which stays."""
         for item in items:
-            yield Resource(kind=kind, name=item.name, created=item.created, parameters={parameter: item.name})
+            if not self._selection.takes(item.created):
+                continue
+            endpoint = used.get(item.name, "")
+            if endpoint and endpoint not in leaving:
+                self._kept.append(f"the {kind} {item.name} stays: the endpoint {endpoint} uses it")
+                continue
+            parameter = "ModelName" if kind == "model" else "EndpointConfigName"
+            parameters = {parameter: item.name}
+            yield Resource(kind=kind, name=item.name, created=item.created, used_by=endpoint, parameters=parameters)
 
     def _of_endpoints(self, endpoints: Iterable[_Tagged]) -> Iterator[Resource]:
         scaling = self._aws.service("application-autoscaling")
@@ -203,8 +222,8 @@ class _Search:
                 return []
             raise
 
-    def _outputs(self, jobs: Iterable[_Tagged], deleted: set[str]) -> Iterator[Resource]:
-        used = None
+    def _outputs(self, jobs: Iterable[_Tagged], deleted: Mapping[str, str]) -> Iterator[Resource]:
+        models = None
         for job in jobs:
             if not self._selection.takes(job.created):
                 continue
@@ -213,9 +232,10 @@ class _Search:
                 listing = list(self._s3.pages("ListObjectsV2", "Contents", Bucket=place.bucket, Prefix=f"{place.key}/"))
                 if not listing:
                     continue
-                used = self._models_elsewhere(deleted) if used is None else used
-                if user := next((name for name, data in used.items() if data.startswith(f"{place}/")), None):
-                    self._kept.append(f"{place} stays: the model {user} is in there and is not deleted")
+                models = self._model_files() if models is None else models
+                inside = [name for name, found in models.items() if any(holds(place, address) for address in found)]
+                if staying := [name for name in inside if name not in deleted]:
+                    self._kept.append(f"{place} stays: the model {staying[0]} is in there and is not deleted")
                     continue
                 size = sum(item["Size"] for item in listing)
                 yield Resource(
@@ -223,6 +243,7 @@ class _Search:
                     name=str(place),
                     created=job.created,
                     detail=f"{len(listing):,} objects, {size / 1e6:,.1f} MB",
+                    used_by=next((deleted[name] for name in inside if deleted[name]), ""),
                     parameters={"Bucket": place.bucket, "Prefix": f"{place.key}/"},
                 )
 
@@ -236,17 +257,10 @@ class _Search:
         parts = place.key.split("/")
         return [place] if parts[-1] == job.name and DATA_PREFIX not in parts else []
 
-    def _models_elsewhere(self, deleted: set[str]) -> Mapping[str, str]:
-        """Where the models that stay have their files."""
-        found: dict[str, str] = {}
-        for item in self._sagemaker.pages("ListModels", "Models"):
-            name = item["ModelName"]
-            if name in deleted and self._selection.takes(item["CreationTime"]):
-                continue
-            model = self._sagemaker.call("DescribeModel", ModelName=name)
-            containers = chain([model.get("PrimaryContainer") or {}], model.get("Containers") or ())
-            found[name] = next((data for container in containers if (data := container.get("ModelDataUrl"))), "")
-        return found
+    def _model_files(self) -> Mapping[str, list[str]]:
+        """Where each model has its files, whoever made it."""
+        names = [item["ModelName"] for item in self._sagemaker.pages("ListModels", "Models")]
+        return {name: list(model_addresses(self._sagemaker.call("DescribeModel", ModelName=name))) for name in names}
 
 
 def older_than(days: float) -> datetime:

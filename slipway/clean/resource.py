@@ -32,5 +32,7 @@ class Resource:
     """Such as the status, or how many objects there are."""
     costs_now: bool = False
     """Whether it costs money by the hour."""
+    used_by: str = ""
+    """The endpoint that must be gone first."""
     parameters: dict[str, str] = field(default_factory=dict)
     """What its deletion is called with."""

@@ -90,13 +90,13 @@ def transform(
     if instance_type is None:
         _here(pictures, model, form, path)
         return
+    if dry_run and is_local(instance_type):
+        raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
     # What the SDK and its HTTP client log, failures included, is said here in other words.
     logging.getLogger("sagemaker").setLevel(logging.CRITICAL)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     from slipway.transform import jobs
 
-    if dry_run and is_local(instance_type):
-        raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
     recorded = jobs.dry_run() if dry_run else None
     job = jobs.PlannedJob(
         pictures=pictures,

@@ -181,7 +181,11 @@ def tune_on_sagemaker(
     )
     assumed = {name: f"{data.rstrip('/')}/{name}" for name in SPLIT_FOLDERS}
     channels = find_s3_channels(remote.session, data) if recorded is None else assumed
-    tuner.fit(channels | ({"weights": weights} if weights else {}), wait=wait and recorded is None)
+    tuner.fit(
+        channels | ({"weights": weights} if weights else {}),
+        wait=wait and recorded is None,
+        say=say if recorded is None else _silent,
+    )
     if recorded is not None:
         show_requests(recorded)
     elif wait:
@@ -250,3 +254,7 @@ def _write(file: Path, text: str) -> None:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise PageError(f"{file} cannot be written: {error.strerror}; name another file with --output") from error
+
+
+def _silent(_text: str) -> None:
+    """For a dry run, which starts nothing that could be told of."""

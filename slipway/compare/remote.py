@@ -17,7 +17,7 @@ from slipway.aws.refusals import explained
 from slipway.compare.comparison import Comparison, compare
 from slipway.compare.result import CARD, METRICS, TENSORS, Result, parse_metrics, read_result, read_tensors
 from slipway.compare.variants import Variant
-from slipway.errors import ComparisonError, QuotaError, RemoteJobError
+from slipway.errors import ComparisonError, QuotaError, RemoteJobError, ServiceError
 
 if TYPE_CHECKING:
     from sagemaker.session import Session
@@ -83,7 +83,7 @@ def run_remotely(
                 try:
                     found[name] = replace(read_remote_job(session, job), name=name)
                     say(f"{name}: completed")
-                except ComparisonError as error:
+                except (ComparisonError, ServiceError) as error:
                     failures[name] = str(error)
                     say(f"{name} failed: {error}")
             if running:
@@ -152,7 +152,11 @@ def _read(session: "Session", archive: str, readers: Mapping[str, Callable[[IO[b
     """What the readers make of the archive's files of these names."""
     found: dict[str, Any] = {}
     try:
-        with _opened(session, archive) as stream, tarfile.open(fileobj=stream, mode="r|gz") as tar:
+        with (
+            explained(f"reading {archive}"),
+            _opened(session, archive) as stream,
+            tarfile.open(fileobj=stream, mode="r|gz") as tar,
+        ):
             for member in tar:
                 name = PurePosixPath(member.name).name
                 if name in readers and (file := tar.extractfile(member)):

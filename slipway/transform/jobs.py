@@ -10,6 +10,7 @@ from typing import Any
 from sagemaker.session import Session
 from sagemaker.utils import name_from_base
 
+from slipway.aws.connection import Service
 from slipway.aws.dry_run import DryRun
 from slipway.aws.refusals import AwsError
 from slipway.aws.session import is_local, session_for
@@ -18,6 +19,7 @@ from slipway.checks.s3_address import S3Address
 from slipway.errors import SettingError
 from slipway.model import Model
 from slipway.settings import Settings
+from slipway.transform.pictures import list_pictures
 from slipway.transform.predictions_file import Format
 from slipway.transform.transformer import Transformer
 
@@ -67,6 +69,9 @@ class PlannedJob:
         session = session_for(self.instance_type, region=self.region, profile=self.profile, dry_run=dry_run)
         given: dict[str, Any] = {"form": self.form, "instance_count": self.instance_count}
         if not is_local(self.instance_type):
+            if dry_run is None:  # before a model is made for pictures that are not there
+                place = S3Address.parse(self.pictures.rstrip("/") + "/")
+                list_pictures(Service("s3", session.boto_session.client("s3")), place)
             yield self._on(session, {**given, "output_path": self.output})
             return
         with tempfile.TemporaryDirectory(prefix="slipway-transform-", ignore_cleanup_errors=True) as scratch:

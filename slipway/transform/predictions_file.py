@@ -53,7 +53,7 @@ def write_predictions(path: Path, rows: Iterable[Row], form: Format) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".predictions-") as scratch:
             part = Path(scratch) / path.name
-            with part.open("w", encoding="utf-8", newline="") as file:
+            with part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
                 if form == "csv":
                     file.write("image,label,probability,error\n")
                 for row in rows:

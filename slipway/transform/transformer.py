@@ -92,7 +92,7 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         )
 
     @classmethod
-    def from_model(cls, model: "Model", instance_type: str, **arguments: Any) -> Self:
+    def from_model(cls, model: "Model", instance_type: str | None, **arguments: Any) -> Self:
         """For a Model of ours, which is created in SageMaker.
 
         Args:

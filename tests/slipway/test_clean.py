@@ -147,21 +147,54 @@ def test_a_dry_run_prints_the_requests_and_deletes_nothing(account, slipway):
 
 
 @pytest.mark.parametrize(
-    ("option", "kinds"),
+    ("option", "kinds", "kept"),
     [
-        ("endpoints", {"scaling target", "endpoint", "endpoint configuration"}),
-        ("models", {"model"}),
-        ("logs", {"log group", "log stream"}),
-        ("outputs", set()),  # the model that stays is in there
+        ("endpoints", {"scaling target", "endpoint", "endpoint configuration"}, []),
+        ("models", set(), ["the model dogs stays: the endpoint dogs uses it"]),
+        ("logs", {"log group", "log stream"}, []),
+        ("outputs", set(), ["s3://my-dogs/jobs/dogs stays: the model dogs is in there and is not deleted"]),
     ],
 )
-def test_kinds_can_be_chosen(option, kinds, account):
+def test_kinds_can_be_chosen(option, kinds, kept, account):
     none = {"endpoints": False, "models": False, "logs": False, "outputs": False}
     found = find(Aws(REGION, None), Selection(**{**none, option: True}))
     assert {resource.kind for resource in found.resources} == kinds
-    assert found.kept == (
-        ["s3://my-dogs/jobs/dogs stays: the model dogs is in there and is not deleted"] if not kinds else []
-    )
+    assert found.kept == kept
+
+
+def test_what_an_endpoint_of_somebody_elses_serves_stays(account):
+    variant = {"VariantName": "a", "ModelName": "dogs", "InitialInstanceCount": 1, "InstanceType": "ml.m5.xlarge"}
+    client("sagemaker").create_endpoint_config(EndpointConfigName="live", ProductionVariants=[variant])
+    client("sagemaker").create_endpoint(EndpointName="live", EndpointConfigName="live")
+    found = find(Aws(REGION, None), Selection())
+    assert not [name for kind, name in names(found) if kind in ("model", "output")]
+    assert found.kept == [
+        "the model dogs stays: the endpoint live uses it",
+        "s3://my-dogs/jobs/dogs stays: the model dogs is in there and is not deleted",
+    ]
+
+
+def test_models_that_have_gone_free_the_outputs(account):
+    sagemaker = client("sagemaker")
+    sagemaker.delete_endpoint(EndpointName="dogs")
+    sagemaker.delete_endpoint_config(EndpointConfigName="dogs")
+    found = find(Aws(REGION, None), Selection(endpoints=False, logs=False))
+    assert names(found) == [("model", "dogs"), ("output", "s3://my-dogs/jobs/dogs")]
+
+
+def test_outputs_below_a_multi_model_endpoints_prefix_stay(account):
+    container = {"Image": "image", "Mode": "MultiModel", "ModelDataUrl": "s3://my-dogs/jobs/"}
+    client("sagemaker").create_model(ModelName="many", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    found = find(Aws(REGION, None), Selection())
+    assert found.kept == ["s3://my-dogs/jobs/dogs stays: the model many is in there and is not deleted"]
+
+
+def test_nothing_goes_that_an_endpoint_needs_which_could_not_be_deleted(account):
+    resources = find(Aws(REGION, None), Selection(logs=False)).resources
+    client("sagemaker").delete_endpoint(EndpointName="dogs")  # so that its deletion is refused
+    remains = delete(Aws(REGION, None), resources, lambda resource: None)
+    assert [left.resource.kind for left in remains] == ["endpoint", "endpoint configuration", "model", "output"]
+    assert remains[-1].reason == "kept, since the endpoint dogs is still there"
 
 
 def test_outputs_that_another_model_uses_stay(account):

@@ -1,5 +1,6 @@
 """The policies of docs/iam.md: what AWS takes, and what the commands call."""
 
+import io
 import json
 import re
 from datetime import UTC, datetime
@@ -7,29 +8,48 @@ from pathlib import Path
 
 import boto3
 import pytest
+from sagemaker.async_inference import AsyncInferenceConfig
+from sagemaker.serverless import ServerlessInferenceConfig
 
+from slipway import Estimator, Model, Predictor, Tuner
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
 from slipway.aws.permissions import POLICY_ACTIONS, REPOSITORY_ACTIONS, TOKEN_ACTION
+from slipway.clarify import ImageExplanation
 from slipway.clean import Selection, delete, find
 from slipway.clean.find import READS
 from slipway.clean.resource import ORDER, Resource
+from slipway.compare import make_variants
+from slipway.compare.remote import run_remotely
+from slipway.deploy.autoscaling import Autoscaling
+from slipway.deploy.multi_model import MultiModel
+from slipway.deploy.rollout import Rollout, shift_traffic
+from slipway.deploy.variants import Variant, deploy_variants
+from slipway.errors import ComparisonError
+from slipway.job_logs import job_source, log_lines
+from slipway.jobs import list_jobs
+from slipway.s3_channels import find_s3_channels
 from slipway.transform.jobs import PlannedJob, dry_run
 from slipway.upload.content import PART_BYTES
 from slipway.upload.transfer import Upload, destination
+from tests.slipway.sagemaker_account import IMAGE, ROLE, DryAccount, logged
 
 PAGE = (Path(__file__).parents[2] / "docs" / "iam.md").read_text()
 POLICIES = {
     name: json.loads(text) for name, text in re.findall(r"<!-- policy: (\w+) -->\n```json\n(.*?)```", PAGE, re.S)
 }
 REGION = "eu-west-1"
-ROLE = "arn:aws:iam::111122223333:role/slipway-execution"
+TRAIN = {"train": "s3://my-dogs/dogImages/train", "validation": "s3://my-dogs/dogImages/valid"}
+ADDRESS = "s3://my-dogs/jobs/dogs/output/model.tar.gz"
+CPU, GPU = "ml.c7i.xlarge", "ml.g4dn.xlarge"
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 # Where an action has another name than the operation, or none of its own.
 ACTIONS = {
     "s3:HeadBucket": "s3:ListBucket",
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:HeadObject": "s3:GetObject",
+    "s3:CopyObject": "s3:PutObject",
     "s3:DeleteObjects": "s3:DeleteObject",
     "s3:CreateMultipartUpload": "s3:PutObject",
     "s3:UploadPart": "s3:PutObject",
@@ -46,8 +66,44 @@ def actions(policy):
 
 
 def needed(recorded):
-    names = {f"{request.service}:{request.operation}" for request in recorded.requests}
+    services = {"sagemaker-runtime": "sagemaker"}
+    names = {f"{services.get(made.service, made.service)}:{made.operation}" for made in recorded.requests}
     return {ACTIONS.get(name, name) for name in names}
+
+
+@pytest.fixture(scope="module")
+def shared() -> DryAccount:
+    return DryAccount()
+
+
+@pytest.fixture
+def account(shared, monkeypatch, tmp_path) -> DryAccount:
+    """No settings of whoever runs the tests, and no requests yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    return shared.reset()
+
+
+def estimator(account: DryAccount) -> Estimator:
+    return Estimator(ROLE, GPU, image_uri=IMAGE, sagemaker_session=account.session)
+
+
+def model(account: DryAccount) -> Model:
+    return Model(ADDRESS, ROLE, IMAGE, sagemaker_session=account.session)
+
+
+TRAINED = {
+    "TrainingJobName": "dogs",
+    "TrainingJobStatus": "Completed",
+    "ModelArtifacts": {"S3ModelArtifacts": ADDRESS},
+    "OutputDataConfig": {"S3OutputPath": "s3://my-dogs/jobs"},
+    "ResourceConfig": {"InstanceType": GPU, "InstanceCount": 1},
+    "BillableTimeInSeconds": 60,
+}
+
+
+CHANNELS = {"CommonPrefixes": [{"Prefix": "dogImages/train/"}], "KeyCount": 1}
 
 
 def test_the_policies_are_those_and_hold_no_wildcard():
@@ -138,3 +194,170 @@ def test_cleaning_is_covered():
     assert delete(aws, every[:-1], lambda resource: None) == []
     assert needed(recorded) <= set(actions("user"))
     assert "s3:DeleteObject" in actions("user")
+
+
+def test_training_and_its_log_are_covered(account):
+    account.answer(DescribeTrainingJob=TRAINED, ListObjectsV2=CHANNELS, **logged("Epoch 1"))
+    find_s3_channels(account.session, "s3://my-dogs/dogImages")
+    trained = estimator(account)
+    trained.fit(TRAIN)
+    assert trained.cost is not None
+    wanted = {"sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "logs:GetLogEvents", "s3:ListBucket"}
+    assert wanted | {"ecr:DescribeImages"} <= needed(account.recorded) <= set(actions("user"))
+
+
+def test_tuning_is_covered(account):
+    account.answer(
+        DescribeHyperParameterTuningJob={
+            "HyperParameterTuningJobStatus": "Completed",
+            "HyperParameterTuningJobConfig": {
+                "Strategy": "Bayesian",
+                "HyperParameterTuningJobObjective": {"MetricName": "eval_loss_epoch", "Type": "Minimize"},
+            },
+        }
+    )
+    tuner = Tuner(estimator(account))
+    tuner.fit(TRAIN, wait=False)
+    assert tuner.tuning().trials == []
+    made = {f"sagemaker:{operation}HyperParameterTuningJob" for operation in ("Create", "ListTrainingJobsFor")}
+    assert made <= needed(account.recorded) <= set(actions("user"))
+
+
+def test_comparing_is_covered(account):
+    account.answer(DescribeTrainingJob=TRAINED, GetObject={"Body": io.BytesIO(b"no archive")})
+    variants = make_variants({"model-type": ["resnet18", "resnet34"]}, {})
+    with pytest.raises(ComparisonError, match="every job of the comparison failed"):
+        run_remotely(
+            variants,
+            lambda variant, job: estimator(account).fit(TRAIN, wait=False, job_name=job),
+            account.session,
+            max_parallel=1,
+            say=lambda line: None,
+        )
+    assert {"sagemaker:CreateTrainingJob", "s3:GetObject"} <= needed(account.recorded) <= set(actions("user"))
+
+
+def deploy_variants_of(account: DryAccount) -> None:
+    both = [Variant(name=name, model=model(account), instance_type=GPU) for name in ("old", "new")]
+    deploy_variants(both, endpoint_name="dogs", capture_percent=5, bucket="my-dogs")
+    account.answer(DescribeEndpoint={"ProductionVariants": [{"VariantName": "old"}, {"VariantName": "new"}]})
+    shift_traffic(account.session, "dogs", {"new": 3})
+
+
+def deploy_many_models(account: DryAccount) -> None:
+    many = MultiModel("s3://my-dogs/breeds", ROLE, IMAGE, sagemaker_session=account.session)
+    account.answer(HeadObject={"ContentLength": 1, "ETag": "e"})
+    many.add_model(ADDRESS)
+    Path("here.tar.gz").write_bytes(b"model")
+    many.add_model("here.tar.gz")
+    many.deploy(instance_type=CPU)
+    assert list(many.list_models()) == []
+
+
+def leave_a_picture(account: DryAccount) -> None:
+    account.answer(
+        DescribeEndpointConfig={"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://my-dogs/jobs/output"}}},
+        DescribeEndpoint={"EndpointConfigName": "dogs"},
+        InvokeEndpointAsync={"OutputLocation": "s3://my-dogs/jobs/output/1.out"},
+        GetObject={"Body": io.BytesIO(ANSWER)},
+    )
+    Predictor("dogs", account.session).predict_async(PICTURE).result()
+
+
+def ask(account: DryAccount) -> None:
+    account.answer(InvokeEndpoint={"Body": io.BytesIO(ANSWER)})
+    assert Predictor("dogs", account.session).predict(PICTURE)[0].label == "dog"
+
+
+def take_away(account: DryAccount) -> None:
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/dogs/variant/AllTraffic",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        "MinCapacity": 0,
+    }
+    account.answer(
+        DescribeEndpoint={"EndpointConfigName": "dogs"},
+        DescribeEndpointConfig={"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "dogs"}]},
+        DescribeScalableTargets={"ScalableTargets": [target]},
+    )
+    assert len(Predictor("dogs", account.session).delete()) == 5
+
+
+PICTURE = b"\x89PNG"
+ANSWER = b'{"predictions": [{"index": 0, "label": "dog", "probability": 1.0}]}'
+SERVERLESS = ServerlessInferenceConfig(2048, 5)
+
+
+@pytest.mark.parametrize(
+    ("act", "wanted"),
+    [
+        (lambda account: model(account).deploy(instance_type=GPU, capture_percent=5), "sagemaker:CreateEndpoint"),
+        (lambda account: model(account).deploy(serverless_inference_config=SERVERLESS), "sagemaker:CreateEndpoint"),
+        (
+            lambda account: model(account).deploy(instance_type=CPU, autoscaling=Autoscaling.parse("1:2")),
+            "application-autoscaling:PutScalingPolicy",
+        ),
+        (
+            lambda account: model(account).deploy(
+                instance_type=CPU, async_inference_config=AsyncInferenceConfig(), autoscaling=Autoscaling.parse("0:2")
+            ),
+            "cloudwatch:PutMetricAlarm",
+        ),
+        (
+            lambda account: model(account).deploy(
+                instance_type=CPU, endpoint_name="dogs", update_endpoint=True, rollout=Rollout.parse("canary:10")
+            ),
+            "sagemaker:UpdateEndpoint",
+        ),
+        (deploy_variants_of, "sagemaker:UpdateEndpointWeightsAndCapacities"),
+        (deploy_many_models, "s3:PutObject"),
+        (ask, "sagemaker:InvokeEndpoint"),
+        (leave_a_picture, "sagemaker:InvokeEndpointAsync"),
+        (take_away, "cloudwatch:DeleteAlarms"),
+    ],
+    ids=["real-time", "serverless", "scaled", "async", "update", "variants", "models", "ask", "ask-async", "delete"],
+)
+def test_deploying_and_asking_are_covered(account, act, wanted):
+    act(account)
+    assert wanted in needed(account.recorded)
+    assert needed(account.recorded) <= set(actions("user"))
+
+
+def test_a_scaled_endpoint_may_make_its_service_linked_role():
+    [role] = [part for part in POLICIES["user"]["Statement"] if part["Action"] == "iam:CreateServiceLinkedRole"]
+    service = role["Condition"]["StringEquals"]["iam:AWSServiceName"]
+    assert service == "sagemaker.application-autoscaling.amazonaws.com"
+    assert f"/aws-service-role/{service}/" in role["Resource"]
+
+
+def test_clarify_is_covered(account):
+    account.answer(DescribeProcessingJob={"ProcessingJobStatus": "Completed"})
+    configured = ImageExplanation.of(
+        data="s3://my-dogs/dogImages/test/",
+        output="s3://my-dogs/jobs/clarify",
+        classes=["bird", "cat"],
+        model_name="dogs",
+        instance_type=CPU,
+    )
+    configured.run(role=ROLE, instance_type=CPU, sagemaker_session=account.session, logs=False)
+    wanted = {"sagemaker:CreateProcessingJob", "sagemaker:DescribeProcessingJob", "s3:PutObject"}
+    assert wanted <= needed(account.recorded) <= set(actions("user"))
+
+
+def test_listing_jobs_and_reading_logs_is_covered():
+    aws = Aws(REGION, None)
+    summary = {"TrainingJobName": "dogs", "TrainingJobArn": "arn:aws:sagemaker:::dogs", "CreationTime": NOW}
+    recorded = DryRun(
+        answers={
+            "ListTrainingJobs": {"TrainingJobSummaries": [summary]},
+            "ListTags": {"Tags": [{"Key": "slipway", "Value": "1"}]},
+            "DescribeTrainingJob": {**TRAINED, "CreationTime": NOW},
+            **logged("Epoch 1"),
+        }
+    )
+    recorded.attach(aws)
+    assert [job.name for job in list_jobs(aws, since=NOW, limit=5)] == ["dogs"]
+    assert set(log_lines(aws, job_source(aws, "dogs"), tail=None, follow=False)) == {"Epoch 1"}
+    wanted = {f"sagemaker:List{kind}s" for kind in ("TrainingJob", "TransformJob", "HyperParameterTuningJob")}
+    assert wanted | {"logs:GetLogEvents"} <= needed(recorded) <= set(actions("user"))

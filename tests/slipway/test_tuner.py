@@ -339,3 +339,17 @@ def test_ctrl_c_says_that_the_job_still_runs():
         RemoteJobError, match="the tuning job dogs still runs and costs money: slipway tune --report dogs"
     ):
         tuner.wait(interrupt)
+
+
+def test_a_script_of_the_users_own_is_searched_by_its_own_hyperparameters(tmp_path):
+    (tmp_path / "mine.py").write_text("print('hello')\n")
+    dry_run, session = fresh()
+    estimator = make_estimator(session, entry_point=str(tmp_path / "mine.py"), hyperparameters={"lr": 1})
+    metrics = [{"Name": "my:loss", "Regex": "loss=([0-9.]+)"}]
+    with pytest.raises(SearchSpaceError, match="give hyperparameter_ranges"):
+        Tuner(estimator, "my:loss", metric_definitions=metrics)
+    tuner = Tuner(estimator, "my:loss", {"dropout": ContinuousParameter(0.1, 0.5)}, metrics, objective_type="Minimize")
+    tuner.fit({"anything": "s3://my-dogs/x"}, wait=False)
+    made = dry_run.writes[-1].parameters
+    assert made["HyperParameterTuningJobConfig"]["ParameterRanges"]["ContinuousParameterRanges"][0]["Name"] == "dropout"
+    assert made["TrainingJobDefinition"]["StaticHyperParameters"]["lr"] == "1"

@@ -1,0 +1,49 @@
+"""What a model that does not fit is told, and which model is idle longest."""
+
+import asyncio
+
+import pytest
+
+from container.serve.config import MEBIBYTE
+from container.serve.multi_model.memory import Budget, FullError
+from container.serve.multi_model.traffic import Traffic
+from container.serve.replies import RequestError
+from container.serve.state import HeldModel
+
+PLENTY = 10**12
+
+
+@pytest.fixture
+def budget() -> Budget:
+    made = Budget(1000 * MEBIBYTE)
+    made.fixed = 100 * MEBIBYTE
+    return made
+
+
+def test_a_model_that_would_fit_if_another_went_is_full(budget: Budget):
+    budget.reserve("a", 600 * MEBIBYTE, PLENTY)
+    with pytest.raises(FullError, match="unload one") as caught:
+        budget.reserve("b", 600 * MEBIBYTE, PLENTY)
+    assert caught.value.status == 507
+    budget.release("a")
+    budget.reserve("b", 600 * MEBIBYTE, PLENTY)
+
+
+def test_a_model_that_never_fits_is_no_reason_to_unload_others(budget: Budget):
+    with pytest.raises(RequestError, match="needs about 5000 MiB, and 900 MiB are there") as caught:
+        budget.reserve("giant", 5000 * MEBIBYTE, PLENTY)
+    assert caught.value.status == 507
+    assert not isinstance(caught.value, FullError)
+
+
+def test_a_model_that_was_just_loaded_is_not_the_one_that_is_idle_longest():
+    async def used_at() -> tuple[float, float]:
+        traffic = Traffic(workers=1, max_bytes=MEBIBYTE)
+        models = [HeldModel(key=key, url="", batch_size=1, accepting=True) for key in ("old", "new")]
+        old = traffic.lane(models[0])
+        async with old.held():
+            pass
+        return old.used_at, traffic.lane(models[1]).used_at
+
+    old, new = asyncio.run(used_at())
+    assert old < new
