@@ -21,7 +21,7 @@ from slipway.deploy.kinds import capture, check_serverless, complete_async
 from slipway.deploy.local import require_free_port, started_here
 from slipway.deploy.model_data import model_of_job, require_in_s3, unpacked, upload
 from slipway.deploy.rollout import Rollout
-from slipway.deploy.waiting import wait_until_in_service
+from slipway.deploy.waiting import still_there, wait_until_in_service
 from slipway.errors import SettingError
 from slipway.images import resolve_image
 from slipway.predictor import Predictor
@@ -29,6 +29,13 @@ from slipway.settings import Settings
 
 GPU_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
 """Host image of GPU endpoints with driver 580, which CUDA 13 needs; SageMaker's default host may have an older one."""
+
+ASYNC_ENVIRONMENT = {
+    "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1024",
+    "SLIPWAY_DEADLINE_S": "3600",
+    "SLIPWAY_MAX_PICTURES": "1000000",
+}
+"""What SageMaker takes at an asynchronous endpoint, as the container's settings, which are for real-time ones."""
 
 STARTUP_S = 900
 """Time for the container to answer its first health check; SageMaker's own limit may be as low as 240 s."""
@@ -67,6 +74,7 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
             "endpoint", region=region or settings.region, profile=settings.profile
         )
         self._bucket = bucket or settings.bucket
+        self._named: str | None = None
         if isinstance(model_data, str | Path) and not str(model_data).startswith("s3://"):
             if not session.local_mode:
                 raise SettingError(
@@ -201,6 +209,7 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
             return self._deploy_here(instance_type, name, **sdk_arguments)
         if asynchronous is not None:
             sdk_arguments["async_inference_config"] = complete_async(asynchronous, self._bucket, name)
+            self.env: dict[str, str] = {**ASYNC_ENVIRONMENT, **(self.env or {})}
         if capture_percent is not None:
             sdk_arguments["data_capture_config"] = capture(capture_percent, self._bucket, name, self.sagemaker_session)
         if has_gpu(instance_type):
@@ -228,13 +237,14 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
         if wait:
             wait_until_in_service(self.sagemaker_session, name, show=show)
         if autoscaling is not None:
-            apply_scaling(
-                self.sagemaker_session,
-                name,
-                autoscaling,
-                variants=[SINGLE_VARIANT],
-                asynchronous=asynchronous is not None,
-            )
+            with still_there(name):
+                apply_scaling(
+                    self.sagemaker_session,
+                    name,
+                    autoscaling,
+                    variants=[SINGLE_VARIANT],
+                    asynchronous=asynchronous is not None,
+                )
         # For an asynchronous endpoint the SDK wraps it in a class that knows nothing of pictures.
         return getattr(predictor, "predictor", predictor)  # type: ignore[no-any-return]
 
@@ -275,10 +285,14 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
         return str(self.name)
 
     def _name_model(self, base: str) -> list[str]:
-        """Give the model a name where it has none; the names that are new."""
-        if self.name:
+        """Give the model a new name, unless the user has named it; the names that are new.
+
+        Two endpoints shall not share a model that goes with the first.
+        """
+        if self.name and self.name != self._named:
             return []
         self.name: str | None = name_from_base(base)
+        self._named = self.name
         return [str(self.name)]
 
     def _update(

@@ -23,6 +23,9 @@ JSON = "application/json"
 LIMIT_BYTES = 6_291_456
 """Of a body with several pictures: the smallest of the limits that AWS's documents give for a real-time endpoint."""
 
+MOST_PICTURES = 200
+"""Of a body: what a CPU answers well within the 60 s that SageMaker waits, and less than the container takes."""
+
 LARGEST_BYTES = 26_214_400
 """Of any body: the largest of these limits."""
 
@@ -45,12 +48,15 @@ def is_many(pictures: Any) -> bool:
     return isinstance(pictures, list | tuple) or (isinstance(pictures, np.ndarray) and pictures.ndim == 4)
 
 
-def bodies(pictures: Picture | Sequence[Picture], limit_bytes: int = LIMIT_BYTES) -> Iterator[Body]:
+def bodies(
+    pictures: Picture | Sequence[Picture], limit_bytes: int = LIMIT_BYTES, most: int | None = MOST_PICTURES
+) -> Iterator[Body]:
     """The requests that ask about pictures, in order.
 
     Args:
         pictures: One or several.
         limit_bytes: No body with more than one picture is larger.
+        most: Pictures of one body; None: as many as fit.
 
     Raises:
         RequestError: Something is no picture: a missing file, an array of another type or shape.
@@ -60,10 +66,11 @@ def bodies(pictures: Picture | Sequence[Picture], limit_bytes: int = LIMIT_BYTES
     elif isinstance(pictures, np.ndarray):
         _check_array(pictures)
         per_body = max(1, (limit_bytes - 256) // max(1, pictures[0].nbytes)) if len(pictures) else 1
+        per_body = min(per_body, most or per_body)
         for start in range(0, len(pictures), per_body):
             yield Body(_npy(pictures[start : start + per_body]), ARRAY, many=True)
     else:
-        yield from _instances([_file_bytes(picture) for picture in pictures], limit_bytes)  # type: ignore[arg-type, union-attr]
+        yield from _instances([_file_bytes(picture) for picture in pictures], limit_bytes, most)  # type: ignore[arg-type, union-attr]
 
 
 def one_body(picture: Picture) -> Body:
@@ -80,11 +87,11 @@ def one_body(picture: Picture) -> Body:
     return Body(_file_bytes(picture), content_type, many=False)
 
 
-def _instances(files: Sequence[bytes], limit_bytes: int) -> Iterator[Body]:
+def _instances(files: Sequence[bytes], limit_bytes: int, most: int | None) -> Iterator[Body]:
     batch: list[str] = []
     size = 0
     for text in (base64.b64encode(file).decode() for file in files):
-        if batch and size + len(text) + 32 > limit_bytes:
+        if batch and (size + len(text) + 32 > limit_bytes or len(batch) == most):
             yield _instances_body(batch)
             batch, size = [], 0
         batch.append(text)

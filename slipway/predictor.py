@@ -28,6 +28,7 @@ Answer = list[Prediction] | ExplainedPrediction
 
 _JSON = "application/json"
 _ASYNC_LIMIT_BYTES = 1_000_000_000
+_ASYNC_TIMEOUT_S = 3600
 
 
 class Predictor(SdkPredictor):  # type: ignore[misc]  # the SDK has no types
@@ -129,9 +130,12 @@ class Predictor(SdkPredictor):  # type: ignore[misc]  # the SDK has no types
             RequestError: There is no picture.
             ServiceError: AWS refuses.
         """
-        body = next(bodies(data, _ASYNC_LIMIT_BYTES), None)
-        if body is None:
+        made = list(bodies(data, _ASYNC_LIMIT_BYTES, most=None))
+        if not made:
             raise RequestError("there is no picture to ask about; the list is empty")
+        body = made[0]
+        if len(made) > 1 or len(body.content) > _ASYNC_LIMIT_BYTES:
+            raise RequestError("these pictures are more than the 1 GB of one request; ask in several calls")
         place = S3Address.parse(input_path) if input_path else self._outputs().below(f"input/{uuid.uuid4()}")
         with explained(f"uploading the request to {place}"):
             self.sagemaker_session.boto_session.client("s3").put_object(
@@ -143,6 +147,7 @@ class Predictor(SdkPredictor):  # type: ignore[misc]  # the SDK has no types
                 InputLocation=str(place),
                 ContentType=body.content_type,
                 Accept=f"{_JSON};explain=true" if explain else _JSON,
+                InvocationTimeoutSeconds=_ASYNC_TIMEOUT_S,
                 **({"InferenceId": inference_id} if inference_id else {}),
             )
 

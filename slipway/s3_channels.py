@@ -23,12 +23,17 @@ def find_s3_channels(session: "Session", address: str) -> dict[str, str]:
     with explained(f"looking into {address}"):
         listed = session.boto_session.client("s3").list_objects_v2(Bucket=parts.netloc, Prefix=prefix, Delimiter="/")
     folders = [entry["Prefix"].removeprefix(prefix).rstrip("/") for entry in listed.get("CommonPrefixes", ())]
-    channels = {
-        split: f"s3://{parts.netloc}/{prefix}{name}"
-        for split, names in SPLIT_FOLDERS.items()
-        for name in names
-        if name in folders
-    }
+    channels = {}
+    for split, names in SPLIT_FOLDERS.items():
+        found = [name for name in names if name in folders]
+        if len(found) > 1:
+            raise DataError(
+                f"there are {' and '.join(found)} below {address}; name one with --{split}, or move one away"
+            )
+        for name in found:
+            # SageMaker takes an address for the beginning of names: `train` would bring `train-old` along.
+            end = "/" if any(other != name and other.startswith(name) for other in folders) else ""
+            channels[split] = f"s3://{parts.netloc}/{prefix}{name}{end}"
     if "train" not in channels:
         raise DataError(
             f"there is no train folder below {address}; its folders are: {', '.join(folders[:8]) or 'none'}. "

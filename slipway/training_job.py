@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.aws.console_address import console_address
 from slipway.aws.refusals import explained
 from slipway.cloud_logs import TRAINING_GROUP, LogFollower
-from slipway.errors import RemoteJobError
+from slipway.errors import RemoteJobError, ServiceError
 
 if TYPE_CHECKING:
     from sagemaker.session import Session
@@ -94,6 +94,12 @@ def finished_job(
             if description["TrainingJobStatus"] in _ENDED:
                 break
             time.sleep(poll_s)
+    except ServiceError as error:
+        error.args = (
+            f"{error}\nThe training job {name} may still be running, and costs money then: slipway logs {name} "
+            f"--follow shows it, aws sagemaker stop-training-job --training-job-name {name} ends it",
+        )
+        raise
     except KeyboardInterrupt:
         raise RemoteJobError(
             f"stopped waiting; the training job {name} still runs and costs money: slipway logs {name} --follow shows "

@@ -89,6 +89,14 @@ def check_channels(session: "Session", channels: Mapping[str, Any]) -> None:
             if error.code == "NoSuchBucket":
                 raise SettingError(f"the {name} channel is {address}, and there is no bucket {place.bucket}") from error
             raise
+        # The client follows S3 to other regions; SageMaker does not.
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        there = headers.get("x-amz-bucket-region", session.boto_region_name)
+        if there != session.boto_region_name:
+            raise SettingError(
+                f"the {name} channel is {address}, whose bucket is in {there}, and the job would run in "
+                f"{session.boto_region_name}; give --region {there}, or copy the data"
+            )
         # A dry run knows of no count.
         if answer.get("KeyCount") == 0:
             raise SettingError(

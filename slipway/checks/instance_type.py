@@ -3,6 +3,7 @@
 import difflib
 import functools
 import re
+from collections.abc import Collection
 from typing import Literal
 
 from slipway.aws.session import LOCAL_INSTANCE_TYPES
@@ -15,7 +16,9 @@ _SHAPES["transform"] = "TransformInstanceType"
 _EXAMPLES = {"training": "ml.g4dn.xlarge", "endpoint": "ml.g4dn.xlarge or ml.c7i.xlarge", "transform": "ml.c7i.xlarge"}
 
 # NVIDIA's: g4dn, g5, g6, g6e, p3, p4d, p5, and what follows them. g5g is ARM, inf and trn are AWS's own.
-_GPU = re.compile(r"ml\.(g\d+\w*|p\d+\w*)\.")
+_GPU = re.compile(r"ml\.(g\d+\w*|p\d+[\w-]*)\.")
+
+_OWN_DISK = re.compile(r"ml\.(g[4-9]\w*|p3dn|p[4-9][\w-]*|trn\w+|[a-z]+\d+[a-z]*d[a-z]*)\.")
 
 
 def check_instance_type(instance_type: str | None, use: Use) -> str:
@@ -31,12 +34,17 @@ def check_instance_type(instance_type: str | None, use: Use) -> str:
     known = instance_types(use)
     if instance_type in known or instance_type in LOCAL_INSTANCE_TYPES:
         return instance_type
-    near = difflib.get_close_matches(instance_type, [*known, *LOCAL_INSTANCE_TYPES], n=3, cutoff=0.6)
-    # A type that is newer than botocore is AWS's to judge.
-    if re.fullmatch(r"ml\.[a-z]+\d+[a-z0-9-]*\.(\d*x?large|metal|medium)", instance_type) and not near:
+    if _may_be_newer(instance_type, {name.split(".")[1] for name in known}):
         return instance_type
+    near = difflib.get_close_matches(instance_type, [*known, *LOCAL_INSTANCE_TYPES], n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else f"give one such as {_EXAMPLES[use]}"
     raise SettingError(f"there is no instance type {instance_type!r} for this use ({use}); {hint}")
+
+
+def _may_be_newer(instance_type: str, families: Collection[str]) -> bool:
+    """Whether it is of a family that botocore does not know and that is no slip of one: AWS's to judge."""
+    match = re.fullmatch(r"ml\.([a-z]+\d+[a-z0-9-]*)\.(\d*x?large|metal|medium)", instance_type)
+    return match is not None and not difflib.get_close_matches(match[1], families, n=1, cutoff=0.87)
 
 
 @functools.cache
@@ -46,6 +54,11 @@ def instance_types(use: Use) -> tuple[str, ...]:
 
     model = Session().get_service_model("sagemaker")
     return tuple(model.shape_for(_SHAPES[use]).enum)
+
+
+def has_own_disk(instance_type: str | None) -> bool:
+    """Whether instances of this type have disks of their own, which no key of the user's can encrypt."""
+    return instance_type is not None and bool(_OWN_DISK.match(instance_type))
 
 
 def has_gpu(instance_type: str | None) -> bool:

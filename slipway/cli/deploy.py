@@ -162,14 +162,15 @@ def deploy(
     _check_one_wish(model, options, shifts, delete)
     # The SDK says that it makes a model: so do we.
     logging.getLogger("sagemaker").setLevel(logging.WARNING)
-    if is_local(options.instance_type):
+    named = delete is not None or bool(shifts)  # an endpoint that is there, whatever new ones shall be
+    if is_local(options.instance_type) and not named:
         if dry_run:
             raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
         _serve_in_local_mode(str(model), options)
         return
     # What a job made is only known to AWS.
     recorded = DryRun(passing=("DescribeTrainingJob",)) if dry_run else None
-    session = session_for(options.instance_type, region=region, profile=profile, dry_run=recorded)
+    session = session_for(None if named else options.instance_type, region=region, profile=profile, dry_run=recorded)
     if delete:
         _delete(session, delete, quiet=dry_run)
     elif shifts:

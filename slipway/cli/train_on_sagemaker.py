@@ -14,6 +14,7 @@ from container.train.metric_lines import EvaluationLine, read_line
 from slipway.aws.console_address import console_address
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import is_local, session_for
+from slipway.checks.instance_type import has_own_disk
 from slipway.cli.aws_options import dry_run_option, instance_type_option, region_option, role_option, show_requests
 from slipway.cli.console import say
 from slipway.dataset_folder import SPLIT_FOLDERS, find_splits
@@ -54,7 +55,9 @@ _OPTIONS = (
     click.option("--volume-size", type=click.IntRange(1), metavar="GB", help="Disk of each instance.  [default: 30]"),
     click.option("--subnet", "subnets", multiple=True, metavar="ID", help="Of a VPC; may be given again."),
     click.option("--security-group", "security_groups", multiple=True, metavar="ID", help="Likewise."),
-    click.option("--kms-key", metavar="KEY", help="Encrypts the outputs and the disks."),
+    click.option(
+        "--kms-key", metavar="KEY", help="Encrypts the outputs, and the disks where they are not the instance's own."
+    ),
     click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="On the job; may be given again."),
     click.option(
         "--keep-alive", type=click.IntRange(1), metavar="SECONDS", help="Keep the instances for the next job so long."
@@ -105,7 +108,7 @@ class SageMakerOptions:
             "subnets": list(self.subnets) or None,
             "security_group_ids": list(self.security_groups) or None,
             "output_kms_key": self.kms_key,
-            "volume_kms_key": self.kms_key,
+            "volume_kms_key": None if has_own_disk(self.instance_type) else self.kms_key,
             "keep_alive_period_in_seconds": self.keep_alive,
             "enable_network_isolation": self.network_isolation or None,
             "tags": _tags(self.tags) or None,

@@ -165,7 +165,9 @@ def remove_scaling(session: "Session", endpoint: str, variants: Sequence[str]) -
 
     An endpoint can be deleted all the same where the credentials may not look for scaling.
     """
-    removed = []
+    removed: list[str] = []
+    if not variants:  # an empty list would mean every endpoint there is
+        return removed
     client = session.boto_session.client("application-autoscaling")
     try:
         with explained(f"removing the scaling of {endpoint}"):

@@ -189,7 +189,9 @@ def delete_endpoint(session: "Session", name: str) -> list[str]:
     models = sorted({variant["ModelName"] for variant in variants if "ModelName" in variant})
     removed = []
     if not session.local_mode:
-        removed += remove_scaling(session, name, [variant["VariantName"] for variant in variants])
+        # The endpoint's own word: its configuration may be gone.
+        running: Sequence[Mapping[str, Any]] = found.get("ProductionVariants") or variants
+        removed += remove_scaling(session, name, [variant["VariantName"] for variant in running])
     steps = _removals(session, name, configuration if described else None, models)
     for number, (what, delete) in enumerate(steps):
         with explained(f"deleting the {what} (still there: {', '.join(left for left, _ in steps[number:])})"):

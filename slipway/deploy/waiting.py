@@ -1,7 +1,8 @@
 """Waiting for an endpoint, and what to say when it does not come into service."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from slipway.aws.console_address import console_address, log_address
@@ -47,6 +48,8 @@ def wait_until_in_service(
             if status not in _UNDER_WAY:
                 break
             time.sleep(poll_s)
+    except ServiceError as error:
+        raise _and_still_there(error, name) from error
     except KeyboardInterrupt:
         raise EndpointError(
             f"stopped waiting; the endpoint {name} goes on being created or updated, and costs money until it is "
@@ -77,3 +80,21 @@ def _failure(session: "Session", name: str, description: Mapping[str, Any]) -> s
 def how_to_delete(name: str) -> str:
     """A sentence that says how an endpoint is taken away."""
     return f"To remove it with its configuration and model: slipway deploy --delete {name}"
+
+
+@contextmanager
+def still_there(name: str) -> Iterator[None]:
+    """Where something is refused in the body, say too that the endpoint is there.
+
+    Raises:
+        ServiceError: As the body's, with that in its message.
+    """
+    try:
+        yield
+    except ServiceError as error:
+        raise _and_still_there(error, name) from error
+
+
+def _and_still_there(error: ServiceError, name: str) -> ServiceError:
+    error.args = (f"{error}\nThe endpoint {name} is there, or being made, and costs money. {how_to_delete(name)}",)
+    return error

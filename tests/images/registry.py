@@ -63,12 +63,15 @@ def missing_for_a_registry() -> str | None:
 
 @contextmanager
 def aws_api() -> Iterator[str]:
-    """Address of a server that answers as STS and ECR do."""
+    """Address of a server that answers as AWS does, for an account that is empty at first."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
+        # Its state is the process's, and an earlier test may have left some.
+        reset = urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(reset):
+            yield f"http://{host}:{port}"
     finally:
         server.stop()
 
