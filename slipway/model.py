@@ -17,7 +17,7 @@ from slipway.checks.request import check_image, check_role
 from slipway.checks.s3_address import S3Address
 from slipway.deploy.autoscaling import Autoscaling, apply_scaling, check_scaling
 from slipway.deploy.endpoint import SINGLE_VARIANT, require_endpoint, require_free_name, undone, update_endpoint
-from slipway.deploy.kinds import capture, check_serverless, complete_async
+from slipway.deploy.kinds import ASYNC_ENVIRONMENT, capture, check_serverless, complete_async
 from slipway.deploy.local import require_free_port, started_here
 from slipway.deploy.model_data import model_of_job, require_in_s3, unpacked, upload
 from slipway.deploy.rollout import Rollout
@@ -29,13 +29,6 @@ from slipway.settings import Settings
 
 GPU_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
 """Host image of GPU endpoints with driver 580, which CUDA 13 needs; SageMaker's default host may have an older one."""
-
-ASYNC_ENVIRONMENT = {
-    "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1024",
-    "SLIPWAY_DEADLINE_S": "3600",
-    "SLIPWAY_MAX_PICTURES": "1000000",
-}
-"""What SageMaker takes at an asynchronous endpoint, as the container's settings, which are for real-time ones."""
 
 STARTUP_S = 900
 """Time for the container to answer its first health check; SageMaker's own limit may be as low as 240 s."""

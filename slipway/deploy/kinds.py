@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 _MEMORY_MB = range(1024, 6145, 1024)
 _CONCURRENCY = range(1, 201)
 
+ASYNC_ENVIRONMENT = {
+    "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1024",
+    "SLIPWAY_DEADLINE_S": "3600",
+    "SLIPWAY_MAX_PICTURES": "1000000",
+}
+"""What SageMaker takes at an asynchronous endpoint, as the container's settings, which are for real-time ones."""
+
 
 def check_serverless(
     config: ServerlessInferenceConfig,
