@@ -231,13 +231,9 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
             wait_until_in_service(self.sagemaker_session, name, show=show)
         if autoscaling is not None:
             with still_there(name):
-                apply_scaling(
-                    self.sagemaker_session,
-                    name,
-                    autoscaling,
-                    variants=[SINGLE_VARIANT],
-                    asynchronous=asynchronous is not None,
-                )
+                is_async = asynchronous is not None
+                variants = [SINGLE_VARIANT]
+                apply_scaling(self.sagemaker_session, name, autoscaling, variants=variants, asynchronous=is_async)
         # For an asynchronous endpoint the SDK wraps it in a class that knows nothing of pictures.
         return getattr(predictor, "predictor", predictor)  # type: ignore[no-any-return]
 
