@@ -34,4 +34,14 @@ shfmt --diff "${scripts[@]}"
 hadolint docker/Dockerfile
 python -m pip check
 echo "== tests"
-pytest --numprocesses=2 --dist=loadgroup
+# Those of the images wait for Docker most of the time. What they print is shown when both have ended.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+pytest tests/images >"$log" 2>&1 &
+images=$!
+failed=0
+pytest --ignore=tests/images || failed=1
+wait "$images" || failed=1
+echo "== tests of the images"
+cat "$log"
+exit "$failed"

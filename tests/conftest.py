@@ -13,20 +13,6 @@ from playwright.sync_api import Browser, sync_playwright
 
 MakeFolder = Callable[..., Path]
 
-_IMAGES = Path(__file__).parent / "images"
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in two processes (test.sh), a file's stay together with what it makes once, and Docker's too.
-
-    Docker's come first: they are the longest of what cannot be taken apart.
-    """
-    items.sort(key=lambda item: _IMAGES not in item.path.parents)
-    for item in items:
-        group = "docker" if _IMAGES in item.path.parents else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
 
 def picture(name: str, color: tuple[int, int, int], size: int = 40) -> Image.Image:
     """A noisy square of one colour: classes of different colours are learnt in a few steps."""
