@@ -136,12 +136,14 @@ step 'Done'
 cat <<SUMMARY
 The server has been stopped. What is there now:
   $archive   the model: model.safetensors, model.json
-  $job_dir/output/data   metrics, confusion matrix and the training report
+  $job_dir/output/data/training-report.html   what was learnt: curves, confusion matrix, the worst mistakes
+  $job_dir/output/data/profiler-report.html   where the time went, and what would make the job shorter
   $job_dir/train.log   the job's log
   .demo/explore.html   what the data holds; open it in a browser
 
 Next:
   source .venv/bin/activate
   slipway serve $archive   (and in another terminal: slipway predict PICTURE)
+  slipway train $data --debug true, then slipway debug slipway-jobs/NAME   (what goes wrong inside the network)
   slipway train YOUR_DATA   (a folder train/<class>/<picture>, if you like with validation/ and test/ beside it)
 SUMMARY

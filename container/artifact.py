@@ -5,9 +5,6 @@ either is executable.
 """
 
 import json
-import os
-import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +13,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from container.atomic_file import write_atomically
 from container.errors import ArtifactError, WeightsError
 from container.model import ARCHITECTURES, StateDict, architecture_of, build_model, load_exactly
 from container.preprocessing import Preprocessing
@@ -97,23 +95,6 @@ def save_card(directory: Path, card: ModelCard) -> None:
     """
     text = json.dumps(card.to_json(), indent=2, ensure_ascii=False) + "\n"
     write_atomically(directory / CARD, lambda path: path.write_text(text, encoding="utf-8"))
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file, flush it to the disk, then move it over `path`.
-
-    Raises:
-        OSError: As `write` raises it; the temporary file is removed and `path` is as before.
-    """
-    # Not by process id: two containers that share the directory have the same ones.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load(directory: Path) -> tuple[nn.Module, ModelCard]:

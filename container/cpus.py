@@ -4,17 +4,18 @@ import math
 import os
 from pathlib import Path
 
-_CGROUP = Path("/sys/fs/cgroup")
+CGROUP = Path("/sys/fs/cgroup")
 
 
-def available_cpus(cgroup: Path = _CGROUP) -> int:
-    """CPUs of the affinity mask, further limited by the cgroup's quota (v2 `cpu.max`, v1 `cpu.cfs_quota_us`)."""
+def available_cpus(cgroup: Path = CGROUP) -> int:
+    """CPUs of the affinity mask, further limited by the cgroup's quota."""
     count = len(os.sched_getaffinity(0))
-    quota = _quota(cgroup)
+    quota = cpu_quota(cgroup)
     return count if quota is None else max(1, min(count, math.ceil(quota)))
 
 
-def _quota(cgroup: Path) -> float | None:
+def cpu_quota(cgroup: Path = CGROUP) -> float | None:
+    """CPUs' worth of time that a container may use (v2 `cpu.max`, v1 `cpu.cfs_quota_us`); None without such a limit."""
     try:
         if (cgroup / "cpu.max").exists():
             limit, period = (cgroup / "cpu.max").read_text().split()

@@ -43,3 +43,15 @@ class DriverError(UserError):
 
 class ServeError(UserError):
     """The server cannot start or stay up: a port in use, a missing Java, a setting out of range."""
+
+
+class ReportError(UserError):
+    """A job's records are missing, damaged, or of another format version, so that no report can be made of them."""
+
+
+class DebuggerError(UserError):
+    """The debugger's configuration cannot be taken: an unknown reduction, no tensors in a collection, a bad number."""
+
+
+class RuleError(UserError):
+    """A trial cannot be read, or a rule is unknown, has no such parameter, or cannot be loaded."""

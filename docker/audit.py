@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 DOCKER = Path(__file__).parent
-LOCKS = tuple(DOCKER / f"{name}.lock" for name in ("train", "serve", "host", "dev"))
+LOCKS = tuple(DOCKER / f"{name}.lock" for name in ("train", "serve", "host", "smdebug", "dev"))
 NONE, FOUND, WRONG, NOT_LOOKED_UP = range(4)
 
 

@@ -6,7 +6,7 @@ usage() {
 Usage: docker/audit.sh [--service pypi|osv] [--osv-url URL] [--ignore FILE] [LOCK...]
 
 Looks up every locked package in a database of known vulnerabilities, with pip-audit. Without LOCK:
-docker/{train,serve,host,dev}.lock.
+docker/{train,serve,host,smdebug,dev}.lock.
 
   --service NAME   pypi (PyPI's JSON API), the default, or osv (api.osv.dev)
   --osv-url URL    another address of an OSV API, such as a mirror's; goes with osv

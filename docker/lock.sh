@@ -5,9 +5,9 @@ usage() {
 	cat <<'TEXT'
 Usage: docker/lock.sh [--upgrade]
 
-Writes docker/{dev,train,serve,host}.lock and tests/images/sdk3.lock from the .in files beside them: every package
-of every platform, with hashes and without any index address. Versions already locked are kept; --upgrade takes the
-newest that fit.
+Writes docker/{dev,train,serve,host,smdebug}.lock and tests/images/sdk3.lock from the .in files beside them: every
+package of every platform, with hashes and without any index address. Versions already locked are kept; --upgrade takes
+the newest that fit.
 Needs uv on PATH (pip install uv).
 TEXT
 }
@@ -37,3 +37,5 @@ done
 # triton is torch.compile's, which serving does not use; torch asks for it all the same.
 compile serve.in --constraint dev.lock --no-emit-package triton --output-file serve.lock
 compile "${upgrade[@]}" ../tests/images/sdk3.in --output-file ../tests/images/sdk3.lock
+# Older packages than the others', on purpose: an environment of its own.
+compile "${upgrade[@]}" smdebug.in --output-file smdebug.lock

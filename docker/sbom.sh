@@ -75,15 +75,19 @@ extract() {
 		{
 			find / -xdev -type f -name "*.jar"
 			find / -xdev -path "*/lib/jrt-fs.jar" -execdir readlink -f ../release \;
-			find /opt/slipway/lib/python3.*/site-packages -maxdepth 1 \( -name "*.dist-info" -o -name "*.egg-info" \)
+			find /opt/slipway*/lib/python3.*/site-packages -maxdepth 1 \( -name "*.dist-info" -o -name "*.egg-info" \)
 			ls -d /usr/lib/os-release /usr/share/doc/*/copyright
 		} | sed "s,^/,," | tar --create --dereference --directory / --files-from -' |
 		tar --extract --directory "$into/root" || fail "cannot read the packages in $image"
-	# cyclonedx-py reads an environment: one with the records only.
-	"$python" -m venv --without-pip "$into/environment"
-	mv "$into"/root/opt/slipway/lib/python3.*/site-packages/*-info "$into"/environment/lib/python3.*/site-packages/
-	env -u PYTHONPATH "$root/.venv/bin/cyclonedx-py" environment --output-reproducible \
-		--output-file "$into/python.json" "$into/environment"
+	# cyclonedx-py reads an environment: for each of the image's, one with the records only.
+	local found environment
+	for found in "$into"/root/opt/slipway*; do
+		environment=$into/environments/${found##*/}
+		"$python" -m venv --without-pip "$environment"
+		mv "$found"/lib/python3.*/site-packages/*-info "$environment"/lib/python3.*/site-packages/
+		env -u PYTHONPATH "$root/.venv/bin/cyclonedx-py" environment --output-reproducible \
+			--output-file "$environment.json" "$environment"
+	done
 }
 
 for target in "${targets[@]}"; do

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # Makes the project's virtual environment, .venv, or does nothing when it is up to date. For demo.sh and test.sh.
-# `docker/venv.sh host` makes .venv-host, which holds what push.sh needs and no more.
+# `docker/venv.sh host` makes .venv-host, which holds what push.sh needs and no more; `docker/venv.sh smdebug` makes
+# .venv-smdebug, in which the debugger's rules run: smdebug works beside older packages only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 venv=.venv lock=docker/dev.lock size="3 GB"
-[[ ${1-} != host ]] || venv=.venv-host lock=docker/host.lock size="20 MB"
+case ${1-} in
+host) venv=.venv-host lock=docker/host.lock size="20 MB" ;;
+smdebug) venv=.venv-smdebug lock=docker/smdebug.lock size="50 MB" ;;
+esac
 stamp=$venv/.slipway # the lock and pyproject.toml that it was made of
 pip=("$venv/bin/python" -m pip --disable-pip-version-check)
 want_lock=$(sha256sum <"$lock")

@@ -6,6 +6,8 @@ from typing import Any
 from sagemaker.debugger.debugger import TensorBoardOutputConfig
 from sagemaker.instance_group import InstanceGroup
 
+from slipway.attached_debugger import debugger_of
+
 CHECKPOINTS = "checkpoints"
 """Below a job's outputs, where spot training keeps them."""
 
@@ -23,6 +25,7 @@ def forgotten_by_the_sdk(description: Mapping[str, Any]) -> dict[str, Any]:
         "metric_definitions": description["AlgorithmSpecification"].get("MetricDefinitions"),
         "volume_kms_key": description["ResourceConfig"].get("VolumeKmsKeyId"),
         "environment": description.get("Environment"),
+        **debugger_of(description),
     }
     if groups := description["ResourceConfig"].get("InstanceGroups"):
         found["instance_groups"] = [

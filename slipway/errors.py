@@ -108,6 +108,10 @@ class UploadError(UserError):
     """A file cannot be sent to S3, or the bucket is not one to send it to."""
 
 
+class DownloadError(UserError):
+    """There is nothing to bring from S3, or it cannot be written here."""
+
+
 class TransformError(UserError):
     """There are no pictures to predict, or what was predicted cannot be read or written."""
 

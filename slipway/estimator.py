@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from sagemaker.estimator import Estimator as SdkEstimator
+from sagemaker.debugger import DebuggerHookConfig
 from sagemaker.session import Session
 from sagemaker.utils import name_from_base
 
@@ -16,18 +16,22 @@ from slipway.checks.bucket import output_bucket
 from slipway.checks.inputs import Inputs, as_channels, check_channels
 from slipway.checks.instance_type import check_instance_type
 from slipway.checks.request import check_image, check_role
+from slipway.debugger_arguments import check_profiler, debugger_arguments
+from slipway.debugger_hook import merged_collections
+from slipway.debugger_rules import Rules
 from slipway.errors import SettingError
 from slipway.images import resolve_image
 from slipway.job_definition import board_below, has_script, python_names, spot_arguments, take_known, with_own_metrics
+from slipway.latest_job import LatestJob
 from slipway.local_mode import local_job
 from slipway.model import Model
 from slipway.predictor import Predictor
 from slipway.settings import Settings
-from slipway.training_job import Cost, cost_of, finished_job
+from slipway.training_job import finished_job
 from slipway.transform.transformer import Transformer
 
 
-class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
+class Estimator(LatestJob):
     """The SDK's Estimator (version 2); every argument of its still works.
 
     Args:
@@ -36,8 +40,11 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         instance_count: The image distributes the training over several instances, and over the GPUs of each, by itself.
         image_uri: Address or tag of the training image; None: Settings', else what push.sh pushed last.
         hyperparameters: By the names of the README's table; checked at once. With `entry_point`, the script's own.
-        debug: Sets the hyperparameter of that name.
-        profile: Likewise.
+        debug: Sets the hyperparameter of that name, and SageMaker brings the tensors to <output>/<job>/debug-output,
+            where its rules read them; a DebuggerHookConfig of the SDK's says which tensors. docs/sagemaker.md has more.
+        rules: SageMaker's rules that look on: names such as VanishingGradient or LowGPUUtilization, and the SDK's Rule
+            and ProfilerRule. Those on tensors save what they need. Not in local mode.
+        profile: The image's own profiler; False sets that hyperparameter. SageMaker's is the SDK's profiler_config.
         spot: Managed spot training with checkpoints at <output>/<job>/checkpoints, so that an interruption costs
             little. The job may take twice `max_run`, waiting for instances included; `max_wait` changes that.
         tensorboard: Event files for TensorBoard; SageMaker puts them at <output>/<job>/tensorboard-output.
@@ -49,7 +56,7 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
 
     Raises:
         HyperparameterError: A hyperparameter is unknown or out of range.
-        SettingError: No instance type, an unknown one, no role, or one that is none.
+        SettingError: No instance type, an unknown one, no role, or one that is none; no such rule, or too many.
         ImagesFileError: No image was pushed, and none is named.
     """
 
@@ -61,8 +68,9 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         image_uri: str | None = None,
         hyperparameters: Mapping[str, object] | None = None,
         *,
-        debug: bool = False,
-        profile: bool = False,
+        debug: bool | DebuggerHookConfig = False,
+        rules: Rules | None = None,
+        profile: bool = True,
         spot: bool = False,
         tensorboard: bool = False,
         bucket: str | None = None,
@@ -71,14 +79,16 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         **sdk_arguments: Any,
     ) -> None:
         settings = Settings.read()
-        asked = {name: True for name, wanted in (("debug", debug), ("profile", profile)) if wanted}
-        given = {**asked, **(hyperparameters or {})}
+        given = dict(hyperparameters or {})
         self.own_script = has_script(given, sdk_arguments)
         if self.own_script:
             sdk_arguments.setdefault("base_job_name", "slipway-script")
         else:
-            given = python_names(given)
-            sdk_arguments.setdefault("base_job_name", f"slipway-{TrainConfig.from_strings(given).model_type}")
+            asked = {**({"debug": True} if debug is True else {}), **({} if profile else {"profile": False})}
+            given = python_names({**asked, **given})
+            config = TrainConfig.from_strings(given)
+            debug = debug or config.debug
+            sdk_arguments.setdefault("base_job_name", f"slipway-{config.model_type}")
         if sdk_arguments.get("instance_groups"):
             instance_type, instance_count = None, None
         else:
@@ -93,8 +103,8 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         # What the user names counts.
         self._spot = spot and not sdk_arguments.get("checkpoint_s3_uri")
         self._tensorboard = tensorboard and not sdk_arguments.get("tensorboard_output_config")
-        # Without a word, the SDK would have SageMaker write tensors for its Debugger.
-        sdk_arguments.setdefault("debugger_hook_config", False)
+        region = None if local else session.boto_region_name
+        sdk_arguments.update(debugger_arguments(debug, rules, sdk_arguments, region=region))
         super().__init__(
             image_uri=resolve_image("train", image_uri, session),
             role=LOCAL_ROLE if local and not role else check_role(role or settings.role),
@@ -108,11 +118,7 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
             tags=with_own_tag(sdk_arguments.pop("tags", None)),
             **sdk_arguments,
         )
-
-    @property
-    def is_local(self) -> bool:
-        """Whether this is the SDK's local mode."""
-        return is_local(self.instance_type)
+        check_profiler(self.rules, self.profiler_config, disabled=self.disable_profiler)
 
     def set_hyperparameters(self, **hyperparameters: object) -> None:
         """Add hyperparameters; `_` may stand for `-`.
@@ -124,25 +130,17 @@ class Estimator(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
             super().set_hyperparameters(**hyperparameters)
             return
         given = python_names(hyperparameters)
-        TrainConfig.from_strings({**self._hyperparameters, **given})
+        config = TrainConfig.from_strings({**self._hyperparameters, **given})
         self._hyperparameters.update(given)
+        hook = {"debugger_hook_config": self.debugger_hook_config}
+        region = None if self.is_local else self.sagemaker_session.boto_region_name
+        hook = debugger_arguments(config.debug, self.rules, hook, region=region)
+        self.debugger_hook_config: Any = hook["debugger_hook_config"]
 
-    @property
-    def job_name(self) -> str | None:
-        """Of the latest job; None before the first."""
-        return None if self.latest_training_job is None else str(self.latest_training_job.name)
-
-    @property
-    def cost(self) -> Cost | None:
-        """What the latest job used, billable seconds above all; None in local mode, and before the job has started.
-
-        Raises:
-            ServiceError: AWS refuses.
-        """
-        if self.is_local or self.job_name is None:
-            return None
-        with explained("looking at the training job"):
-            return cost_of(self.sagemaker_session.sagemaker_client.describe_training_job(TrainingJobName=self.job_name))
+    def _prepare_collection_configs(self) -> None:
+        # Where a rule and the hook configure one collection, the SDK sends both, in no order.
+        of_rules = [collection for rule in self.debugger_rules or () for collection in rule.collection_configs]
+        self.collection_configs = merged_collections(of_rules, self.debugger_hook_config)
 
     def new_job_name(self) -> str:
         """base_job_name and the time."""

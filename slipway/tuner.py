@@ -66,7 +66,7 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
     Raises:
         SearchSpaceError: The ranges, the objective or the strategy make no sense.
         HyperparameterError: There is no such hyperparameter, or it may not have such a value.
-        SettingError: The estimator is for the SDK's local mode, which has no tuning jobs.
+        SettingError: The estimator is for the SDK's local mode, which has no tuning jobs, or has a debugger or rules.
     """
 
     DEFAULT_ESTIMATOR_MODULE = "slipway.estimator"
@@ -95,6 +95,11 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
             raise SettingError(
                 "the SDK's local mode has no tuning jobs; on this machine, tune with: slipway tune DATA, without "
                 "--instance-type"
+            )
+        if estimator.rules or estimator.debugger_hook_config:
+            raise SettingError(
+                "SageMaker's tuning jobs have neither a Debugger nor rules: the API has no place for them; leave out "
+                "debug and rules, and train the best job again with them"
             )
         if strategy not in STRATEGIES:
             raise SearchSpaceError(f"there is no strategy {strategy}; there are: {', '.join(STRATEGIES)}")

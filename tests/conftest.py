@@ -50,9 +50,12 @@ _BROWSER_ARGUMENTS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium. Where there is none, its tests are skipped, but never in continuous integration."""
+    """A headless Chromium. Where there is none, its tests are skipped, but never in continuous integration.
+
+    While it is there, playwright's event loop runs in this thread, and no other can.
+    """
     with sync_playwright() as playwright:
         found = shutil.which("chromium") or shutil.which("chromium-browser") or playwright.chromium.executable_path
         if not os.access(found, os.X_OK) and not os.environ.get("CI"):

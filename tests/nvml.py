@@ -13,8 +13,10 @@ def build_nvml_stub(directory: Path) -> Path:
     """Compile it into `directory`, as libnvidia-ml.so.1.
 
     Returns:
-        The directory, for LD_LIBRARY_PATH; what the library answers is set by the variables in nvml_stub.c.
+        The directory, for LD_LIBRARY_PATH (not needed in a process that has loaded the library already); what the
+        library answers is set by the variables in nvml_stub.c.
     """
     library = directory / "libnvidia-ml.so.1"
-    subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
+    options = ["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-Wl,-soname,{library.name}"]
+    subprocess.run(["cc", *options, "-o", library, SOURCE], check=True)
     return directory

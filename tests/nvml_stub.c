@@ -5,6 +5,8 @@
  *   SLIPWAY_STUB_CUDA    1000 x major + 10 x minor version of its CUDA    13000
  *   SLIPWAY_STUB_GPUS    how many GPUs there are                          1
  *   SLIPWAY_STUB_NAME    their name                                       Stub GPU
+ *   SLIPWAY_STUB_USED    MiB of their 16 GiB of memory that are used      1024
+ *   SLIPWAY_STUB_BUSY    their utilization in percent                     0
  *   SLIPWAY_STUB_ERROR   what nvmlInit_v2 returns                         0
  */
 #include <stdio.h>
@@ -14,6 +16,7 @@ enum { SUCCESS = 0, INVALID_ARGUMENT = 2 };
 
 typedef int Result;
 typedef struct { unsigned long long total, free, used; } Memory;
+typedef struct { unsigned gpu, memory; } Utilization;
 
 static const char *text(const char *name, const char *otherwise) {
 	const char *value = getenv(name);
@@ -58,9 +61,28 @@ Result nvmlDeviceGetName(void *device, char *name, unsigned length) {
 	return device ? copy(name, length, text("SLIPWAY_STUB_NAME", "Stub GPU")) : INVALID_ARGUMENT;
 }
 
+Result nvmlDeviceGetHandleByUUID(const char *uuid, void **device) {
+	return uuid ? nvmlDeviceGetHandleByIndex_v2(0, device) : INVALID_ARGUMENT;
+}
+
 Result nvmlDeviceGetMemoryInfo(void *device, Memory *memory) {
 	if (!device)
 		return INVALID_ARGUMENT;
-	*memory = (Memory){.total = 16ULL << 30, .free = 15ULL << 30, .used = 1ULL << 30};
+	unsigned long long total = 16ULL << 30, used = (unsigned long long)number("SLIPWAY_STUB_USED", "1024") << 20;
+	*memory = (Memory){.total = total, .free = total - used, .used = used};
+	return SUCCESS;
+}
+
+Result nvmlDeviceGetUtilizationRates(void *device, Utilization *rates) {
+	if (!device)
+		return INVALID_ARGUMENT;
+	*rates = (Utilization){.gpu = (unsigned)number("SLIPWAY_STUB_BUSY", "0"), .memory = 0};
+	return SUCCESS;
+}
+
+Result nvmlDeviceGetPowerUsage(void *device, unsigned *milliwatts) {
+	if (!device)
+		return INVALID_ARGUMENT;
+	*milliwatts = 70000;
 	return SUCCESS;
 }

@@ -4,12 +4,17 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from container.report.analyses import analyse
+from container.report.profile_reading import read_profile
+from container.rules.printing import markdown_table as rules_table
 from container.serve.accept import OFFERED
 from container.train.hyperparameters import markdown_table
+from tests.report.records import PlannedJob
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -20,6 +25,18 @@ def test_the_tables_of_hyperparameters_are_the_table_of_the_code(page: str):
     text = (ROOT / page).read_text()
     table = text.partition("<!-- hyperparameters: begin -->\n")[2].partition("<!-- hyperparameters: end -->")[0]
     assert table == markdown_table()
+
+
+def test_the_table_of_rules_is_the_table_of_the_code():
+    text = (ROOT / "docs" / "debugging.md").read_text()
+    assert text.partition("<!-- rules: begin -->\n")[2].partition("<!-- rules: end -->")[0] == rules_table()
+
+
+def test_every_analysis_of_the_profiler_is_explained(tmp_path: Path):
+    text = (ROOT / "docs" / "debugging.md").read_text()
+    findings = analyse(read_profile(PlannedJob().write(tmp_path)))
+    assert findings
+    assert all(finding.rule in text for finding in findings)
 
 
 def test_every_answer_type_is_in_the_readme():
@@ -36,6 +53,12 @@ def test_links_and_named_files_are_there(page: Path):
         assert (ROOT / name).exists(), f"{page.name} names {name}"
 
 
+@cache
+def _help(*command: str) -> str:
+    asked = [sys.executable, "-m", "slipway", *command, "--help"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_slipway_command_that_is_shown_exists_with_its_options(page: Path):
     text = page.read_text().replace("\\\n", " ")
@@ -43,8 +66,6 @@ def test_every_slipway_command_that_is_shown_exists_with_its_options(page: Path)
         words = shlex.split(line.replace("…", ""))
         command = [word for word in words[1:3] if re.fullmatch(r"[a-z]+", word) and not Path(word).exists()]
         depth = 2 if command[0] == "data" else 1
-        done = subprocess.run(
-            [sys.executable, "-m", "slipway", *command[:depth], "--help"], capture_output=True, text=True, check=True
-        )
+        shown = _help(*command[:depth])
         for option in re.findall(r"(--[a-z-]+)", line):
-            assert option in done.stdout, f"{line}: no option {option}"
+            assert option in shown, f"{line}: no option {option}"

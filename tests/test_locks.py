@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 DOCKER = Path(__file__).parents[1] / "docker"
-LOCKS = {name: DOCKER / f"{name}.lock" for name in ("train", "serve", "host", "dev")}
+LOCKS = {name: DOCKER / f"{name}.lock" for name in ("train", "serve", "host", "smdebug", "dev")}
 LOCKS |= {"sdk3": Path(__file__).parent / "images" / "sdk3.lock"}
 
 

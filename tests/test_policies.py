@@ -35,6 +35,7 @@ def test_the_container_side_knows_nothing_of_the_host_side(file: Path):
         "container.train.program",
         "container.train.hyperparameters",
         "container.train.metric_lines",
+        "container.report",
         "container.serve.supervisor",
         "container.serve.front",
     ],

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from container.artifact import write_atomically
+from container.atomic_file import write_atomically
 from container.errors import TrainingError
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,11 @@ def read_newest_checkpoint(directory: Path) -> dict[str, Any] | None:
         except _Damaged as problem:
             logger.warning("skipping the damaged checkpoint %s: %s", manifest.with_suffix(".pt").name, problem)
     return None
+
+
+def has_checkpoint(directory: Path) -> bool:
+    """Whether a job would go on from a checkpoint, if it is not damaged."""
+    return bool(_manifests(directory))
 
 
 class _Damaged(Exception):  # noqa: N818 - never leaves this module

@@ -1,7 +1,7 @@
 """Training steps and evaluation, in the order in which things happen."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,10 +10,13 @@ from torch.utils.data import DataLoader
 
 from container.errors import TrainingError
 from container.preprocessing import Preprocessing
+from container.train.debugger.session import Debugger
 from container.train.device import Device
 from container.train.distributed import World
+from container.train.profiler.timing import NO_TIMER, StepTimer
 from container.train.stopping import Interrupted, Stop
 
+Observe = Callable[[torch.Tensor, torch.Tensor], None]
 Batches = DataLoader[tuple[torch.Tensor, torch.Tensor]]
 
 # Reading a loss off the device waits for it, so that is done about this many times an epoch.
@@ -75,6 +78,8 @@ def train_steps(
     class_weights: torch.Tensor | None,
     label_smoothing: float,
     steps_done: int = 0,
+    timer: StepTimer = NO_TIMER,
+    debugger: Debugger | None = None,
 ) -> Iterator[Step]:
     """Train on every batch of an epoch, one optimizer step at a time.
 
@@ -90,6 +95,8 @@ def train_steps(
         class_weights: float32 (classes,), on the device.
         label_smoothing: From 0 to 1.
         steps_done: Steps of this epoch before an interruption; `batches` are what is left of it.
+        timer: Told where each phase of a step ends.
+        debugger: Shown each batch, and the gradients before the optimizer takes its step.
 
     Raises:
         TrainingError: A logged loss is not finite.
@@ -100,17 +107,29 @@ def train_steps(
     count = steps_done + len(batches)
     interval = max(1, count // _LOSSES_PER_EPOCH)
     for number, ((pictures, targets), batch) in enumerate(zip(batches, whole, strict=True), start=steps_done):
+        timer.mark("data")
         pictures = pictures.to(device.torch_device, non_blocking=True)
         targets = targets.to(device.torch_device, non_blocking=True)
+        timer.mark("copy")
         with device.autocast():
-            loss = criterion(model(preprocessing.normalize(pictures)), targets)
+            logits = model(preprocessing.normalize(pictures))
+            loss = criterion(logits, targets)
         if world.size > 1:
             # The mean over processes, which backward takes, is then the weighted mean over the whole batch.
             loss = loss * (world.size / batch.weight)
+        timer.mark("forward")
+        if debugger is not None:
+            debugger.observe(loss, logits, targets)
+            timer.mark("debugger")
         optimizer.zero_grad()
         scaler.scale(loss).backward()
+        timer.mark("backward")
+        if debugger is not None:
+            debugger.before_step(optimizer, scaler)
+            timer.mark("debugger")
         scaler.step(optimizer)
         scaler.update()
+        timer.mark("optimizer")
         value = None
         if number % interval == 0 or number == count - 1:
             value = world.sum(loss.detach().cpu().double()).item() / world.size  # waits for the device
@@ -119,7 +138,10 @@ def train_steps(
                 f"the training loss is {value} at batch {number + 1} of {count}: training diverged. Lower "
                 "opt-learning-rate (a tenth is a good next try), or set amp to off"
             )
-        yield Step(batch.pictures, value)
+        try:
+            yield Step(batch.pictures, value)
+        finally:  # also where the job ends at this step
+            timer.end_step(len(targets))
 
 
 @torch.inference_mode()
@@ -133,9 +155,23 @@ def evaluate(
     class_weights: torch.Tensor | None,
     stop: Stop,
     world: World,
+    observe: Observe | None = None,
+    debugger: Debugger | None = None,
 ) -> Evaluation:
     """Evaluate on every batch of this process's share; loss and confusion matrix add up on the device, and then over
     the processes of the job.
+
+    Args:
+        model: On the device; put into evaluation mode.
+        batches: As for `train_steps`, in the order of the split.
+        class_count: Outputs of the model.
+        preprocessing: Normalises batches on the device.
+        device: Where, and in which precision.
+        class_weights: float32 (classes,), on the device.
+        stop: Whether the job was asked to end.
+        world: The processes of the job.
+        debugger: Shown each batch.
+        observe: Given each batch's logits, float32 (N, classes), and class indices, both on the device.
 
     Raises:
         Interrupted: The job was asked to end.
@@ -152,7 +188,13 @@ def evaluate(
         targets = targets.to(device.torch_device, non_blocking=True)
         with device.autocast():
             logits = model(preprocessing.normalize(pictures))
-        loss += criterion(logits.float(), targets)
+        logits = logits.float()
+        batch_loss = criterion(logits, targets)
+        loss += batch_loss
+        if debugger is not None:
+            debugger.observe(batch_loss / len(targets), logits, targets)
+        if observe:
+            observe(logits, targets)
         confusion += torch.bincount(targets * class_count + logits.argmax(1), minlength=class_count**2)
     if world.any(cut_short):
         raise Interrupted

@@ -25,11 +25,13 @@ from container.train.dataset import (
     evaluation_loader,
     train_loader,
 )
+from container.train.debugger.session import Debugger
 from container.train.device import Device
 from container.train.distributed import World
 from container.train.engine import Evaluation, WholeBatch, evaluate, train_steps
 from container.train.hyperparameters import TrainConfig
 from container.train.metric_lines import EvaluationLine, TrainLine, emit
+from container.train.profiler.profiler import Profiler
 from container.train.saving import saving
 from container.train.stopping import Interrupted, Stop
 from container.train.watching import Watcher
@@ -77,6 +79,8 @@ class Job:
     world: World
     watchers: Sequence[Watcher]
     """None but in the first process."""
+    profiler: Profiler
+    debugger: Debugger
     save_best: Callable[[StateDict, Progress], None]
     """Writes the model directory; called whenever the evaluation loss is the lowest so far, in the first process."""
 
@@ -115,10 +119,12 @@ def fit(model: nn.Module, job: Job) -> Progress:
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, config.lr_sched_step_size, config.lr_sched_gamma)
     scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.scales_gradients)
     parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": scaler}
+    parts["debugger"] = job.debugger
     progress = _resume(job, parts) or Progress()
 
     if config.compile:
         model.compile()  # in place: the state dict keeps its names
+    job.debugger.watch(model)
     sampler = EpochSampler(len(job.splits.train), config.seed)
     batches = TrainBatchSampler(sampler, config.batch_size, rank=world.rank, size=world.size)
     steps_per_epoch = len(batches)
@@ -145,6 +151,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
             if network is None or progress.epoch == config.freeze_epochs + 1:
                 network = world.parallel(model)
             seen = sampler.skip
+            job.debugger.train()
             for step in train_steps(
                 network,
                 train_batches,
@@ -157,6 +164,10 @@ def fit(model: nn.Module, job: Job) -> Progress:
                 class_weights=class_weights,
                 label_smoothing=config.label_smoothing,
                 steps_done=progress.step,
+                timer=job.profiler.begin_epoch(
+                    progress.epoch, step=(progress.epoch - 1) * steps_per_epoch + progress.step + 1, steps=len(batches)
+                ),
+                debugger=job.debugger,
             ):
                 progress.step += 1
                 progress.train_s = time.perf_counter() - started
@@ -170,17 +181,20 @@ def fit(model: nn.Module, job: Job) -> Progress:
                 world.check(job.stop)
 
             trained_s = time.perf_counter() - started
-            world.equalize_buffers(model)
-            result = evaluate(
-                model,
-                validation_batches,
-                class_count=len(job.splits.classes),
-                preprocessing=job.preprocessing,
-                device=device,
-                class_weights=class_weights,
-                stop=job.stop,
-                world=world,
-            )
+            with job.profiler.phase("evaluation"):
+                world.equalize_buffers(model)
+                job.debugger.evaluate()
+                result = evaluate(
+                    model,
+                    validation_batches,
+                    class_count=len(job.splits.classes),
+                    preprocessing=job.preprocessing,
+                    device=device,
+                    class_weights=class_weights,
+                    stop=job.stop,
+                    world=world,
+                    debugger=job.debugger,
+                )
             if world.is_first:
                 emit(EvaluationLine(phase="EVAL", loss=result.loss, correct=result.correct, total=result.total))
             _finish_epoch(model, job, progress, result, optimizer, trained_s)
@@ -188,6 +202,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
             progress.epoch, progress.step, progress.losses, progress.train_s = progress.epoch + 1, 0, [], 0.0
             if (progress.epoch - 1) % config.checkpoint_every == 0:
                 _checkpoint(job, parts, progress)
+            job.profiler.end_epoch()
     except Interrupted:
         if world.is_first and progress.best_tensors is None:
             job.save_best(_copy_tensors(model), progress)
@@ -236,8 +251,9 @@ def _finish_epoch(
         progress.best_loss, progress.best_epoch = result.loss, progress.epoch
         progress.epochs_without_improvement = 0
         if job.world.is_first:
-            progress.best_tensors = _copy_tensors(model)
-            job.save_best(progress.best_tensors, progress)
+            with job.profiler.phase("model"):
+                progress.best_tensors = _copy_tensors(model)
+                job.save_best(progress.best_tensors, progress)
     else:
         progress.epochs_without_improvement += 1
 
@@ -275,7 +291,7 @@ def _checkpoint(job: Job, parts: dict[str, Any], progress: Progress) -> None:
     # Not dataclasses.asdict, which would copy the tensors once more.
     content |= {"progress": dict(vars(progress)), "fingerprint": job.fingerprint()}
     try:
-        with saving("checkpoint", job.checkpoints):
+        with job.profiler.phase("checkpoint"), saving("checkpoint", job.checkpoints):
             write_checkpoint(job.checkpoints, progress.epoch, progress.step, content)
     except TrainingError as error:
         logger.warning("%s; training goes on without it", error)
@@ -292,7 +308,7 @@ def _resume(job: Job, parts: dict[str, Any]) -> Progress | None:
             "checkpoint directory, or the earlier job's settings"
         )
     for name, part in parts.items():
-        if content[name]:  # a gradient scaler that was not in use has no state, and takes none
+        if content.get(name):  # a gradient scaler that was not in use has no state, and takes none
             part.load_state_dict(content[name])
     progress = Progress(**content["progress"])
     if not job.world.is_first:

@@ -128,7 +128,7 @@ class TrainConfig:
         100, "Epochs without a lower evaluation loss after which training stops.", low=1, high=10_000
     )
     use_cuda: bool = _knob(True, "Use the GPU where there is one.")
-    debug: bool = _knob(False, "Save tensors for the debugger; taken, but without effect in this version.")
+    debug: bool = _knob(False, "Save tensors in SageMaker Debugger's format.")
     wandb: bool = _knob(False, "Log to Weights & Biases; offline without WANDB_API_KEY.")
     weights: str = _knob(
         "default",
@@ -156,7 +156,9 @@ class TrainConfig:
         -1, "Processes that read pictures, for each device; -1 chooses by CPUs and device.", low=-1, high=256
     )
     seed: int = _knob(0, "Seed of initialisation, splits, order and augmentation.", low=0, high=2**31 - 1)
-    profile: bool = _knob(False, "Record three steps with torch.profiler into the outputs.")
+    profile: bool = _knob(
+        True, "Record where the time goes: each step's phases, the machine, the operators of three steps."
+    )
     checkpoint_every: int = _knob(
         1, "Epochs between checkpoints, where a checkpoint directory exists.", low=1, high=10_000
     )

@@ -18,17 +18,21 @@ from container.model import StateDict, build_model
 from container.paths import MlPaths
 from container.preprocessing import Preprocessing
 from container.train.channels import SPLITS, Splits
+from container.train.checkpoint import has_checkpoint
 from container.train.checkpoint_directory import checkpoint_directory
 from container.train.dataset import TRAIN_SHRINK_FACTOR, EvaluationPictures, evaluation_loader
+from container.train.debugger.session import start_debugger
 from container.train.device import choose_device
 from container.train.distributed import World
 from container.train.engine import evaluate
 from container.train.fit import Job, Progress, fit
 from container.train.hyperparameters import TrainConfig
 from container.train.metric_lines import EvaluationLine, emit
+from container.train.mistakes import WrongPictures, write_mistakes
 from container.train.outputs import write_confusion_matrix, write_per_class, write_unreadable
 from container.train.pretrained import initial_model
-from container.train.report import write_report
+from container.train.profiler.start import start_profiler
+from container.train.reports import write_job_card, write_reports
 from container.train.saving import saving
 from container.train.scan import drop_unreadable
 from container.train.stopping import Interrupted, Stop
@@ -77,7 +81,21 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
     preprocessing = Preprocessing.for_size(config.image_size)
     watchers: list[Watcher] = []
     if world.is_first:
-        watchers = watchers_for(config, paths, os.environ.get("TRAINING_JOB_NAME", ""))
+        watchers = watchers_for(config, paths, _name())
+    profiler = start_profiler(
+        config,
+        paths,
+        world,
+        device,
+        job=_name(),
+        pictures={name: len(getattr(splits, name)) for name in SPLITS},
+        versions=_versions(),
+    )
+
+    steps = config.epochs * (len(splits.train) // config.batch_size)
+    checkpoints = checkpoint_directory(paths)
+    resumes = has_checkpoint(checkpoints)
+    debugger = start_debugger(paths, world, debug=config.debug, steps=steps, resumes=resumes)
 
     def save_best(tensors: StateDict, progress: Progress) -> None:
         card = ModelCard(
@@ -94,10 +112,12 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
         splits=splits,
         preprocessing=preprocessing,
         device=device,
-        checkpoints=checkpoint_directory(paths),
+        checkpoints=checkpoints,
         stop=stop,
         world=world,
         watchers=watchers,
+        profiler=profiler,
+        debugger=debugger,
         save_best=save_best,
     )
     test: dict[str, Any] = {}
@@ -106,6 +126,7 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
         test = _test(job, paths, progress)
     except Interrupted:
         logger.info("stopped on request; the model directory holds the best model so far")
+        profiler.gather()
         raise
     except torch.cuda.OutOfMemoryError as error:
         raise TrainingError(
@@ -113,8 +134,12 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
             f"batch-size {max(1, config.batch_size // 2)}"
         ) from error
     finally:
+        debugger.close()
+        profiler.close()
         for watcher in watchers:
             watcher.close(test)
+        if world.is_first:
+            write_reports(paths.output_data, tested=bool(test))
 
 
 def _check_data(splits: Splits, world: World) -> None:
@@ -166,35 +191,40 @@ def _test(job: Job, paths: MlPaths, progress: Progress) -> dict[str, Any]:
         workers=job.device.workers,
         pin=job.device.is_cuda,
     )
-    result = evaluate(
-        model,
-        batches,
-        class_count=len(job.splits.classes),
-        preprocessing=preprocessing,
-        device=job.device,
-        class_weights=job.class_weights(),
-        stop=job.stop,
-        world=world,
-    )
+    wrong = WrongPictures()
+    with job.profiler.phase("test"):
+        result = evaluate(
+            model,
+            batches,
+            class_count=len(job.splits.classes),
+            preprocessing=preprocessing,
+            device=job.device,
+            class_weights=job.class_weights(),
+            stop=job.stop,
+            world=world,
+            observe=wrong.observe,
+        )
+    mistakes = world.gather(wrong.worst(rank=world.rank, size=world.size))
+    job.profiler.gather()
     if not world.is_first:
         return {}
     emit(EvaluationLine(phase="TEST", loss=result.loss, correct=result.correct, total=result.total))
     test = {"best_epoch": progress.best_epoch, "test_loss": result.loss, "test_accuracy": result.accuracy}
     with saving("model", paths.model):
         artifact.save_card(paths.model, replace(card, training={**card.training, "test": test}))
-    with saving("output", paths.output_data):
+    with job.profiler.phase("report"), saving("output", paths.output_data):
         counts = job.splits.class_counts()
         write_confusion_matrix(paths.output_data, card.classes, result)
         write_per_class(paths.output_data, card.classes, counts, result)
-        write_report(
+        write_job_card(
             paths.output_data,
-            history=progress.history,
-            test=test,
+            job=_name(),
+            settings=job.config.to_strings(),
             classes=card.classes,
             train_counts=counts,
-            confusion=result.confusion.tolist(),
-            settings=job.config.to_strings(),
+            best_epoch=progress.best_epoch,
         )
+        write_mistakes(paths.output_data, mistakes, job.splits.test, card.classes)
     return test
 
 
@@ -202,9 +232,17 @@ def _training_summary(config: TrainConfig, splits: Splits, progress: Progress, u
     best = next((record for record in progress.history if record["epoch"] == progress.best_epoch), None)
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "job": os.environ.get("TRAINING_JOB_NAME", ""),
+        "job": _name(),
         "pictures": {name: len(getattr(splits, name)) for name in SPLITS} | {"unreadable": unreadable},
         "hyperparameters": config.to_strings(),
         "evaluation": best,
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        "versions": _versions(),
     }
+
+
+def _name() -> str:
+    return os.environ.get("TRAINING_JOB_NAME", "")
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from container.artifact import write_atomically
+from container.atomic_file import write_atomically
 from container.train.engine import Evaluation
 
 METRICS = "metrics.jsonl"

@@ -14,6 +14,7 @@ from container.errors import DriverError
 from container.train.failure import EXIT_CODE_FILE
 
 _PROGRAM = "container.train.program"
+_SMDEBUG = Path(__file__).parent / "debugger" / "api"
 
 
 def main() -> None:
@@ -51,6 +52,8 @@ def _run_script(job: environment.Environment) -> None:
         source = job.module_dir
     sys.stdout.write(f"GPU: {_gpus()}\n")
     sys.stdout.flush()
+    # For scripts that import smdebug: the toolkit makes their PYTHONPATH of its own path.
+    sys.path.insert(0, str(_SMDEBUG))
     entry_point.run(source, job.user_entry_point, job.to_cmd_args(), job.to_env_vars())
 
 

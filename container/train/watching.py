@@ -1,13 +1,10 @@
-"""What looks on while a job trains: the metrics file, Weights & Biases, TensorBoard, torch.profiler."""
+"""What looks on while a job trains: the metrics file, Weights & Biases, TensorBoard."""
 
 import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
-
-import torch
-from torch.profiler import ProfilerActivity, profile, schedule
 
 from container.paths import MlPaths
 from container.train.event_files import TensorBoardLog, find_event_directory
@@ -88,51 +85,15 @@ class WandbLog:
         self.run.finish()
 
 
-class ProfilerWindow:
-    """torch.profiler over three steps after a warm-up: a trace for Perfetto and a table of operators."""
-
-    WAIT, WARM_UP, ACTIVE = 3, 2, 3
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
-        self.profiler = profile(
-            activities=activities,
-            schedule=schedule(wait=self.WAIT, warmup=self.WARM_UP, active=self.ACTIVE, repeat=1),
-            on_trace_ready=self._write,
-        )
-        self.profiler.start()
-
-    def _write(self, profiler: profile) -> None:
-        with saving("profile", self.directory):
-            self.directory.mkdir(parents=True, exist_ok=True)
-            profiler.export_chrome_trace(str(self.directory / "trace.json"))
-            table = profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=30)
-            (self.directory / "operators.txt").write_text(table)
-
-    def after_step(self, step: int, loss: float | None) -> None:
-        self.profiler.step()
-
-    def after_epoch(self, history: Sequence[Record]) -> None:
-        pass
-
-    def close(self, test: Record) -> None:
-        self.profiler.stop()
-
-
 def watchers_for(config: TrainConfig, paths: MlPaths, job_name: str) -> list[Watcher]:
     """What the hyperparameters and the job's configuration ask for. Weights & Biases or TensorBoard failing to start
     is a warning: training goes on."""
     watchers: list[Watcher] = [MetricsFile(paths.output_data)]
     if directory := find_event_directory(paths):
         watchers.append(TensorBoardLog(directory))
-    if config.profile:
-        watchers.append(ProfilerWindow(paths.output_data / "profile"))
     if config.wandb:
         run = _start_wandb(config, paths.output_data, job_name)
         watchers += [WandbLog(run)] if run else []
-    if config.debug:
-        logger.warning("debug=true: this version has no debugger hook yet; no tensors are saved")
     return watchers
 
 

@@ -1,17 +1,22 @@
 #!/usr/bin/env bash
-# One list of locked packages as one layer: /media/requirements.txt, and /media/wheels where there are any.
+# One list of locked packages as one layer: /media/requirements.txt, and /media/wheels where there are any. With an
+# argument, in a virtual environment of that name, which it makes.
 set -euo pipefail
 source "$(dirname "$0")/settle.sh"
 source "$(dirname "$0")/pip.sh"
 
-readonly python=/opt/slipway/bin/python
+readonly environment=${1:-/opt/slipway}
+readonly python=$environment/bin/python
 # What Python compiles by itself has the time in it, and would be passed over below.
 export PYTHONDONTWRITEBYTECODE=1
+[[ -x $python ]] || /opt/slipway/bin/python -m venv --without-pip "$environment"
 pip_install "${from_index[@]}" --requirement /media/requirements.txt
 wheels=(/media/wheels/*.whl)
 [[ ! -f ${wheels[0]} ]] || pip_install --no-index "${wheels[@]}"
 
 packages=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+# The program is for all environments.
+[[ $environment == /opt/slipway ]] || echo /opt/slipway/program >"$packages/slipway.pth"
 cd "$packages"
 new() {
 	find . -cnewer "$stamp" "$@"
@@ -27,7 +32,7 @@ rm -f torch/bin/protoc* torch/bin/*_test
 # PyTorch links or opens them.
 rm -f nvidia/cu*/lib/libnvrtc*.alt.so* nvidia/cu*/lib/libcusolverMg.so*
 # Manuals, and extensions of Jupyter.
-rm -rf /opt/slipway/share /opt/slipway/include
+rm -rf "$environment/share" "$environment/include"
 # How it was installed says where from.
 new -path '*.dist-info/*' \( -name direct_url.json -o -name REQUESTED -o -name INSTALLER \) -delete
 

@@ -6,9 +6,9 @@
 [[ ! -f /dev/shm/ca ]] || export PIP_CERT=/dev/shm/ca
 
 # Installs for the image's Python with the pip of the build stage, which is mounted at /mnt. What it downloads stays in
-# the builder's cache.
+# the builder's cache. `environment` names another virtual environment than the program's.
 pip_install() {
-	/mnt/bin/python -m pip --python /opt/slipway/bin/python --disable-pip-version-check --no-input \
+	/mnt/bin/python -m pip --python "${environment:-/opt/slipway}/bin/python" --disable-pip-version-check --no-input \
 		--cache-dir /var/tmp/pip install --no-deps --no-compile --root-user-action ignore "$@"
 }
 

@@ -3,12 +3,18 @@
 set -euo pipefail
 source "$(dirname "$0")/settle.sh"
 
+declare -A parts=([train]="train page report rules" [serve]="serve")
 for image in train:container.train.launcher serve:container.serve.supervisor; do
 	name=${image%%:*} module=${image#*:} root=/opt/program/${image%%:*}
 	packages=$root/lib/$(basename "$(dirname "$(echo /opt/slipway/lib/python3*/site-packages)")")/site-packages
 	mkdir -p "$root/bin" "$root/program/container" "$packages"
-	cp -R "$(dirname "$0")/container/"*.py "$(dirname "$0")/container/$name" "$root/program/container/"
+	cp -R "$(dirname "$0")/container/"*.py "$root/program/container/"
+	for part in ${parts[$name]}; do
+		cp -R "$(dirname "$0")/container/$part" "$root/program/container/"
+	done
 	echo /opt/slipway/program >"$packages/slipway.pth"
+	# smdebug's API, for scripts that the launcher does not start.
+	[[ $name != train ]] || echo /opt/slipway/program/container/train/debugger/api >>"$packages/slipway.pth"
 	printf '%s\n' '#!/opt/slipway/bin/python' 'import sys' "from $module import main" 'sys.exit(main())' >"$root/bin/$name"
 	chmod -R u=rwX,go=rX "$root"
 	chmod 0755 "$root/bin/$name"

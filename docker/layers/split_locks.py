@@ -1,8 +1,9 @@
-"""Divides what the two locks pin into the layers of the images: one requirements.txt for each.
+"""Divides what the locks pin into the layers of the images: one requirements.txt for each.
 
-    python3 split_locks.py train.lock serve.lock DIRECTORY
+    python3 split_locks.py train.lock serve.lock smdebug.lock DIRECTORY
 
-What both images hold goes into shared layers, NVIDIA's libraries first, for they change least and are largest.
+What both images hold goes into shared layers, NVIDIA's libraries first, for they change least and are largest. What
+smdebug.lock pins is one layer, for it is an environment of its own, in other versions.
 """
 
 import re
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 # These are on the index as source only; the build stage makes wheels of them.
-SOURCE_ONLY = frozenset(("inotify-simple", "sagemaker-inference", "sagemaker-training"))
+SOURCE_ONLY = frozenset(("inotify-simple", "pyinstrument-cext", "sagemaker-inference", "sagemaker-training"))
 # torch.compile's; an image gets it together with the compiler that it calls (build.sh --compiler).
 COMPILER = frozenset(("triton",))
 TORCH = frozenset(("torch", "torchvision"))
@@ -26,7 +27,7 @@ def read_lock(text: str) -> dict[str, str]:
     return {requirement.split(" ", 1)[0]: requirement for requirement in requirements}
 
 
-def split(train: Mapping[str, str], serve: Mapping[str, str]) -> dict[str, list[str]]:
+def split(train: Mapping[str, str], serve: Mapping[str, str], smdebug: Mapping[str, str]) -> dict[str, list[str]]:
     """Layer to its requirements, in the locks' order."""
     layers: dict[str, list[str]] = {}
     for requirement, lines in {**serve, **train}.items():
@@ -42,12 +43,16 @@ def split(train: Mapping[str, str], serve: Mapping[str, str]) -> dict[str, list[
         layers.setdefault(layer, []).append(lines)
         if name in TOOLS:
             layers.setdefault("tools", []).append(lines)
+    for requirement, lines in smdebug.items():
+        sources = requirement.partition("==")[0] in SOURCE_ONLY
+        layers.setdefault("smdebug-sources" if sources else "smdebug", []).append(lines)
     return layers
 
 
 def main() -> None:
-    train, serve, directory = (Path(argument) for argument in sys.argv[1:])
-    for layer, requirements in split(read_lock(train.read_text()), read_lock(serve.read_text())).items():
+    *locks, directory = (Path(argument) for argument in sys.argv[1:])
+    train, serve, smdebug = (read_lock(lock.read_text()) for lock in locks)
+    for layer, requirements in split(train, serve, smdebug).items():
         (directory / layer).mkdir(parents=True)
         (directory / layer / "requirements.txt").write_text("\n".join(sorted(requirements)) + "\n")
 

@@ -9,11 +9,11 @@ packages=(gcc libc6-dev)
 apt_install "${packages[@]}"
 "$(readlink -f "$(command -v python3)")" -m venv /opt/tools
 cd /tmp
-python3 split_locks.py train.lock serve.lock /opt/layers
+python3 split_locks.py train.lock serve.lock smdebug.lock /opt/layers
 
 pip=(/opt/tools/bin/python -m pip --quiet --disable-pip-version-check --no-input)
 "${pip[@]}" install --no-deps --require-hashes --requirement /opt/layers/tools/requirements.txt
-for layer in train serve; do
+for layer in train serve smdebug; do
 	# -g0: debugging information would hold the name of a temporary directory.
 	SOURCE_DATE_EPOCH=315532800 CFLAGS=-g0 "${pip[@]}" wheel --no-deps --no-build-isolation --require-hashes \
 		--requirement "/opt/layers/$layer-sources/requirements.txt" --wheel-dir "/opt/layers/$layer/wheels"

@@ -2,8 +2,9 @@
 
     python assemble.py IMAGE DIRECTORY FILE
 
-DIRECTORY holds image.json (docker image inspect), packages.tsv (dpkg-query), root/ (files of the image), environment/
-(a virtual environment with the records of the image's Python packages) and python.json (what cyclonedx-py says of it).
+DIRECTORY holds image.json (docker image inspect), packages.tsv (dpkg-query), root/ (files of the image) and, below
+environments/, for each virtual environment of the image NAME/ (one with the records of its Python packages) and
+NAME.json (what cyclonedx-py says of it).
 """
 
 import json
@@ -47,6 +48,15 @@ class Document:
         self.bom.register_dependency(holder or self.image, kept)
         return len(self.by_reference) - before
 
+    def add_environment(self, read: Bom) -> dict[str, Component]:
+        """Adds what cyclonedx-py says of an environment; returns its packages by their normal names."""
+        packages = {component.bom_ref.value: component for component in read.components}
+        self.add(packages.values())
+        for entry in list(read.dependencies):
+            if holder := packages.get(entry.ref.value):
+                self.add((packages[it.ref.value] for it in entry.dependencies), holder)
+        return {canonicalize_name(component.name): component for component in packages.values()}
+
 
 def image_component(name: str, inspected: dict[str, Any]) -> Component:
     """The image: its name, the revision it was built from, its digest (that of the configuration) and labels."""
@@ -66,20 +76,24 @@ def assemble(name: str, directory: Path) -> tuple[Bom, dict[str, int]]:
     """The document, and how many components of each kind it has."""
     root = directory / "root"
     inspected = json.loads((directory / "image.json").read_text())[0]
-    bom = Bom.from_json(json.loads((directory / "python.json").read_text()))
+    files = sorted((directory / "environments").glob("*.json"))
+    read = [Bom.from_json(json.loads(file.read_text())) for file in files]
+    bom = read[0]
     # Named by the image, so that the same image gives the same document.
     bom.serial_number = uuid.uuid5(uuid.NAMESPACE_URL, inspected["Id"])
     bom.metadata.timestamp = datetime.fromisoformat(inspected["Created"])
-    python = {canonicalize_name(component.name): component for component in bom.components}
     document = Document(bom, image_component(name, inspected))
+    python = {file.with_suffix(""): document.add_environment(it) for file, it in zip(files, read, strict=True)}
 
     release = read_os_release(root)
     document.add([operating_system(release)])
     listing = (directory / "packages.tsv").read_text()
-    counts = {"Debian packages": document.add(debian_packages(listing, root, release)), "Python packages": len(python)}
+    counts = {"Debian packages": document.add(debian_packages(listing, root, release))}
+    counts["Python packages"] = len({it.bom_ref.value for packages in python.values() for it in packages.values()})
     counts["libraries in wheels"] = sum(
-        document.add(bundled_components(dist_info), python[canonicalize_name(dist_info.name.split("-")[0])])
-        for dist_info in sorted((directory / "environment").rglob("*.dist-info"))
+        document.add(bundled_components(dist_info), packages[canonicalize_name(dist_info.name.split("-")[0])])
+        for environment, packages in python.items()
+        for dist_info in sorted(environment.rglob("*.dist-info"))
     )
     counts["Java libraries"] = document.add(java_libraries(root))
     counts["Java runtimes"] = document.add(java_runtimes(root))

@@ -14,12 +14,14 @@ from slipway.cli.clean import clean
 from slipway.cli.compare import compare
 from slipway.cli.console import complain
 from slipway.cli.data import data
+from slipway.cli.debug import debug
 from slipway.cli.defaults import defaults_from_file
 from slipway.cli.deploy import deploy
 from slipway.cli.images import images
 from slipway.cli.jobs import jobs
 from slipway.cli.logs import logs
 from slipway.cli.predict import predict
+from slipway.cli.report import report
 from slipway.cli.serve import serve
 from slipway.cli.train import train
 from slipway.cli.transform import transform
@@ -46,7 +48,22 @@ def cli(context: click.Context) -> None:
     context.default_map = defaults_from_file(cli)
 
 
-for command in (data, train, serve, predict, deploy, images, compare, jobs, logs, tune, transform, clean):
+for command in (
+    data,
+    train,
+    serve,
+    predict,
+    deploy,
+    images,
+    compare,
+    report,
+    debug,
+    jobs,
+    logs,
+    tune,
+    transform,
+    clean,
+):
     cli.add_command(command)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from container.train.debugger.configuration import tensors_directory
 from container.train.hyperparameters import TrainConfig
 from slipway.cli.channels import local_channels, weights_file
 from slipway.cli.console import say
@@ -67,10 +68,10 @@ def train(
     if options.instance_type is not None:
         train_on_sagemaker(options, data, named, given, job_dir=job_dir, verbose=verbose)
         return
-    remote = options.dry_run or options.spot or options.no_wait
+    remote = options.dry_run or options.spot or options.no_wait or options.rules
     if remote or any(text and text.startswith("s3://") for text in (data, *named.values())):
         raise click.UsageError(
-            "S3 addresses, --spot, --no-wait and --dry-run are for SageMaker: name an --instance-type too."
+            "S3 addresses, --spot, --rule, --no-wait and --dry-run are for SageMaker: name an --instance-type too."
         )
     weights = weights_file(given)
     config = TrainConfig.from_strings(given)
@@ -99,4 +100,6 @@ def _summarize(job: JobDirectory, outcome: Outcome) -> None:
         say(f"  report   {report}")
     say(f"  metrics  {job.layout.output_data}")
     say(f"  log      {job.log}")
+    if tensors_directory(job.layout).is_dir():
+        say(f"Next: slipway debug {shlex.quote(str(job.path))}")
     say(f"Next: slipway serve {shlex.quote(str(job.path))}, and in another terminal: slipway predict PICTURE")

@@ -65,6 +65,13 @@ _OPTIONS = (
     click.option("--network-isolation", is_flag=True, help="The containers reach no network."),
     click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard to the bucket."),
     click.option(
+        "--rule",
+        "rules",
+        multiple=True,
+        metavar="NAME",
+        help="Rule of SageMaker's that looks on, such as VanishingGradient or LowGPUUtilization; may be given again.",
+    ),
+    click.option(
         "--price-per-hour", type=click.FloatRange(0), metavar="PRICE", help="Of one instance: shows what the job cost."
     ),
 )
@@ -93,6 +100,7 @@ class SageMakerOptions:
     keep_alive: int | None
     network_isolation: bool
     tensorboard: bool
+    rules: tuple[str, ...]
     price_per_hour: float | None
 
     @classmethod
@@ -171,6 +179,7 @@ def train_on_sagemaker(
         options.instance_count,
         options.image,
         hyperparameters,
+        rules=options.rules,
         spot=options.spot,
         tensorboard=options.tensorboard,
         bucket=options.bucket,
@@ -201,7 +210,30 @@ def train_on_sagemaker(
     if (cost := estimator.cost) is not None:
         say(f"Done: {cost.describe(options.price_per_hour)}")
     say(f"  model    {estimator.model_data}")
+    tell_debugger(estimator)
     say(f"Next: slipway deploy {name} --instance-type {options.instance_type}")
+
+
+def tell_debugger(estimator: "Estimator") -> None:
+    """Say what the rules found, where SageMaker put what it measured, and what reads that."""
+    if (outputs := estimator.debugger_outputs()) is None:
+        return
+    evaluations = estimator.rule_summary()
+    say(f"  outputs  {outputs.archive}")
+    if outputs.tensors:
+        say(f"  tensors  {outputs.tensors}")
+    if outputs.profiler:
+        say(f"  profiler {outputs.profiler}")
+    for evaluation in evaluations:
+        say(f"  rule     {evaluation.describe()}")
+    if outputs.report:
+        say(f"  report   {outputs.report}")
+    if not all(evaluation.ended for evaluation in evaluations):
+        say(f'  Rules go on after the job; how they end says Estimator.attach("{estimator.job_name}").rule_summary()')
+    if outputs.tensors:
+        say(f"Next: slipway debug {outputs.tensors}")
+    if outputs.profiler:
+        say(f"Next: slipway report {outputs.profiler}")
 
 
 class _Log:

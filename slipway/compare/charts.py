@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from container.page import Figure
 from slipway.compare.result import Epoch, Result
-from slipway.page import Figure
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from html import escape
 
+from container.page import Figure, render_frame
+from container.page.markup import chart, details, legend, path, section, table
 from slipway.compare.charts import accuracy_curves, bars, loss_curves
 from slipway.compare.comparison import Comparison
 from slipway.compare.result import Result
 from slipway.compare.table import duration, rows
-from slipway.page import Figure, render_frame
-from slipway.page.markup import chart, details, legend, path, section, table
 
 _NAVIGATION = {
     "figures": "Figures",

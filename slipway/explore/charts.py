@@ -2,9 +2,9 @@
 
 from collections import Counter
 
+from container.page import Figure
 from slipway.explore.findings import Findings
 from slipway.explore.scan import Dataset
-from slipway.page import Figure
 
 _LABEL_CHARACTERS = 20
 _BAR_PX = 26

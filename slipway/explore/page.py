@@ -3,13 +3,13 @@
 from datetime import datetime
 from importlib.resources import files
 
+from container.page import render_frame
+from container.page.markup import path
 from slipway.explore import sections
 from slipway.explore.charts import class_chart, size_chart
 from slipway.explore.findings import Findings
 from slipway.explore.scan import Dataset
 from slipway.explore.thumbnails import choose_samples, thumbnails
-from slipway.page import render_frame
-from slipway.page.markup import path
 
 _NAVIGATION = {
     "classes": "Pictures per class",

@@ -6,9 +6,9 @@ from html import escape
 from pathlib import Path
 from statistics import median
 
+from container.page.markup import chart, details, image, legend, path, scrolling, section, table, tiles
 from slipway.explore.findings import DuplicateGroup, Findings, Imbalance
 from slipway.explore.scan import Dataset, Picture
-from slipway.page.markup import chart, details, image, legend, path, scrolling, section, table, tiles
 
 MOST_FILES = 1_000
 """Rows of a list of files; the rest is counted."""

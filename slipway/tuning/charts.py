@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
+from container.page import Figure
 from container.train.hyperparameters import Value
-from slipway.page import Figure
 from slipway.search_space import as_text
 from slipway.tuning.table import show_value
 from slipway.tuning.trial import Trial, Tuning

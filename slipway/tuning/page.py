@@ -4,8 +4,8 @@ from datetime import datetime
 from html import escape
 from importlib.resources import files
 
-from slipway.page import Figure, render_frame
-from slipway.page.markup import chart, legend, path, section, table, tiles
+from container.page import Figure, render_frame
+from container.page.markup import chart, legend, path, section, table, tiles
 from slipway.tuning.charts import history_chart, importance_chart, parallel_chart, slice_chart
 from slipway.tuning.importance import LEAST_TRIALS, importances
 from slipway.tuning.table import show_objective, show_time, show_value, tuned_names

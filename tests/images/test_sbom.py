@@ -21,6 +21,7 @@ from tests.images.containers import Docker, Images
 from tests.test_locks import pins
 
 SBOM = Path(__file__).parents[2] / "docker" / "sbom.sh"
+ENVIRONMENTS = {"train": ("slipway", "slipway-smdebug"), "serve": ("slipway",)}
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -79,11 +80,15 @@ def test_it_names_the_image_by_digest_and_revision(document: dict[str, Any], doc
 
 
 def test_its_python_packages_are_those_of_pip_list(document: dict[str, Any], docker: Docker, image: str, target: str):
-    listed = docker("run", "--rm", "--network=none", "--entrypoint=python", image, "-m", "pip", "list", "--format=json")
-    installed = {(canonicalize_name(package["name"]), package["version"]) for package in json.loads(listed)}
+    installed = set()
+    for environment in ENVIRONMENTS[target]:
+        pip = ["-m", "pip", "--python", f"/opt/{environment}/bin/python", "list", "--format=json"]
+        listed = docker("run", "--rm", "--network=none", "--entrypoint=python", image, *pip)
+        installed |= {(canonicalize_name(package["name"]), package["version"]) for package in json.loads(listed)}
     found = {(canonicalize_name(purl.name), purl.version) for purl in purls(document, "pypi")}
     assert found == installed
     assert ("torch", *pins(target)["torch"]) in found
+    assert (("smdebug", *pins("smdebug")["smdebug"]) in found) == (target == "train")
 
 
 def test_its_debian_packages_are_those_of_dpkg(document: dict[str, Any], docker: Docker, image: str):

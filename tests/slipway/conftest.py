@@ -36,6 +36,18 @@ def slipway() -> Slipway:
     return run
 
 
+@pytest.fixture(scope="session", autouse=True)
+def sdk_settings_checked_once() -> Iterator[None]:
+    """The SDK holds its settings against a schema each time it reads one, which takes seconds a job.
+
+    They are ours, always the same, and checked once more when a session is made.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if "sagemaker.utils" in sys.modules:
+            patch.setattr("sagemaker.utils.validate_sagemaker_config", lambda _settings: None)
+        yield
+
+
 def paint(path: Path, colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (48, 40)) -> Path:
     """Write a noisy picture of one colour: easy to learn, and no two are equal."""
     noise = np.random.default_rng(seed).normal(0, 12, (size[1], size[0], 3))

@@ -133,9 +133,8 @@ def test_instance_groups_stand_for_type_and_count(account):
     ]
 
 
-def test_debug_profile_and_tensorboard_are_one_argument_each(account):
-    request = account.request(debug=True, profile=True, tensorboard=True)
-    assert request["HyperParameters"] == {"debug": "True", "profile": "True"}
+def test_tensorboard_is_one_argument(account):
+    request = account.request(tensorboard=True)
     assert request["TensorBoardOutputConfig"] == {
         "S3OutputPath": "s3://my-dogs/jobs",
         "LocalPath": "/opt/ml/output/tensorboard",

@@ -85,8 +85,8 @@ def account(shared, monkeypatch, tmp_path) -> DryAccount:
     return shared.reset()
 
 
-def estimator(account: DryAccount) -> Estimator:
-    return Estimator(ROLE, GPU, image_uri=IMAGE, sagemaker_session=account.session)
+def estimator(account: DryAccount, **more) -> Estimator:
+    return Estimator(ROLE, GPU, image_uri=IMAGE, sagemaker_session=account.session, **more)
 
 
 def model(account: DryAccount) -> Model:
@@ -199,9 +199,9 @@ def test_cleaning_is_covered():
 def test_training_and_its_log_are_covered(account):
     account.answer(DescribeTrainingJob=TRAINED, ListObjectsV2=CHANNELS, **logged("Epoch 1"))
     find_s3_channels(account.session, "s3://my-dogs/dogImages")
-    trained = estimator(account)
+    trained = estimator(account, debug=True, rules=["Overfit", "ProfilerReport"])
     trained.fit(TRAIN)
-    assert trained.cost is not None
+    assert None not in (trained.cost, trained.debugger_outputs())
     wanted = {"sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "logs:GetLogEvents", "s3:ListBucket"}
     assert wanted | {"ecr:DescribeImages"} <= needed(account.recorded) <= set(actions("user"))
 

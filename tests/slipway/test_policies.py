@@ -22,7 +22,7 @@ FLAGS = {
     "train": ["DATA", "--train", "--validation", "--test", "--job-dir", "--verbose"]
     + ["--instance-type", "--instance-count", "--spot", "--bucket", "--image", "--role", "--region", "--aws-profile"]
     + ["--dry-run", "--no-wait", "--max-run", "--volume-size", "--subnet", "--security-group", "--kms-key", "--tag"]
-    + ["--keep-alive", "--network-isolation", "--tensorboard", "--price-per-hour"]
+    + ["--keep-alive", "--network-isolation", "--tensorboard", "--rule", "--price-per-hour"]
     + [f"--{row.name}" for row in HYPERPARAMETERS],
     "compare": ["DATA…", "--models", "--vary", "--comparison-dir", "--job", "--verbose", "--instance-type"]
     + ["--max-parallel", "--spot", "--image", "--bucket", "--role", "--region", "--profile", "--dry-run"]
@@ -67,6 +67,19 @@ FLAGS = {
         "--dry-run",
     ],
     "images": ["--json"],
+    "report": ["RECORDS", "--output", "--kind", *AWS],
+    "debug": [
+        "TRIAL",
+        "--rule",
+        "--parameter",
+        "--start-step",
+        "--end-step",
+        "--follow",
+        "--json",
+        "--output",
+        "--list",
+        *AWS,
+    ],
     "jobs": ["--kind", "--days", "--limit", "--json", "--region", "--profile"],
     "logs": ["JOB", "--endpoint", "--follow", "--lines", "--region", "--profile"],
     "transform": [

@@ -27,17 +27,21 @@ def test_a_dry_run_prints_the_request_and_needs_no_account(slipway, tmp_path):
     config = tmp_path / "config"
     config.write_text("[profile nobody]\n")
     options = ("--image", IMAGE, "--epochs", 3, "--spot", "--tag", "team=dogs", "--subnet", "subnet-1")
+    rules = ("--rule", "VanishingGradient", "--rule", "low_gpu_utilization", "--debug", "true")
     more = ("--security-group", "sg-1", "--keep-alive", 600, "--tensorboard", "--network-isolation", "--kms-key", "key")
     done = slipway(
-        "train", "s3://my-dogs/dogImages", "--instance-type", "ml.g4dn.xlarge", "--dry-run", *options, *more,
+        "train", "s3://my-dogs/dogImages", "--instance-type", "ml.g4dn.xlarge", "--dry-run", *options, *more, *rules,
         cwd=tmp_path, env={**NO_CREDENTIALS, "AWS_CONFIG_FILE": str(config)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     request = json.loads(done.stdout)["sagemaker:CreateTrainingJob"]
-    assert request["HyperParameters"] == {"epochs": "3"}
+    assert request["HyperParameters"] == {"epochs": "3", "debug": "true"}
     assert request["RoleArn"] == ROLE
     assert request["EnableManagedSpotTraining"] is True
     assert request["EnableNetworkIsolation"] is True
+    assert [rule["RuleConfigurationName"] for rule in request["DebugRuleConfigurations"]] == ["VanishingGradient"]
+    assert [rule["RuleConfigurationName"] for rule in request["ProfilerRuleConfigurations"]] == ["LowGPUUtilization"]
+    assert request["DebugHookConfig"]["S3OutputPath"] == "s3://my-dogs/jobs"
     assert request["VpcConfig"] == {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
     assert request["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 600
     assert request["OutputDataConfig"] == {"S3OutputPath": "s3://my-dogs/jobs", "KmsKeyId": "key"}
@@ -50,12 +54,20 @@ def test_a_job_is_started_where_the_data_is_and_followed_to_its_end(aws_account,
     s3.create_bucket(Bucket="my-dogs", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     for folder in ("train", "valid"):
         s3.put_object(Bucket="my-dogs", Key=f"dogImages/{folder}/poodle/1.png", Body=b"")
-    done = slipway("train", "s3://my-dogs/dogImages", *ON_SAGEMAKER, "--image", "slipway:train", cwd=tmp_path)
+    done = slipway(
+        "train", "s3://my-dogs/dogImages", *ON_SAGEMAKER, "--image", "slipway:train", "--rule", "Overfit", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     [name] = [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("Started the training job")]
     assert f"#/jobs/{name}" in done.stdout
     assert f"s3://my-dogs/jobs/{name}/output/model.tar.gz" in done.stdout
     assert f"Next: slipway deploy {name}" in done.stdout
+    for line in (
+        f"  tensors  s3://my-dogs/jobs/{name}/debug-output",
+        "  rule     Overfit: waiting",
+        f"Next: slipway debug s3://my-dogs/jobs/{name}/debug-output",
+    ):
+        assert line in done.stdout.splitlines()
     job = boto3.client("sagemaker", "eu-west-1").describe_training_job(TrainingJobName=name)
     places = {
         channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in job["InputDataConfig"]
@@ -87,6 +99,7 @@ def test_what_is_not_there_is_said_before_a_job_is_started(aws_account, slipway,
     [
         (("s3://my-dogs/dogImages",), "name an --instance-type too"),
         (("dogs", "--dry-run"), "name an --instance-type too"),
+        (("dogs", "--rule", "Overfit"), "name an --instance-type too"),
         (("dogs", "--instance-type", "local", "--dry-run"), "local mode makes none"),
         ((*ON_SAGEMAKER, "--image", IMAGE, "--job-dir", "job"), "--job-dir is for jobs on this machine"),
         ((*ON_SAGEMAKER, "--image", IMAGE), "Name the data"),

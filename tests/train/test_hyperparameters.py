@@ -34,7 +34,7 @@ def test_the_set_of_hyperparameters_is_frozen():
         "compile": False,
         "num-workers": -1,
         "seed": 0,
-        "profile": False,
+        "profile": True,
         "checkpoint-every": 1,
         "bad-images": "skip",
     }

@@ -1,6 +1,7 @@
 """Jobs that are interrupted, and go on."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from container import artifact
 from tests.train.conftest import SMALL, JobDirectory
 from tests.train.test_launcher import read_until
+from tests.train.test_profiler import check_steps, read_steps
 
 Folder = Callable[..., Path]
 FOUR_EPOCHS = {**SMALL, "epochs": "4", "num-workers": "1", "seed": "5"}
@@ -91,6 +93,12 @@ def test_a_job_stopped_in_its_first_epoch_leaves_the_model_as_far_as_it_came(dat
     assert interrupt(job, signal.SIGTERM, "Train Epoch: 1 [8/") == 0
     assert artifact.load(job.model)[1].training["evaluation"] is None
     assert not (job.base / "checkpoints").exists()
+    steps = read_steps(job.data / "profile")
+    check_steps(steps)
+    assert len(steps) >= 1
+    facts = json.loads((job.data / "profile" / "profile.json").read_text())
+    assert steps[-1]["start"] + steps[-1]["wall"] <= facts["ended"] + 0.01
+    assert [path.name for path in job.data.glob("*.html")] == ["profiler-report.html"]
 
 
 def test_checkpoints_of_another_job_are_refused_by_name(data: Path, tmp_path: Path):

@@ -129,11 +129,16 @@ def test_the_card_says_how_the_model_was_made(finished: tuple[JobDirectory, Resu
     assert training["versions"]["torch"] == torch.__version__.split("+")[0]
 
 
-def test_the_report_is_one_page(finished: tuple[JobDirectory, Result]):
+def test_the_reports_are_one_page_each_and_link_to_each_other(finished: tuple[JobDirectory, Result]):
     job, _ = finished
-    page = (job.data / "training-report.html").read_text()
-    assert page.count("plotly-graph-div") >= 5
-    assert '<script src="http' not in page
+    for name, other in (("training", "profiler"), ("profiler", "training")):
+        page = (job.data / f"{name}-report.html").read_text()
+        assert f'<a href="{other}-report.html">' in page
+        assert '<script src="http' not in page
+    card = json.loads((job.data / "job.json").read_text())
+    assert card["classes"] == ["blue", "green", "red"]
+    assert card["train_counts"] == [12, 24, 40]
+    assert card["settings"]["model-type"] == "resnet18"
 
 
 def test_a_successful_job_leaves_no_failure_file(finished: tuple[JobDirectory, Result]):
@@ -198,11 +203,11 @@ def test_no_network_and_no_weights_says_so_and_trains(data: Path, job: JobDirect
 
 def test_watching_options_leave_their_files(data: Path, job: JobDirectory):
     job.channel("train", data / "train")
-    result = job.run({**SMALL, "epochs": "1", "profile": "true", "wandb": "true"})
+    (job.base / "input" / "config" / "profilerconfig.json").write_text("{}")
+    result = job.run({**SMALL, "epochs": "1", "profile": "false", "wandb": "true"})
     assert result.code == 0, result.log
-    trace = json.loads((job.data / "profile" / "trace.json").read_text())
-    assert any("convolution" in event.get("name", "") for event in trace["traceEvents"])
-    assert "aten::" in (job.data / "profile" / "operators.txt").read_text()
+    assert not (job.data / "profile").exists()
+    assert not (job.base / "output" / "profiler").exists()
     assert list((job.data / "wandb").glob("offline-run-*/*.wandb"))
 
 

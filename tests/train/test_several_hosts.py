@@ -19,6 +19,7 @@ from container.train.torchrun import free_port
 from tests.conftest import write_image_folder
 from tests.train.conftest import SMALL, JobDirectory, Result
 from tests.train.test_launcher import read_until
+from tests.train.test_profiler import check_steps, read_lines, read_steps
 
 FIRST, SECOND = NAMES = ("127.0.0.1", "localhost")
 VALUES = {**SMALL, "epochs": "3", "seed": "5", "num-workers": "1"}
@@ -118,6 +119,30 @@ def test_every_picture_counts_once(finished: tuple[Hosts, list[Result]]):
     assert first.stdout.count("skipped: ") == 1
     rows = list(csv.DictReader((hosts.first.data / "unreadable.csv").open()))
     assert [Path(row["path"]).name for row in rows] == ["broken.png"]
+    mistakes = hosts.first.data / "mistakes" / "mistakes.json"
+    kept = json.loads(mistakes.read_text())["mistakes"] if mistakes.exists() else []
+    assert len(kept) == evaluations[-1].total - evaluations[-1].correct
+
+
+def test_the_first_host_has_what_both_recorded(finished: tuple[Hosts, list[Result]]):
+    hosts, _ = finished
+    profile = hosts.first.data / "profile"
+    steps = [read_steps(profile, rank) for rank in (0, 1)]
+    for of_rank in steps:
+        check_steps(of_rank)
+    # 47 pictures, of which each step's are shared out.
+    assert [[step["pictures"] for step in of_rank[:6]] for of_rank in steps] == [[4] * 6, [4] * 5 + [3]]
+    assert [step["step"] for step in steps[1]] == list(range(1, 19))
+    facts = json.loads((profile / "profile.json").read_text())
+    assert facts["processes"] == [
+        {"rank": 0, "node": "algo-1", "local_rank": 0},
+        {"rank": 1, "node": "algo-2", "local_rank": 0},
+    ]
+    nodes = {line["NodeId"] for file in (profile / "system").rglob("*.json") for line in read_lines(file)}
+    assert nodes == {"algo-1", "algo-2"}
+    phases = [{line["name"] for line in read_lines(profile / "phases" / f"rank-0000{rank}.jsonl")} for rank in (0, 1)]
+    assert {"evaluation", "test"} <= phases[0] & phases[1]
+    assert '<section id="processes">' in (hosts.first.data / "profiler-report.html").read_text()
 
 
 def test_a_stop_on_one_host_stops_both_and_the_job_goes_on_as_if_it_had_not_been(

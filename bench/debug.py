@@ -1,0 +1,96 @@
+"""What the profiler and the debugger's hook cost: step times as ratios to those without either.
+
+    python -m bench.debug [--json FILE]
+
+Everything runs once in each round, so that drift of the machine cancels, and a ratio is the median over the rounds. The
+hook's time is counted to the end of its writing, on CPUs that training needs too; for the interval of 100 steps it is
+reckoned from a run that saves its first step, and one that saves none. smdebug's own hook trains the same network
+in its own environment (docker/venv.sh smdebug), and its ratio is to steps without it there.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = _parse(arguments)
+    # As the training program has it, and before torch reads it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+
+    from bench.debug_results import results, table
+    from bench.debug_runs import Runs
+    from bench.machine import describe
+    from bench.rounds import measure
+    from bench.smdebug_process import PYTHON, SmdebugProcess
+    from bench.workload import Workload
+
+    on_gpu = torch.cuda.is_available()
+    workload = Workload(
+        model=given.model or ("resnet50" if on_gpu else "resnet18"),
+        image_size=given.image_size or (224 if on_gpu else 64),
+        batch_size=given.batch_size or (64 if on_gpu else 16),
+    )
+    if not PYTHON.is_file():
+        sys.exit("bench.debug compares with smdebug itself: docker/venv.sh smdebug makes its environment")
+    with tempfile.TemporaryDirectory(prefix="slipway-bench-", dir=given.directory) as scratch:
+        runs = Runs(workload, Path(scratch), steps=given.steps, saving_steps=given.saving_steps)
+        with SmdebugProcess(workload, Path(scratch), steps=given.saving_steps) as smdebug:
+            seconds = measure(
+                {
+                    "neither": runs.neither,
+                    "profiler": runs.profiler,
+                    "hook_off": runs.hook_off,
+                    "hook_default": runs.hook_default,
+                    "hook_between_saves": runs.hook_between_saves,
+                    "hook_all_1": runs.hook_all,
+                    "smdebug_neither": lambda: smdebug.run("neither"),
+                    "smdebug_all_1": lambda: smdebug.run("all"),
+                },
+                given.rounds,
+                lambda line: print(line, file=sys.stderr, flush=True),
+            )
+        device = describe(runs.training.device.torch_device)
+    result: dict[str, Any] = {
+        "device": device,
+        **vars(workload),
+        "rounds": given.rounds,
+        **results(seconds, steps=given.steps),
+    }
+    print(table(result))
+    if given.json:
+        given.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.debug", description="What the profiler and the debugger's hook cost, in ratios."
+    )
+    parser.add_argument("--model", help="default: resnet50 on a GPU, else resnet18")
+    parser.add_argument("--image-size", type=int, metavar="PIXELS", help="default: 224 on a GPU, else 64")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="default: 64 on a GPU, else 16")
+    parser.add_argument("--rounds", type=int, default=10, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        choices=range(1, 101),
+        default=20,
+        metavar="N",
+        help="of a run that saves once or never, 100 at most; default: %(default)s",
+    )
+    parser.add_argument(
+        "--saving-steps", type=int, default=10, metavar="N", help="of one that always saves; default: %(default)s"
+    )
+    parser.add_argument("--directory", type=Path, help="where tensors are saved meanwhile; default: that of tempfile")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Timing in rounds: everything once in each round, in an order that turns, so that drift of the machine cancels."""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+Measure = Callable[[], float]
+"""Runs once and returns seconds a step."""
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """Of one thing to the baseline, a value for each round."""
+
+    of_rounds: Sequence[float]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.of_rounds)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        if len(self.of_rounds) < 2:
+            return self.median, self.median
+        low, _, high = statistics.quantiles(self.of_rounds, n=4, method="inclusive")
+        return low, high
+
+
+def measure(what: Mapping[str, Measure], rounds: int, told: Callable[[str], None]) -> dict[str, list[float]]:
+    """Seconds a step of everything, by name and round.
+
+    Args:
+        what: What to time, by name.
+        rounds: How often each.
+        told: Given a line about each round.
+    """
+    names = list(what)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds):
+        turned = names[number % len(names) :] + names[: number % len(names)]
+        for name in turned if number % 2 == 0 else reversed(turned):
+            seconds[name].append(what[name]())
+        told(f"round {number + 1} of {rounds}")
+    return seconds
+
+
+def ratios(seconds: Mapping[str, Sequence[float]], baseline: str) -> dict[str, Ratios]:
+    """Of each to the baseline in the same round."""
+    return {
+        name: Ratios([one / base for one, base in zip(values, seconds[baseline], strict=True)])
+        for name, values in seconds.items()
+    }

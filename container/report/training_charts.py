@@ -1,0 +1,170 @@
+"""The charts of the training report."""
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from container.page import Figure
+from container.report.charts import figure
+from container.report.training_record import TrainingRecord
+
+MANY_CLASSES = 40
+"""From which on a matrix with all names would be larger than a screen."""
+
+MOST_NAMED = 25
+"""Classes of the matrix that has names where there are many."""
+
+_WIDE = 20
+"""Largest loss over smallest, from which on the axis is logarithmic."""
+
+_COUNTS = 15
+"""Classes up to which a matrix has room for counts in its cells."""
+
+_LABEL_CHARACTERS = 22
+
+
+def curves(record: TrainingRecord, series: dict[str, str], unit: str, **yaxis: Any) -> Figure:
+    """A line for each series over the epochs, with a mark at the best epoch.
+
+    Args:
+        record: With at least one epoch.
+        series: Keys of the epochs' records by name.
+        unit: Title of the axis.
+        yaxis: Further settings of it.
+    """
+    epochs = [int(each["epoch"]) for each in record.history]
+    best = record.best_epoch
+    traces = []
+    for number, (name, key) in enumerate(series.items()):
+        values = [float(each[key]) for each in record.history]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": name,
+                "meta": number,
+                "x": epochs,
+                "y": values,
+                "line": {"width": 2},
+                "marker": {"size": [12 if epoch == best else 6 for epoch in epochs]},
+                "hovertemplate": f"{name}, epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+            }
+        )
+    step = max(1, round(max(epochs) / 10))
+    return figure(traces, "epoch", unit, height=320, xaxis={"tick0": 1, "dtick": step}, yaxis=yaxis)
+
+
+def loss_curves(record: TrainingRecord) -> Figure:
+    """Training and evaluation loss."""
+    drawn = curves(record, {"training": "train_loss", "evaluation": "eval_loss"}, "mean loss")
+    losses = [loss for trace in drawn["data"] for loss in trace["y"] if loss > 0 and math.isfinite(loss)]
+    if losses and max(losses) > _WIDE * min(losses):
+        drawn["layout"]["yaxis"] |= {
+            "type": "log",
+            "dtick": "D2",
+            "title": {"text": "mean loss, logarithmic"},
+            "rangemode": "normal",
+        }
+    return drawn
+
+
+def confusion_chart(classes: Sequence[str], confusion: Sequence[Sequence[int]], *, named: bool) -> Figure:
+    """The matrix as shares of each true class; the diagonal is what is right.
+
+    Args:
+        classes: Names, in the order of the matrix.
+        confusion: Counts.
+        named: Write the names at the axes; else they are told by the reader's pointer alone.
+    """
+    shares = [[round(100 * count / max(1, sum(row)), 2) for count in row] for row in confusion]
+    labels = [_short(name) for name in classes]
+    positions = list(range(len(classes)))
+    cell_px = 56 if len(classes) <= 6 else 32 if len(classes) <= _COUNTS else 22
+    trace: dict[str, Any] = {
+        "type": "heatmap",
+        "meta": 0,
+        "x": positions,
+        "y": positions,
+        "z": shares,
+        "hovertext": [
+            [
+                f"true {escape(true)}<br>predicted {escape(predicted)}<br>{count:,} pictures, {share:.1f} %"
+                for predicted, count, share in zip(classes, row, of_row, strict=True)
+            ]
+            for true, row, of_row in zip(classes, confusion, shares, strict=True)
+        ],
+        "hovertemplate": "%{hovertext}<extra></extra>",
+        "zmin": 0,
+        "zmax": 100,
+        "xgap": 1 if named else 0,
+        "ygap": 1 if named else 0,
+        "colorbar": {"title": {"text": "% of row"}, "thickness": 12, "outlinewidth": 0},
+    }
+    if named and len(classes) <= _COUNTS:
+        trace["text"] = confusion
+        trace["texttemplate"] = "%{text}"
+    axis: dict[str, Any] = {"showgrid": False, "zeroline": False, "rangemode": "normal"}
+    if named:
+        axis |= {"tickmode": "array", "tickvals": positions, "ticktext": labels, "tickfont": {"size": 11}}
+    else:
+        axis |= {"showticklabels": False}
+    layout: dict[str, Any] = {"height": 150 + cell_px * len(classes) if named else 640}
+    if named:
+        # Wider than a phone: then it scrolls in its box.
+        layout["width"] = 300 + cell_px * len(classes)
+    return figure(
+        [trace],
+        "predicted",
+        "true",
+        xaxis=axis | {"tickangle": -60},
+        yaxis=axis | {"autorange": "reversed"},
+        **layout,
+    )
+
+
+def most_mistaken(confusion: Sequence[Sequence[int]]) -> list[int]:
+    """The classes with the most mistakes, as true or as predicted class, in their order."""
+
+    def mistakes(index: int) -> int:
+        of_row = sum(confusion[index]) - confusion[index][index]
+        return of_row + sum(row[index] for row in confusion) - confusion[index][index]
+
+    worst = sorted(range(len(confusion)), key=lambda index: (-mistakes(index), index))[:MOST_NAMED]
+    return sorted(index for index in worst if mistakes(index))
+
+
+def confused_pairs(record: TrainingRecord) -> list[tuple[str, str, int, int]]:
+    """True class, predicted class, how often, of how many; the most frequent first."""
+    pairs = [
+        (true, predicted, count, sum(row))
+        for true, row in zip(record.classes, record.confusion, strict=True)
+        for predicted, count in zip(record.classes, row, strict=True)
+        if true != predicted and count
+    ]
+    return sorted(pairs, key=lambda pair: (-pair[2], -pair[2] / pair[3], pair[0]))
+
+
+def class_chart(record: TrainingRecord) -> Figure:
+    """Accuracy of each class against its size in training."""
+    tested = [index for index, row in enumerate(record.confusion) if sum(row)]
+    rows = [record.confusion[index] for index in tested]
+    trace = {
+        "type": "scatter",
+        "mode": "markers+text" if len(tested) <= 12 else "markers",
+        "meta": 0,
+        "x": [record.train_counts[index] for index in tested],
+        "y": [round(100 * row[index] / sum(row), 2) for index, row in zip(tested, rows, strict=True)],
+        "text": [_short(record.classes[index]) for index in tested],
+        "customdata": [sum(row) for row in rows],
+        "textposition": "top center",
+        "cliponaxis": False,
+        "marker": {"size": 9, "opacity": 0.75},
+        "hovertemplate": "%{text}<br>%{x:,} pictures in train<br>%{y:.1f} % of %{customdata:,} right<extra></extra>",
+    }
+    return figure([trace], "pictures in train", "test accuracy, %", height=380, yaxis={"range": [-4, 110]})
+
+
+def _short(label: str) -> str:
+    # plotly would take "<" for its markup.
+    return escape(label if len(label) <= _LABEL_CHARACTERS else label[: _LABEL_CHARACTERS - 1] + "…")

@@ -1,0 +1,161 @@
+"""What a job recorded of its training and test: metrics, confusion matrix, class sizes, mistakes, findings."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from container.errors import ReportError
+from container.report.json_files import read_lines, read_object
+
+METRICS = "metrics.jsonl"
+JOB = "job.json"
+MISTAKES = "mistakes"
+FINDINGS = "debug-findings.json"
+
+_CONFUSION = "confusion_matrix.csv"
+_PER_CLASS = "per_class.csv"
+_EPOCH = ("epoch", "train_loss", "eval_loss", "eval_accuracy", "learning_rate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A test picture that was taken for something else."""
+
+    picture: Path
+    """The thumbnail."""
+    path: str
+    """`<class>/<picture>` in the test split."""
+    true: str
+    predicted: str
+    probability: float
+    """Of what was predicted."""
+    probability_true: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleResult:
+    """What one of the debugger's rules found in the saved tensors."""
+
+    rule: str
+    status: str
+    findings: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecord:
+    """Everything that the training report shows."""
+
+    job: str
+    settings: Mapping[str, str]
+    history: Sequence[Mapping[str, Any]]
+    """A record for each finished epoch."""
+    test: Mapping[str, Any]
+    """Empty where the job ended before it."""
+    classes: Sequence[str] = ()
+    train_counts: Sequence[int] = ()
+    confusion: Sequence[Sequence[int]] = ()
+    """Test pictures by true (row) and predicted (column) class."""
+    mistakes: Sequence[Mistake] = ()
+    """The worst first."""
+    rules: Sequence[RuleResult] = ()
+
+    @property
+    def best_epoch(self) -> int:
+        """The one with the lowest evaluation loss; 0 where none was evaluated."""
+        best = min(self.history, key=lambda record: float(record["eval_loss"]), default=None)
+        return int(best["epoch"]) if best else 0
+
+
+def read_training(directory: Path) -> TrainingRecord:
+    """Read a job's output data.
+
+    Raises:
+        ReportError: There are no metrics, a file is damaged, or another version wrote it.
+    """
+    file = directory / METRICS
+    if not file.is_file():
+        raise ReportError(
+            f"there is no {METRICS} in {directory}: no epoch of the job has ended, or it is none of Slipway's"
+        )
+    records = list(read_lines(file))
+    if not all(isinstance(record, dict) for record in records):
+        raise ReportError(f"{file}: a line is not a JSON object")
+    history = [record for record in records if "epoch" in record]
+    for record in history:
+        if missing := [name for name in _EPOCH if not isinstance(record.get(name), int | float)]:
+            raise ReportError(f"{file}: the record of an epoch has no number for {missing[0]}")
+    test: Mapping[str, Any] = next((record for record in records if "test_loss" in record), {})
+    card = read_object(directory / JOB) if (directory / JOB).is_file() else {}
+    classes, confusion = _read_confusion(directory / _CONFUSION)
+    return TrainingRecord(
+        job=str(card.get("job", "")),
+        settings={str(name): str(value) for name, value in card.get("settings", {}).items()},
+        history=history,
+        test=test,
+        classes=classes,
+        train_counts=_read_counts(directory / _PER_CLASS, classes),
+        confusion=confusion,
+        mistakes=_read_mistakes(directory / MISTAKES),
+        rules=_read_rules(directory / FINDINGS),
+    )
+
+
+def _read_confusion(file: Path) -> tuple[Sequence[str], Sequence[Sequence[int]]]:
+    if not file.is_file():
+        return (), ()
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            header, *rows = csv.reader(stream)
+        confusion = [[int(cell) for cell in row[1:]] for row in rows]
+    except (OSError, ValueError, csv.Error) as error:
+        raise ReportError(f"{file} cannot be read as a confusion matrix: {error}") from error
+    classes = header[1:]
+    if len(confusion) != len(classes) or any(len(row) != len(classes) for row in confusion):
+        raise ReportError(f"{file} has not as many rows as columns; was it cut off?")
+    return classes, confusion
+
+
+def _read_counts(file: Path, classes: Sequence[str]) -> Sequence[int]:
+    if not file.is_file():
+        return ()
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            counts = {row["class"]: int(row["train_pictures"]) for row in csv.DictReader(stream)}
+        return [counts[name] for name in classes]
+    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+        raise ReportError(f"{file} cannot be read as a table of the classes: {error}") from error
+
+
+def _read_mistakes(folder: Path) -> Sequence[Mistake]:
+    file = folder / "mistakes.json"
+    if not file.is_file():
+        return ()
+    try:
+        return [
+            Mistake(
+                # Never another file than those of the folder.
+                picture=folder / Path(entry["file"]).name,
+                path=str(entry["path"]),
+                true=str(entry["true"]),
+                predicted=str(entry["predicted"]),
+                probability=float(entry["probability"]),
+                probability_true=float(entry["probability_true"]),
+            )
+            for entry in read_object(file)["mistakes"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReportError(f"{file} is damaged: {error}") from error
+
+
+def _read_rules(file: Path) -> Sequence[RuleResult]:
+    if not file.is_file():
+        return ()
+    try:
+        return [
+            RuleResult(rule=str(entry["rule"]), status=str(entry["status"]), findings=list(entry.get("findings", ())))
+            for entry in read_object(file)["rules"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise ReportError(f"{file} is damaged: {error}") from error

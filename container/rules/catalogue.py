@@ -1,0 +1,54 @@
+"""The classes of the built-in rules, and rules made of what was chosen."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from container.rules.all_zero import AllZero
+from container.rules.built_in import BuiltInRule
+from container.rules.class_imbalance import ClassImbalance
+from container.rules.confusion import Confusion
+from container.rules.dead_relu import DeadRelu
+from container.rules.exploding_tensor import ExplodingTensor
+from container.rules.judging import Run
+from container.rules.loss_not_decreasing import LossNotDecreasing
+from container.rules.overfit import Overfit
+from container.rules.overtraining import Overtraining
+from container.rules.own_rule import make_rule
+from container.rules.poor_weight_initialization import PoorWeightInitialization
+from container.rules.selection import Chosen
+from container.rules.tensor_variance import TensorVariance
+from container.rules.unchanged_tensor import UnchangedTensor
+from container.rules.vanishing_gradient import VanishingGradient
+
+CLASSES: Mapping[str, type[BuiltInRule[Any]]] = {
+    kind.__name__: kind
+    for kind in (
+        AllZero,
+        ClassImbalance,
+        Confusion,
+        DeadRelu,
+        ExplodingTensor,
+        LossNotDecreasing,
+        Overfit,
+        Overtraining,
+        PoorWeightInitialization,
+        TensorVariance,
+        UnchangedTensor,
+        VanishingGradient,
+    )
+}
+
+
+def make_runs(chosen: Sequence[Chosen], trial: Any) -> list[Run]:
+    """Rules ready to be run.
+
+    Raises:
+        RuleError: A class of the user's cannot be loaded, or has no such parameter.
+    """
+    return [_run(one, trial) for one in chosen]
+
+
+def _run(chosen: Chosen, trial: Any) -> Run:
+    if chosen.file is not None:
+        return Run(chosen.name, make_rule(chosen, trial), dict(chosen.parameters))
+    return Run(chosen.name, CLASSES[chosen.name](trial, **chosen.parameters), {})

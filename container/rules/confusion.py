@@ -1,0 +1,79 @@
+"""Confusion."""
+
+from typing import Any
+
+import numpy as np
+
+from container.rules.built_in import WHERE, BuiltInRule
+from container.rules.definitions import ConfusionParameters
+from container.rules.labelled import Labelled, read_labelled
+from container.rules.saved_step import SavedStep
+
+_FEW = 5  # predictions of a class that say nothing
+_ADVICE = (
+    "train longer or with pretrained weights (weights=default) if most classes are named here; otherwise look at the "
+    "pictures that are confused, for wrong labels and for classes that look alike"
+)
+
+
+class Confusion(BuiltInRule[ConfusionParameters]):
+    """Of what is predicted as a class, less than `min_diag` is of it, or more than `max_off_diag` of another.
+
+    The matrix is that of the last evaluation (steps in the mode EVAL), without any of all steps. SageMaker's guide
+    divides the diagonal by its sum, which no matrix of several equal classes can bear; here both shares are of the
+    column.
+    """
+
+    def __init__(self, base_trial: Any, **parameters: object) -> None:
+        super().__init__(base_trial, **parameters)
+        self.lacks = f"the trial holds no labels with predictions, or fewer than {_FEW} of each class; {WHERE}"
+        self._batches: list[Labelled] = []
+        self._last: SavedStep | None = None
+        self._evaluated = False
+
+    def judge(self, step: SavedStep) -> None:
+        if self._evaluated and step.mode != "EVAL":
+            self.finish()
+            return
+        batch = self._read(step)
+        if batch is None:
+            return
+        if step.mode == "EVAL" and (self._last is None or self._last.mode != "EVAL"):
+            self._batches, self._evaluated = [], True
+        self._batches.append(batch)
+        self._last = step
+
+    def finish(self) -> None:
+        """Judge the evaluation that has ended; what an earlier one showed does not count any more."""
+        if not self._batches or self._last is None:
+            return
+        step, batches = self._last, self._batches
+        self._batches, self._last = [], None
+        self.findings.clear()
+        size = max([*(one.classes for one in batches), self.parameters.category_no or 0])
+        matrix = np.zeros((size, size), dtype=np.int64)
+        for one in batches:
+            inside = np.minimum(one.predictions if one.predictions is not None else 0, size - 1)
+            np.add.at(matrix, (one.labels, inside), 1)
+        for column in np.flatnonzero(matrix.sum(axis=0) >= _FEW):
+            self.judged += 1
+            self._column(step, matrix[:, column] / matrix[:, column].sum(), int(column))
+
+    def _column(self, step: SavedStep, shares: Any, number: int) -> None:
+        right = float(shares[number])
+        others = shares.copy()
+        others[number] = 0
+        worst = int(others.argmax())
+        if right < self.parameters.min_diag:
+            what = f"{100 * right:.0f} % of what is predicted as class {number} is of it"
+            self.find(step, self.parameters.predictions, right, what, _ADVICE, key=f"diagonal {number}")
+        elif others[worst] > self.parameters.max_off_diag:
+            what = f"{100 * others[worst]:.0f} % of what is predicted as class {number} is of class {worst}"
+            self.find(step, self.parameters.predictions, float(others[worst]), what, _ADVICE, key=f"beside {number}")
+
+    def _read(self, step: SavedStep) -> Labelled | None:
+        wanted = self.parameters
+        labels = [name for name in (wanted.labels,) if name in step.names] or step.members([wanted.labels_collection])
+        found = [name for name in (wanted.predictions,) if name in step.names]
+        batch = read_labelled(step, labels, found or step.members([wanted.predictions_collection]))
+        return batch if batch is not None and batch.predictions is not None else None

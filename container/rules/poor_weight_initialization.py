@@ -1,0 +1,89 @@
+"""PoorWeightInitialization."""
+
+from typing import Any
+
+import numpy as np
+
+from container.rules.built_in import WHERE, BuiltInRule
+from container.rules.definitions import PoorWeightInitializationParameters
+from container.rules.losses import loss_of
+from container.rules.saved_step import SavedStep
+
+_ADVICE = (
+    "start from pretrained weights (weights=default), or initialise the layers at random to their size, as PyTorch's "
+    "own layers are (nn.init.kaiming_normal_); no layer may be zero or constant"
+)
+
+
+class PoorWeightInitialization(BuiltInRule[PoorWeightInitializationParameters]):
+    """What the first `steps` saved steps of training say of the weights with which it began.
+
+    SageMaker's guide names three signs: the variances of the layers' activation inputs differ by more than
+    `threshold`; the 5th and 95th percentile of a gradient are nearer than `distribution_range`; the loss does not fall.
+    Sound residual networks show the first or second, and batches differ, so that here one of these counts where the
+    loss does not fall either (mean of the last and of the first `patience` losses). A gradient that is zero throughout
+    counts by itself: nothing below it can learn.
+    """
+
+    def __init__(self, base_trial: Any, **parameters: object) -> None:
+        super().__init__(base_trial, **parameters)
+        self.lacks = f"the first steps hold no gradients and no relu_input; {WHERE}"
+        self._steps = 0
+        self._losses: list[float] = []
+        self._signs: dict[str, tuple[SavedStep, float, str]] = {}
+
+    def judge(self, step: SavedStep) -> None:
+        if not step.trains or self._steps >= self.parameters.steps or not step.names:
+            return
+        self._steps += 1
+        loss = loss_of(step)
+        if loss is not None:
+            self._losses.append(loss)
+        self._gradients(step)
+        self._activations(step)
+        if self._loss_stands():
+            for name, (seen, value, what) in self._signs.items():
+                self.find(seen, name, value, f"{what}, and the loss does not fall", _ADVICE)
+            self._signs.clear()
+
+    def _gradients(self, step: SavedStep) -> None:
+        for name in step.members(["gradients"]):
+            spread = self._spread(step, name)
+            if spread is None and step.largest(name) is None:
+                continue
+            self.judged += 1
+            if step.largest(name) == 0:
+                self.find(step, name, 0.0, "the gradient is zero throughout in the first steps", _ADVICE)
+            elif spread is not None and spread < self.parameters.distribution_range:
+                what = f"the gradient's 5th and 95th percentile differ by {spread:.3g}"
+                self._signs.setdefault(name, (step, spread, what))
+
+    def _activations(self, step: SavedStep) -> None:
+        variances = {
+            name: variance
+            for name in step.matching(self.parameters.activation_inputs_regex)
+            if (variance := step.variance(name)) is not None
+        }
+        self.judged += len(variances)
+        if len(variances) < 2:
+            return
+        least, most = (choose(variances, key=variances.__getitem__) for choose in (min, max))
+        ratio = variances[most] / variances[least] if variances[least] else np.inf
+        if ratio > self.parameters.threshold:
+            what = f"its variance is {variances[least]:.3g}, and that of {most} {ratio:.3g} times as large"
+            self._signs.setdefault(least, (step, float(ratio), what))
+
+    def _spread(self, step: SavedStep, name: str) -> float | None:
+        """Distance of the percentiles; of reductions only its upper bound, the distance of the extremes."""
+        values = step.whole(name)
+        if values is not None:
+            low, high = np.percentile(values, (5, 95))
+            return float(high - low)
+        least, most = step.reduction(name, "min"), step.reduction(name, "max")
+        return None if least is None or most is None else most - least
+
+    def _loss_stands(self) -> bool:
+        patience = self.parameters.patience
+        if len(self._losses) < min(2 * patience, self.parameters.steps):
+            return False
+        return not float(np.mean(self._losses[-patience:])) < float(np.mean(self._losses[:patience]))

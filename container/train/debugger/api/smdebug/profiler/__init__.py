@@ -1,0 +1,1 @@
+"""smdebug's place of str2bool."""

@@ -1,0 +1,59 @@
+"""What profile.json says of a job beside the times."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from container.train.device import Device
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Known before training begins."""
+
+    job: str
+    """The training job's name; empty where it has none."""
+    device: Device
+    cpus: int
+    """That a process may use."""
+    batch_size: int
+    """Of all processes together."""
+    pictures: Mapping[str, int]
+    """By split."""
+    settings: Mapping[str, str]
+    """Hyperparameters by their names."""
+    versions: Mapping[str, str]
+    """Of Python and of the packages that matter."""
+
+    def to_json(self) -> dict[str, Any]:
+        gpus = []
+        if self.device.is_cuda:
+            found = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+            gpus = [{"name": gpu.name, "memory_bytes": gpu.total_memory} for gpu in found]
+        precision = {torch.bfloat16: "bf16", torch.float16: "fp16", None: "fp32"}[self.device.amp_dtype]
+        return {
+            "job": self.job,
+            "device": self.device.torch_device.type,
+            "device_name": gpus[0]["name"] if gpus else _cpu_name(),
+            "gpus": gpus,
+            "precision": precision,
+            "cpus": self.cpus,
+            "workers": self.device.workers,
+            "batch_size": self.batch_size,
+            "pictures": dict(self.pictures),
+            "settings": dict(self.settings),
+            "versions": dict(self.versions),
+        }
+
+
+def _cpu_name(file: Path = Path("/proc/cpuinfo")) -> str:
+    try:
+        lines = file.read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,129 @@
+"""The profiler of a job."""
+
+import logging
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pynvml  # type: ignore[import-untyped]
+
+from container.cpus import available_cpus
+from container.errors import TrainingError
+from container.paths import MlPaths
+from container.train.device import Device
+from container.train.distributed import World
+from container.train.hosts import read_hosts
+from container.train.hyperparameters import TrainConfig
+from container.train.profiler.device_timing import DeviceClock
+from container.train.profiler.facts import Facts
+from container.train.profiler.gpu_readings import GpuReadings
+from container.train.profiler.host_readings import HostReadings
+from container.train.profiler.profiler import NoProfiler, Profiler
+from container.train.profiler.recorder import Recorder
+from container.train.profiler.recording import Process, Recording
+from container.train.profiler.sampler import Reader, Sampler
+from container.train.profiler.system_samples import SystemFiles
+from container.train.profiler.timeline import Timeline
+from container.train.profiler.timeline_configuration import read_timeline_configuration
+from container.train.profiler.timing import HostClock, StepClock
+from container.train.profiler.window import Window
+from container.train.profiler.writing import Writing
+
+logger = logging.getLogger(__name__)
+
+DIRECTORY = "profile"
+"""Below the job's output data."""
+
+
+def start_profiler(
+    config: TrainConfig,
+    paths: MlPaths,
+    world: World,
+    device: Device,
+    *,
+    job: str,
+    pictures: Mapping[str, int],
+    versions: Mapping[str, str],
+) -> Profiler:
+    """Begin to record, unless the job does not want it. Every process of the job calls this.
+
+    Args:
+        config: Its hyperparameters.
+        paths: Where its directories are.
+        world: Its processes.
+        device: What this one trains on.
+        job: Its name.
+        pictures: How many, by split.
+        versions: Of the packages that matter.
+    """
+    directory = paths.output_data / DIRECTORY
+    if world.local_rank == 0:
+        shutil.rmtree(directory, ignore_errors=True)  # an earlier job's
+    if not config.profile:
+        return NoProfiler()
+    node = _node(paths.config)
+    # Also what keeps a process from writing before the first one of its host has cleared the way.
+    places = world.gather((node, world.local_rank))
+    processes = [Process(rank=rank, node=name, local_rank=local) for rank, (name, local) in enumerate(places)]
+    clock: StepClock = DeviceClock() if device.is_cuda else HostClock()
+    writing = Writing("profile")
+    return Recording(
+        directory,
+        world,
+        processes,
+        Facts(
+            job=job,
+            device=device,
+            cpus=max(1, available_cpus() // world.local_size),
+            batch_size=config.batch_size,
+            pictures=pictures,
+            settings=config.to_strings(),
+            versions=versions,
+        ),
+        started=psutil.Process().create_time(),
+        clock=clock,
+        writing=writing,
+        recorder=Recorder(
+            directory,
+            world.rank,
+            clock,
+            writing,
+            sampler=_sampler(directory, world, node, device) if world.local_rank == 0 else None,
+            timeline=_timeline(paths, world, node),
+        ),
+        window=Window(directory / "window", writing) if world.is_first else None,
+    )
+
+
+def _node(config: Path) -> str:
+    """The host as SageMaker names it; readers of its files expect algo-1, algo-2 and so on."""
+    hosts = read_hosts(config)
+    return hosts.current if re.fullmatch(r"algo-\d+", hosts.current) else f"algo-{hosts.index + 1}"
+
+
+def _sampler(directory: Path, world: World, node: str, device: Device) -> Sampler:
+    process = psutil.Process()
+    # Several processes of a host have one parent, which started them.
+    root = (process.parent() or process) if world.local_size > 1 else process
+    readers: list[Reader] = []
+    try:
+        readers.append(HostReadings(root))
+    except (OSError, RuntimeError, ValueError, KeyError, psutil.Error) as error:
+        logger.warning("this machine cannot be watched: %s: %s", type(error).__name__, error)
+    if device.is_cuda:
+        try:
+            readers.append(GpuReadings())
+        except pynvml.NVMLError as error:
+            logger.warning("the GPU cannot be watched: %s", error)
+    return Sampler(readers, SystemFiles(directory / "system", node))
+
+
+def _timeline(paths: MlPaths, world: World, node: str) -> Timeline | None:
+    try:
+        configuration = read_timeline_configuration(paths)
+    except TrainingError as error:
+        logger.warning("%s", error)
+        return None
+    return Timeline(configuration, rank=world.rank, node=node) if configuration else None

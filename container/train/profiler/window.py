@@ -1,0 +1,115 @@
+"""torch.profiler over a few steps of one epoch, once in a job: which operators and kernels the time goes to."""
+
+import gzip
+import json
+import logging
+import os
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerAction, ProfilerActivity, profile
+
+from container.atomic_file import write_atomically
+from container.train.profiler.trace_table import operator_table
+from container.train.profiler.writing import Writing
+
+logger = logging.getLogger(__name__)
+
+TRACE = "trace.json.gz"
+OPERATORS = "operators.json"
+WAIT, WARM_UP, STEPS = 3, 2, 3
+"""Steps of the job before the window's, of which the last ones already run under the profiler."""
+
+
+class Window:
+    """Of the first process. Stacks are not recorded: they cost more than all the rest."""
+
+    def __init__(self, directory: Path, writing: Writing) -> None:
+        self._directory = directory
+        self._raw = directory / "trace.json"
+        self._writing = writing
+        # Else it says on every CPU that there is no GPU, as an error.
+        os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+        self._steps_of_epoch = self._seen = self._recorded = self._first_step = 0
+        self._action = ProfilerAction.NONE
+        activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
+        self._profile: profile | None = profile(
+            activities=activities, schedule=lambda _step: self._action, on_trace_ready=self._export
+        )
+        self._profile.start()
+
+    @property
+    def is_over(self) -> bool:
+        return self._profile is None
+
+    def before_step(self, step: int, left: int) -> bool:
+        """A step is about to begin, or an epoch's evaluation.
+
+        Args:
+            step: Of the whole job.
+            left: Steps left in this epoch, this one included.
+
+        Returns:
+            Whether something was done, whose time is no step's.
+        """
+        if self._profile is None:
+            return False
+        recording = self._action == ProfilerAction.RECORD
+        if recording and (self._recorded == STEPS or left == 0):
+            self.close()
+            return True
+        self._steps_of_epoch = max(self._steps_of_epoch, left)
+        if not recording and self._seen >= WAIT:
+            # Within one epoch: an evaluation in between would be all that one sees.
+            whole = self._seen >= WAIT + WARM_UP and left >= min(STEPS, self._steps_of_epoch)
+            self._action = ProfilerAction.RECORD if whole else ProfilerAction.WARMUP
+            self._first_step = step
+        if left > 0:
+            self._seen += 1
+            self._recorded += self._action == ProfilerAction.RECORD
+        if self._action == ProfilerAction.NONE:
+            return False
+        try:
+            self._profile.step()
+        except RuntimeError as error:
+            self._give_up(error)
+        return True
+
+    def close(self) -> None:
+        """The window is over, where it is not yet; what was recorded is written."""
+        if self._profile is not None:
+            done, self._profile = self._profile, None
+            try:
+                done.stop()
+            except RuntimeError as error:
+                self._give_up(error)
+
+    def _give_up(self, error: RuntimeError) -> None:
+        self._profile = None
+        logger.warning("torch.profiler failed, training goes on without it: %s", error)
+
+    def _export(self, recorded: profile) -> None:
+        def write() -> None:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            recorded.export_chrome_trace(str(self._raw))
+
+        self._writing(write)
+
+    def finish(self) -> None:
+        """Make the table and pack the trace: work that no step should wait for."""
+        self.close()
+        self._writing(self._pack)
+
+    def _pack(self) -> None:
+        if not self._raw.exists():
+            return
+        text = self._raw.read_bytes()
+        try:
+            events = json.loads(text)["traceEvents"]
+        except (ValueError, KeyError) as error:
+            logger.warning("torch.profiler's trace %s cannot be read: %s", self._raw, error)
+            return
+        table = operator_table(events, steps=self._recorded, first_step=self._first_step)
+        write_atomically(self._directory / OPERATORS, lambda path: path.write_text(json.dumps(table)))
+        write_atomically(self._directory / TRACE, lambda path: path.write_bytes(gzip.compress(text, 6)))
+        self._raw.unlink()

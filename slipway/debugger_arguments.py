@@ -1,0 +1,94 @@
+"""What SageMaker's Debugger and profiler are told of a job: the SDK's arguments, and what can be checked of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sagemaker.debugger import DebuggerHookConfig, ProfilerConfig, ProfilerRule, RuleBase, get_rule_container_image_uri
+from sagemaker.fw_utils import DEBUGGER_UNSUPPORTED_REGIONS
+
+from slipway.debugger_hook import DefaultHook
+from slipway.debugger_rules import Rules, as_rules, read_tensors
+from slipway.errors import SettingError
+
+# What the SDK puts for the image of its built-in rules until a job is started.
+_BUILT_IN = "DEFAULT_RULE_EVALUATOR_IMAGE"
+
+
+def debugger_arguments(
+    debug: bool | DebuggerHookConfig, rules: Rules | None, given: Mapping[str, Any], *, region: str | None
+) -> dict[str, Any]:
+    """The SDK's arguments `rules` and `debugger_hook_config`.
+
+    Args:
+        debug: The Estimator's, or the hyperparameter of that name.
+        rules: The Estimator's.
+        given: The SDK's arguments so far; a hook configuration among them is the user's, and True our default one.
+        region: Where the job runs; None in local mode, where the container gets no hook configuration.
+
+    Raises:
+        SettingError: There are no such rules, or nobody would see what is asked for.
+    """
+    found = as_rules(rules)
+    asked = given.get("debugger_hook_config")
+    if isinstance(debug, DebuggerHookConfig):
+        if asked:
+            raise SettingError("both debug and debugger_hook_config say which tensors to save; leave out one of them")
+        asked = debug
+    if region is None:
+        _refuse_in_local_mode(found, asked)
+        return {"rules": None, "debugger_hook_config": False}
+    if not isinstance(asked, DebuggerHookConfig) or isinstance(asked, DefaultHook):
+        everything = bool(debug or (asked.everything if isinstance(asked, DefaultHook) else asked))
+        # Not None: the SDK would have tensors saved without a word.
+        asked = DefaultHook(everything=everything) if everything or read_tensors(found) else False
+    _check_region(region, found, hook=bool(asked))
+    return {"rules": found or None, "debugger_hook_config": asked}
+
+
+def _refuse_in_local_mode(rules: Sequence[RuleBase], hook: Any) -> None:
+    if rules:
+        raise SettingError(
+            f"the SDK's local mode runs no rules, such as {rules[0].name}; leave them out there, give debug=True, and "
+            "check the tensors that output.tar.gz then holds with slipway debug"
+        )
+    if isinstance(hook, DebuggerHookConfig):
+        raise SettingError(
+            "the SDK's local mode gives the container no hook configuration; debug=True saves the default tensors there"
+        )
+
+
+def _check_region(region: str, rules: Sequence[RuleBase], *, hook: bool) -> None:
+    known = region.lower() not in DEBUGGER_UNSUPPORTED_REGIONS
+    built_in = [rule.name for rule in rules if rule.image_uri == _BUILT_IN]
+    if known and built_in:
+        try:
+            get_rule_container_image_uri(built_in[0], region)
+        except ValueError:
+            known = False
+    if not known and (hook or rules):
+        raise SettingError(
+            f"SageMaker has no Debugger in {region}; leave out debug and rules there, or train in another region. On "
+            "your own machine, slipway train DATA --debug true saves the same tensors, and slipway debug checks them"
+        )
+
+
+def check_profiler(rules: Sequence[RuleBase] | None, config: ProfilerConfig | None, *, disabled: bool) -> None:
+    """See that SageMaker's profiler is not both wanted and switched off.
+
+    Args:
+        rules: Of the job.
+        config: Of the profiler, if one is given.
+        disabled: By disable_profiler, or since the region or the instance type has no profiler.
+
+    Raises:
+        SettingError: It is.
+    """
+    if disabled and config is not None and not config.disable_profiler:
+        raise SettingError("profiler_config is given, and the profiler is switched off; leave out one of the two")
+    off = disabled or (config is not None and config.disable_profiler is True)
+    wanted = [rule.name for rule in rules or () if isinstance(rule, ProfilerRule)]
+    if off and wanted:
+        raise SettingError(
+            f"the rule {wanted[0]} reads what SageMaker's profiler measures, and that is switched off or not to be had "
+            "here (disable_profiler, the region, the instance type); leave out one of the two"
+        )

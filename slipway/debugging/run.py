@@ -1,0 +1,34 @@
+"""Starts `container.rules` in smdebug's environment."""
+
+import os
+from collections.abc import Sequence
+
+from slipway.debugging.environment import CHECKOUT, smdebug_python
+from slipway.process import child_process
+
+# Behind the environment's own packages, because those beside an installed `container` are others' versions.
+_START = "import sys; sys.path.append({root!r}); from container.rules.__main__ import main; sys.exit(main())"
+
+
+def run_rules(arguments: Sequence[str], *, region: str | None, profile: str | None) -> int:
+    """Run the program with its arguments; what it prints goes where this process prints.
+
+    Args:
+        arguments: Of `container.rules`.
+        region, profile: Of AWS, for a trial in S3.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        JobError: There is no environment with smdebug.
+    """
+    # Another Python's packages would come first.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    if region:
+        environment |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+    if profile:
+        environment["AWS_PROFILE"] = profile
+    command = [str(smdebug_python()), "-P", "-c", _START.format(root=str(CHECKOUT)), *arguments]
+    with child_process(command, environment) as child:
+        return child.wait()

@@ -1,0 +1,92 @@
+"""Where a job's records are: in a job directory, its output data, an archive of it, or a profiler's directory."""
+
+import tarfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from container.errors import ReportError
+from slipway.errors import ArchiveError
+
+_METRICS = "metrics.jsonl"
+_PROFILE = ("profile.json", "system", "framework")
+
+_FILES = ("metrics.jsonl", "confusion_matrix.csv", "per_class.csv", "job.json", "debug-findings.json")
+_FOLDERS = ("profile", "mistakes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """What reports can be made of; one of the two at least."""
+
+    training: Path | None
+    """The job's output data."""
+    profile: Path | None
+    """What a profiler recorded: ours, or SageMaker's."""
+    place: Path
+    """Where the pages belong."""
+
+
+def find_records(path: Path) -> Records:
+    """Find the records in a directory.
+
+    Args:
+        path: A job directory of `slipway train`, an output/data directory, or a profiler-output directory.
+
+    Raises:
+        ReportError: There is no such directory, or it holds none.
+    """
+    if not path.is_dir():
+        raise ReportError(
+            f"there is no directory {path}; name a job directory of slipway train, its output/data, a profiler-output "
+            "directory, an output.tar.gz, or the S3 address of one of the last two"
+        )
+    folders = (path, path / "output" / "data")
+    training = next((folder for folder in folders if (folder / _METRICS).is_file()), None)
+    profiles = (path, path / "profile", path / "output" / "data" / "profile", path / "profiler-output")
+    profile = next((folder for folder in profiles if any((folder / name).exists() for name in _PROFILE)), None)
+    if training is None and profile is None:
+        found = ", ".join(sorted(entry.name for entry in path.iterdir())[:6]) or "nothing"
+        raise ReportError(
+            f"{path} holds no records of a job: neither {_METRICS}, which training writes after each epoch, nor "
+            f"{', '.join(_PROFILE[:-1])} or {_PROFILE[-1]}, which profilers write. It holds: {found}"
+        )
+    return Records(training=training, profile=profile, place=training or _place(path))
+
+
+def _place(path: Path) -> Path:
+    data = path / "output" / "data"
+    return data if data.is_dir() else path
+
+
+def unpack_records(archive: Path, directory: Path) -> None:
+    """Unpack what reports are made of from an output.tar.gz, and nothing else of it.
+
+    Raises:
+        ArchiveError: It is no archive, or damaged.
+    """
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                relative = _wanted(member.name)
+                content = tar.extractfile(member) if relative and member.isreg() else None
+                if relative and content:
+                    target = directory / relative
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(content.read())
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise ArchiveError(
+            f"{archive} cannot be read as an output.tar.gz: it is another kind of file, or was cut off "
+            "while it was copied"
+        ) from error
+    except OSError as error:
+        raise ArchiveError(f"{archive} cannot be unpacked: {error.strerror or error}") from error
+
+
+def _wanted(name: str) -> PurePosixPath | None:
+    """The path below the directory, where it is one of the files that a job records."""
+    path = PurePosixPath(name)
+    parts = [part for part in path.parts if part != "."]
+    if not parts or path.is_absolute() or ".." in parts:
+        return None
+    return PurePosixPath(*parts) if parts[0] in _FOLDERS or parts in ([file] for file in _FILES) else None

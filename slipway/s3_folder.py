@@ -1,0 +1,88 @@
+"""Bringing a folder of S3 to this machine, such as a job's debug-output or profiler-output."""
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from container.atomic_file import write_atomically
+from slipway.aws.connection import Aws, Service
+from slipway.aws.refusals import explained
+from slipway.checks.s3_address import S3Address
+from slipway.errors import DownloadError
+
+WORKERS = 16
+"""Files at a time; they are many and small."""
+
+
+def download_folder(
+    address: str, directory: Path, aws: Aws, *, advance: Callable[[int, int], None] = lambda files, total: None
+) -> Path:
+    """Bring every file below an S3 address; one that is here already, of the same size, is not brought again.
+
+    Args:
+        address: s3://BUCKET/PREFIX, without a file's name.
+        directory: Where to; made if need be.
+        aws: Where and as whom.
+        advance: Told how many files are here, and of how many, whenever one has come.
+
+    Returns:
+        The directory.
+
+    Raises:
+        SettingError: The address is none.
+        DownloadError: Nothing is there, or it cannot be written here.
+        ServiceError: AWS refuses.
+    """
+    place = S3Address.parse(address)
+    prefix = f"{place.key.rstrip('/')}/" if place.key else ""
+    s3 = aws.service("s3")
+    listed = [
+        entry
+        for entry in s3.pages("ListObjectsV2", "Contents", Bucket=place.bucket, Prefix=prefix)
+        if not entry["Key"].endswith("/")
+    ]
+    if not listed:
+        raise DownloadError(
+            f"there is nothing below {place}; the end of slipway train and Estimator.debugger_outputs() say where "
+            "SageMaker puts a job's tensors and measurements"
+        )
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="download") as pool:
+        futures = [
+            pool.submit(_bring, s3, place.bucket, entry, _path_below(directory, entry["Key"].removeprefix(prefix)))
+            for entry in listed
+        ]
+        try:
+            for done, future in enumerate(futures, start=1):
+                future.result()
+                advance(done, len(futures))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return directory
+
+
+def _path_below(directory: Path, name: str) -> Path:
+    parts = PurePosixPath(name).parts
+    if ".." in parts or PurePosixPath(name).is_absolute():
+        raise DownloadError(
+            f"an object's name is {name!r}, which would leave the folder {directory}; nothing is brought"
+        )
+    return directory.joinpath(*parts)
+
+
+def _bring(s3: Service, bucket: str, entry: Any, path: Path) -> None:
+    try:
+        if path.is_file() and path.stat().st_size == entry["Size"]:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        body = s3.call("GetObject", Bucket=bucket, Key=entry["Key"])["Body"]
+
+        def write(temporary: Path) -> None:
+            with explained(f"bringing s3://{bucket}/{entry['Key']}"), temporary.open("wb") as file:
+                shutil.copyfileobj(body, file)
+
+        write_atomically(path, write)
+    except OSError as error:
+        raise DownloadError(f"{path} cannot be written: {error.strerror or error}") from error
