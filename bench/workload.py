@@ -4,7 +4,6 @@ import itertools
 from dataclasses import dataclass
 
 import torch
-from torch.utils.data import DataLoader, Dataset
 
 from container.model import build_model
 from container.preprocessing import Preprocessing
@@ -14,6 +13,8 @@ from container.train.distributed import World
 from container.train.engine import WholeBatch, train_steps
 from container.train.hosts import Rank
 from container.train.hyperparameters import TrainConfig
+from container.train.loading import Batch
+from container.train.losses import Losses
 from container.train.profiler.timing import NO_TIMER, StepTimer
 
 CLASSES = 100
@@ -47,17 +48,18 @@ class Training:
         self._optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
         self._scaler = torch.amp.GradScaler(self.device.torch_device.type, enabled=False)
         self._preprocessing = Preprocessing.for_size(workload.image_size)
-        self._batches = DataLoader(_Batches(workload, pin=self.device.is_cuda), batch_size=None)
+        self._batches = _some_batches(workload, pin=self.device.is_cuda)
 
     def run(self, steps: int, *, timer: StepTimer = NO_TIMER, debugger: Debugger | None = None) -> None:
         """Take so many steps; returns when the device has done them."""
         whole = [WholeBatch(pictures=self.workload.batch_size, weight=self.workload.batch_size)] * _MOST_STEPS
         endless = train_steps(
             self.model,
-            self._batches,
+            itertools.cycle(self._batches),
             whole,
             self._optimizer,
             self._scaler,
+            losses=Losses(self.world, self.device, done=0, count=_MOST_STEPS),
             world=self.world,
             preprocessing=self._preprocessing,
             device=self.device,
@@ -76,18 +78,10 @@ class Training:
             torch.cuda.synchronize()
 
 
-class _Batches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    def __init__(self, workload: Workload, *, pin: bool) -> None:
-        shape = (workload.batch_size, workload.image_size, workload.image_size, 3)
-        self._batches = [
-            (torch.randint(256, shape, dtype=torch.uint8), torch.randint(CLASSES, (workload.batch_size,)))
-            for _ in range(_DIFFERENT_BATCHES)
-        ]
-        if pin:
-            self._batches = [(pictures.pin_memory(), targets.pin_memory()) for pictures, targets in self._batches]
-
-    def __len__(self) -> int:
-        return _MOST_STEPS
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._batches[index % _DIFFERENT_BATCHES]
+def _some_batches(workload: Workload, *, pin: bool) -> list[Batch]:
+    shape = (workload.batch_size, workload.image_size, workload.image_size, 3)
+    batches = [
+        (torch.randint(256, shape, dtype=torch.uint8), torch.randint(CLASSES, (workload.batch_size,)))
+        for _ in range(_DIFFERENT_BATCHES)
+    ]
+    return [(pictures.pin_memory(), targets.pin_memory()) for pictures, targets in batches] if pin else batches

@@ -60,7 +60,8 @@ def read_picture(source: bytes | Path, *, shrink_to: int | None = None, max_pixe
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_size(image, where, max_pixels, shrink_to)
         image.load()
-        return _to_rgb(_upright(image))
+        turn = exif_turn(image)
+        return _to_rgb(image if turn is None else image.transpose(turn))
     except PictureError:
         raise
     except Exception as error:  # decoders raise anything at all on damaged data
@@ -80,14 +81,16 @@ def _check_size(image: Image.Image, where: str, max_pixels: int, shrink_to: int 
         raise PictureError(f"the picture{where} is {width} x {height} pixels; at most {limit:,} pixels are read")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Apply EXIF's orientation. ImageOps.exif_transpose also writes all of EXIF anew, and fails on odd tags."""
+def exif_turn(image: Image.Image) -> Image.Transpose | None:
+    """What makes a picture upright by its EXIF orientation; None where it is.
+
+    ImageOps.exif_transpose also writes all of EXIF anew, and fails on odd tags.
+    """
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # noqa: BLE001 - a damaged EXIF block says nothing, and harms nothing
-        return image
-    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
-    return image.transpose(turn) if turn is not None else image
+        return None
+    return _TURNS.get(orientation) if isinstance(orientation, int) else None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

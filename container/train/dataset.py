@@ -1,163 +1,199 @@
-"""Pictures to batches: uint8 on the CPU, normalised later on the device."""
+"""Pictures as training and evaluation see them: uint8 on the CPU, normalised later on the device."""
 
-import signal
+import itertools
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from random import Random
 
+import cv2
 import numpy as np
 import torch
-from PIL import Image
-from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
-from torchvision.transforms import v2
+from torch.utils.data import Dataset
 
+from container.errors import DataError, PictureError
 from container.picture import read_picture
 from container.preprocessing import Preprocessing
+from container.train.augmentation import RECIPES, Variation, draw, vary
 from container.train.channels import Sample
+from container.train.order import Key
+from container.train.picture_cache import PictureCache
+from container.train.reading import Pixels, Read, read_pixels
 
-Key = tuple[int, int]
-"""Epoch and index: augmentation is a function of both and the seed, so workers and restarts change nothing."""
+logger = logging.getLogger(__name__)
 
-# RandomResizedCrop takes 8 % of the area at the least: a shorter side of four inputs still gives such a crop
-# more pixels than the input has.
-TRAIN_SHRINK_FACTOR = 4
+Item = tuple[torch.Tensor, int]
+"""uint8 (size, size, 3) and the class index."""
+Prepare = Callable[[Path], Read]
+"""What of a picture is worth keeping."""
+
+# A crop of the whole picture still has two pixels for each of the input, one of a fourth of the area has one.
+_KEPT = 2
+_STAND_INS = 20
 
 
-def train_augmentation(kind: str, size: int) -> Callable[[Image.Image], object]:
-    """How a training picture is varied; the result is size x size.
+def prepare_to_vary(size: int) -> Prepare:
+    """What `TrainPictures` varies: the whole picture, its shorter side at most twice the input's."""
+
+    def prepare(path: Path) -> Read:
+        side = _KEPT * size
+        read = read_pixels(
+            path, lambda width, height: (max(side, side * width / height), max(side, side * height / width))
+        )
+        height, width = read.pixels.shape[:2]
+        shrunk = side / min(width, height)
+        if shrunk >= 1:
+            return read
+        kept = (max(side, round(width * shrunk)), max(side, round(height * shrunk)))
+        pixels: Pixels = cv2.resize(read.pixels, kept, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        return Read(pixels=pixels, width=read.width, height=read.height)
+
+    return prepare
+
+
+def prepare_as_served(preprocessing: Preprocessing) -> Prepare:
+    """The square that the network sees, exactly as serving has it."""
+
+    def prepare(path: Path) -> Read:
+        picture = read_picture(path, shrink_to=preprocessing.shrink_to)
+        return Read(pixels=preprocessing.to_array(picture), width=picture.width, height=picture.height)
+
+    return prepare
+
+
+def prepare_training(augmentation: str, size: int) -> Prepare:
+    """By the hyperparameter; without augmentation a training picture is its centre square."""
+    if augmentation in RECIPES:
+        return prepare_to_vary(size)
+    return prepare_as_served(Preprocessing(size=size, short_side=size))
+
+
+class TrainPictures(Dataset[Item]):
+    """Augmented pictures by (epoch, index): augmentation is a function of both and the seed, so that readers and
+    restarts change nothing.
 
     Args:
-        kind: `default` is the seed project's, in its order: flip, rotation by up to 15 degrees,
-            RandomResizedCrop, brightness and contrast by up to 20 %. `light` neither mirrors nor cuts much away,
-            for pictures whose sides and edges mean something. `none` is the centre square.
+        samples: The training split.
+        augmentation: The hyperparameter.
         size: Side of the network's input, pixels.
-    """
-    if kind == "none":
-        return Preprocessing(size=size, short_side=size).to_array
-    light = kind == "light"
-    transform: Callable[[Image.Image], object] = v2.Compose(
-        [
-            v2.RandomHorizontalFlip(0 if light else 0.5),
-            v2.RandomRotation(10 if light else 15, interpolation=v2.InterpolationMode.BILINEAR),
-            v2.RandomResizedCrop(size, scale=(0.7 if light else 0.08, 1), antialias=True),
-            v2.ColorJitter(brightness=0.2, contrast=0.2),
-        ]
-    )
-    return transform
-
-
-class TrainPictures(Dataset[tuple[torch.Tensor, int]]):
-    """Augmented pictures: uint8 (size, size, 3) and the class index, by (epoch, index)."""
-
-    def __init__(self, samples: Sequence[Sample], augmentation: str, size: int, seed: int) -> None:
-        self.samples = samples
-        self.augment = train_augmentation(augmentation, size)
-        self.shrink_to = TRAIN_SHRINK_FACTOR * size
-        self.seed = seed
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, key: Key) -> tuple[torch.Tensor, int]:
-        epoch, index = key
-        sample = self.samples[index]
-        picture = read_picture(sample.path, shrink_to=self.shrink_to)
-        with torch.random.fork_rng(devices=[]):
-            # Not torch.manual_seed, which also records a stack trace for CUDA: longer than the augmentation itself.
-            torch.default_generator.manual_seed(hash((self.seed, epoch, index)))
-            pixels = np.array(self.augment(picture))
-        return torch.from_numpy(pixels), sample.target
-
-
-class EvaluationPictures(Dataset[tuple[torch.Tensor, int]]):
-    """Pictures as serving sees them: uint8 (size, size, 3) and the class index."""
-
-    def __init__(self, samples: Sequence[Sample], preprocessing: Preprocessing) -> None:
-        self.samples = samples
-        self.preprocessing = preprocessing
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        sample = self.samples[index]
-        picture = read_picture(sample.path, shrink_to=self.preprocessing.shrink_to)
-        return torch.from_numpy(self.preprocessing.to_array(picture).copy()), sample.target
-
-
-class EpochSampler(Sampler[Key]):
-    """Every index once, in an order given by seed and epoch; can begin part of the way through an epoch."""
-
-    def __init__(self, count: int, seed: int) -> None:
-        self.count = count
-        self.seed = seed
-        self.epoch = 1
-        self.skip = 0
-        """Pictures of this epoch already trained on, before an interruption."""
-
-    def __iter__(self) -> Iterator[Key]:
-        generator = torch.Generator().manual_seed(hash((self.seed, self.epoch)))
-        order = torch.randperm(self.count, generator=generator).tolist()
-        return iter([(self.epoch, index) for index in order[self.skip :]])
-
-    def __len__(self) -> int:
-        return max(0, self.count - self.skip)
-
-
-class TrainBatchSampler(BatchSampler):
-    """Batches of an EpochSampler, of which each process of a job takes its share.
-
-    There is no last batch that would leave a process a single picture: batch normalisation cannot learn from it.
+        seed: The hyperparameter.
+        cache: What was kept of the samples, by index; None reads files only, and small crops in full sharpness.
+        bad_images: What a picture does that cannot be read any more: `skip` has the next one of its class stand in for
+            it, `fail` ends the job.
     """
 
-    def __init__(self, sampler: EpochSampler, batch_size: int, *, rank: int = 0, size: int = 1) -> None:
-        super().__init__(sampler, batch_size, drop_last=False)  # type: ignore[arg-type]  # its keys are pairs
-        self.rank = rank
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        augmentation: str,
+        size: int,
+        seed: int,
+        *,
+        cache: PictureCache | None = None,
+        bad_images: str = "skip",
+    ) -> None:
+        self.samples = samples
+        self.recipe = RECIPES.get(augmentation)
+        self.prepare = prepare_training(augmentation, size)
         self.size = size
-        self.fewest = 1 if batch_size == 1 else 2 * size
-
-    def whole(self) -> Iterator[list[Key]]:
-        """What all processes together train on in each step."""
-        for batch in super().__iter__():
-            if len(batch) >= self.fewest:
-                yield batch  # type: ignore[misc]  # torch's annotation says list[int]
-
-    def __iter__(self) -> Iterator[list[Key]]:  # type: ignore[override]
-        for batch in self.whole():
-            yield batch[self.rank :: self.size]
+        self.seed = seed
+        self.cache = cache
+        self.bad_images = bad_images
+        self._lost: set[int] = set()
 
     def __len__(self) -> int:
-        count = len(self.sampler)  # type: ignore[arg-type]
-        return count // self.batch_size + (count % self.batch_size >= self.fewest)
+        return len(self.samples)
+
+    def __getitem__(self, key: Key) -> Item:
+        epoch, index = key
+        random = Random(hash((self.seed, epoch, index)))  # noqa: S311 - no secret
+        item = self._item(index, random)
+        if item is not None:
+            return item
+        for stand_in in self._others_of_its_class(index):
+            item = self._item(stand_in, random)
+            if item is not None:
+                return item
+        raise DataError(
+            f"the picture {self.samples[index].path} and others of its class were there when the job began and cannot "
+            "be read any more; keep the channel unchanged while a job runs"
+        )
+
+    def _item(self, index: int, random: Random) -> Item | None:
+        if index in self._lost:
+            return None
+        try:
+            return torch.from_numpy(self._read(index, random)), self.samples[index].target
+        except PictureError as error:
+            self._lose(index, error)
+            return None
+
+    def _read(self, index: int, random: Random) -> Pixels:
+        path = self.samples[index].path
+        # With a cache, also what it had no room for: how much that is depends on the machine, and results must not.
+        kept = self.cache.read(index) or self.prepare(path) if self.cache is not None else None
+        if not self.recipe:
+            return (kept or self.prepare(path)).pixels.copy()
+        recipe, size = self.recipe, self.size
+        if kept:
+            return vary(kept.pixels, draw(recipe, random, kept.width, kept.height), (kept.width, kept.height), size)
+        drawn: list[Variation] = []
+
+        def enough(width: int, height: int) -> tuple[float, float]:
+            drawn.append(draw(recipe, random, width, height))
+            return drawn[0].enough(width, height, size)
+
+        read = read_pixels(path, enough)
+        variation = drawn[0] if drawn else draw(recipe, random, read.width, read.height)
+        return vary(read.pixels, variation, (read.width, read.height), size)
+
+    def _others_of_its_class(self, index: int) -> Iterator[int]:
+        count, target = len(self.samples), self.samples[index].target
+        after = (other % count for other in range(index + 1, index + count))
+        return itertools.islice((other for other in after if self.samples[other].target == target), _STAND_INS)
+
+    def _lose(self, index: int, error: PictureError) -> None:
+        if self.bad_images == "fail":
+            raise DataError(
+                f"{error}, though it could be when the job began, and bad-images is fail. Keep the channel unchanged "
+                "while a job runs, or set bad-images to skip"
+            ) from error
+        self._lost.add(index)
+        logger.warning("%s, though it could be when the job began: others of its class stand in for it", error)
 
 
-def _ignore_interrupt(_worker: int) -> None:
-    """A terminal sends Ctrl-C to all processes; readers must not be taken away from training by it. They end when
-    training does, by SIGTERM, which therefore stays."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+class EvaluationPictures(Dataset[Item | None]):
+    """Pictures as serving sees them; None for one that cannot be read any more.
 
+    Args:
+        samples: Those of a split that this process evaluates.
+        preprocessing: The model's.
+        cache: What was kept of the split.
+        indices: Of the samples in the cache; their own where not given.
+    """
 
-def train_loader(
-    pictures: TrainPictures, batches: TrainBatchSampler, *, workers: int, pin: bool
-) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches (uint8 (N, size, size, 3), int64 (N,)) of the epoch that the sampler of `batches` is set to."""
-    return DataLoader(
-        pictures,  # type: ignore[arg-type]
-        batch_sampler=batches,
-        num_workers=workers,
-        pin_memory=pin,
-        persistent_workers=workers > 0,
-        worker_init_fn=_ignore_interrupt,
-    )
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        preprocessing: Preprocessing,
+        *,
+        cache: PictureCache | None = None,
+        indices: Sequence[int] | None = None,
+    ) -> None:
+        self.samples = samples
+        self.prepare = prepare_as_served(preprocessing)
+        self.cache = cache
+        self.indices = range(len(samples)) if indices is None else indices
 
+    def __len__(self) -> int:
+        return len(self.samples)
 
-def evaluation_loader(
-    pictures: EvaluationPictures, *, batch_size: int, workers: int, pin: bool
-) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches (uint8 (N, size, size, 3), int64 (N,)), in the order of the samples."""
-    return DataLoader(
-        pictures,  # type: ignore[arg-type]
-        batch_size=batch_size,
-        num_workers=workers,
-        pin_memory=pin,
-        persistent_workers=workers > 0,
-        worker_init_fn=_ignore_interrupt,
-    )
+    def __getitem__(self, index: int) -> Item | None:
+        sample = self.samples[index]
+        kept = self.cache.read(self.indices[index]) if self.cache is not None else None
+        try:
+            pixels = (kept or self.prepare(sample.path)).pixels
+        except PictureError as error:
+            logger.warning("%s, though it could be when the job began: the evaluation is without it", error)
+            return None
+        return torch.from_numpy(np.array(pixels)), sample.target

@@ -39,23 +39,32 @@ class World:
         """Whether this is the process that writes what the job leaves."""
         return self.rank == 0
 
-    def check(self, stop: Stop) -> None:
+    def check(self, stop: Stop, wish: bool = False) -> bool:
         """Raise Interrupted in all processes after the same step if any was asked to end.
 
         They tell each other while the next step runs, which costs it no time, so it is the last.
+
+        Args:
+            stop: Whether this process was.
+            wish: Something that the first process may want all to do.
+
+        Returns:
+            Whether it wants that; by now, or one step ago where there are several.
         """
         if self.size == 1:
             stop.check()
-            return
-        earlier, asked = self._asked, torch.tensor(int(stop.requested))
+            return wish
+        earlier, asked = self._asked, torch.tensor([int(stop.requested), int(wish and self.is_first)])
         work = torch.distributed.all_reduce(asked, async_op=True)
         self._asked = (asked, work)
-        if earlier:
-            earlier[1].wait()
-            if earlier[0]:
-                self._asked = None
-                work.wait()
-                raise Interrupted
+        if not earlier:
+            return False
+        earlier[1].wait()
+        if earlier[0][0]:
+            self._asked = None
+            work.wait()
+            raise Interrupted
+        return bool(earlier[0][1])
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is true in any process."""

@@ -1,26 +1,21 @@
 """Training steps and evaluation, in the order in which things happen."""
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
-from container.errors import TrainingError
 from container.preprocessing import Preprocessing
 from container.train.debugger.session import Debugger
 from container.train.device import Device
 from container.train.distributed import World
+from container.train.loading import Batch
+from container.train.losses import Logged, Losses
 from container.train.profiler.timing import NO_TIMER, StepTimer
 from container.train.stopping import Interrupted, Stop
 
 Observe = Callable[[torch.Tensor, torch.Tensor], None]
-Batches = DataLoader[tuple[torch.Tensor, torch.Tensor]]
-
-# Reading a loss off the device waits for it, so that is done about this many times an epoch.
-_LOSSES_PER_EPOCH = 10
 
 
 @dataclass(frozen=True)
@@ -38,8 +33,8 @@ class Step:
 
     pictures: int
     """Of all processes."""
-    loss: float | None
-    """Mean loss of the batch, on the steps that are logged; of all processes too."""
+    logged: Sequence[Logged]
+    """What there is to log by now: of this step or the one before it."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +62,17 @@ class Evaluation:
 
 def train_steps(
     model: nn.Module,
-    batches: Batches,
+    batches: Iterable[Batch],
     whole: Sequence[WholeBatch],
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     *,
+    losses: Losses,
     world: World,
     preprocessing: Preprocessing,
     device: Device,
     class_weights: torch.Tensor | None,
     label_smoothing: float,
-    steps_done: int = 0,
     timer: StepTimer = NO_TIMER,
     debugger: Debugger | None = None,
 ) -> Iterator[Step]:
@@ -89,24 +84,22 @@ def train_steps(
         whole: For each of them, what all processes together have.
         optimizer: Its parameters are the model's.
         scaler: Disabled unless `device.scales_gradients`.
+        losses: Of this epoch.
         world: The processes of the job.
         preprocessing: Normalises batches on the device.
         device: Where, and in which precision.
         class_weights: float32 (classes,), on the device.
         label_smoothing: From 0 to 1.
-        steps_done: Steps of this epoch before an interruption; `batches` are what is left of it.
         timer: Told where each phase of a step ends.
         debugger: Shown each batch, and the gradients before the optimizer takes its step.
 
     Raises:
-        TrainingError: A logged loss is not finite.
+        LossNotFinite: The loss of an earlier step was not; parameters are not what they should be any more.
     """
     criterion = nn.CrossEntropyLoss(
         weight=class_weights, label_smoothing=label_smoothing, reduction="mean" if world.size == 1 else "sum"
     )
-    count = steps_done + len(batches)
-    interval = max(1, count // _LOSSES_PER_EPOCH)
-    for number, ((pictures, targets), batch) in enumerate(zip(batches, whole, strict=True), start=steps_done):
+    for (pictures, targets), batch in zip(batches, whole, strict=True):
         timer.mark("data")
         pictures = pictures.to(device.torch_device, non_blocking=True)
         targets = targets.to(device.torch_device, non_blocking=True)
@@ -130,16 +123,9 @@ def train_steps(
         scaler.step(optimizer)
         scaler.update()
         timer.mark("optimizer")
-        value = None
-        if number % interval == 0 or number == count - 1:
-            value = world.sum(loss.detach().cpu().double()).item() / world.size  # waits for the device
-        if value is not None and not math.isfinite(value):
-            raise TrainingError(
-                f"the training loss is {value} at batch {number + 1} of {count}: training diverged. Lower "
-                "opt-learning-rate (a tenth is a good next try), or set amp to off"
-            )
+        logged = list(losses.add(loss))
         try:
-            yield Step(batch.pictures, value)
+            yield Step(batch.pictures, logged)
         finally:  # also where the job ends at this step
             timer.end_step(len(targets))
 
@@ -147,7 +133,7 @@ def train_steps(
 @torch.inference_mode()
 def evaluate(
     model: nn.Module,
-    batches: Batches,
+    batches: Iterable[Batch],
     *,
     class_count: int,
     preprocessing: Preprocessing,
@@ -184,6 +170,8 @@ def evaluate(
     for pictures, targets in batches:
         if cut_short := stop.requested:
             break
+        if not len(targets):  # none of its pictures can be read any more
+            continue
         pictures = pictures.to(device.torch_device, non_blocking=True)
         targets = targets.to(device.torch_device, non_blocking=True)
         with device.autocast():

@@ -162,6 +162,14 @@ class TrainConfig:
     checkpoint_every: int = _knob(
         1, "Epochs between checkpoints, where a checkpoint directory exists.", low=1, high=10_000
     )
+    checkpoint_minutes: float = _knob(
+        10.0, "Minutes of an epoch after which there is one within it; 0 for none.", low=0, high=100_000
+    )
+    cache: str = _knob(
+        "auto",
+        "Keep decoded pictures: auto as far as half of the free memory goes, on as far as the disk does, off.",
+        choices=("auto", "on", "off"),
+    )
     bad_images: str = _knob("skip", "What an unreadable picture does to the job.", choices=("skip", "fail"))
 
     def __post_init__(self) -> None:

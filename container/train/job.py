@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import platform
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,29 +18,33 @@ from container.errors import HostsError, HyperparameterError, TrainingError
 from container.model import StateDict, build_model
 from container.paths import MlPaths
 from container.preprocessing import Preprocessing
+from container.train.behind import Behind
 from container.train.channels import SPLITS, Splits
 from container.train.checkpoint import has_checkpoint
 from container.train.checkpoint_directory import checkpoint_directory
-from container.train.dataset import TRAIN_SHRINK_FACTOR, EvaluationPictures, evaluation_loader
+from container.train.dataset import EvaluationPictures, prepare_as_served, prepare_training
 from container.train.debugger.session import start_debugger
 from container.train.device import choose_device
 from container.train.distributed import World
 from container.train.engine import evaluate
 from container.train.fit import Job, Progress, fit
 from container.train.hyperparameters import TrainConfig
+from container.train.loading import Loader
 from container.train.metric_lines import EvaluationLine, emit
 from container.train.mistakes import WrongPictures, write_mistakes
+from container.train.order import in_order
 from container.train.outputs import write_confusion_matrix, write_per_class, write_unreadable
 from container.train.pretrained import initial_model
 from container.train.profiler.start import start_profiler
 from container.train.reports import write_job_card, write_reports
 from container.train.saving import saving
-from container.train.scan import drop_unreadable
-from container.train.stopping import Interrupted, Stop
+from container.train.scan import Scan, scan
+from container.train.stopping import LATEST_S, Interrupted, Stop
 from container.train.watching import Watcher, watchers_for
 
 logger = logging.getLogger(__name__)
 
+_LAST_WRITE_S = 5  # for a model or checkpoint that is half written
 _PACKAGES = ("torch", "torchvision", "numpy", "pillow", "safetensors", "sagemaker-training")
 
 
@@ -55,9 +60,9 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
     for note in splits.notes:
         logger.info("%s", note)
     _check_data(splits, world)
-    splits, unreadable = drop_unreadable(
-        splits, bad_images=config.bad_images, shrink_to=TRAIN_SHRINK_FACTOR * config.image_size, stop=stop, world=world
-    )
+    preprocessing = Preprocessing.for_size(config.image_size)
+    found = _scan(config, splits, preprocessing, stop, world)
+    splits, unreadable = found.splits, found.unreadable
     if world.is_first:
         with saving("list of unreadable pictures", paths.output_data):
             write_unreadable(paths.output_data, unreadable)
@@ -78,7 +83,6 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
     device = choose_device(config, world)
     model = initial_model(config, len(splits.classes), paths.channels, world)
     model = model.to(device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    preprocessing = Preprocessing.for_size(config.image_size)
     watchers: list[Watcher] = []
     if world.is_first:
         watchers = watchers_for(config, paths, _name())
@@ -96,6 +100,18 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
     checkpoints = checkpoint_directory(paths)
     resumes = has_checkpoint(checkpoints)
     debugger = start_debugger(paths, world, debug=config.debug, steps=steps, resumes=resumes)
+    behind = Behind()
+
+    def leave() -> None:
+        logger.warning(
+            "the running step takes longer than %d s: the job ends within it, and goes on from its last checkpoint",
+            LATEST_S,
+        )
+        behind.finishes_within(_LAST_WRITE_S)
+        sys.stdout.flush()
+        os._exit(0 if (paths.model / artifact.CARD).exists() else 143)
+
+    stop.leave = leave
 
     def save_best(tensors: StateDict, progress: Progress) -> None:
         card = ModelCard(
@@ -104,12 +120,17 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
             preprocessing=preprocessing,
             training=_training_summary(config, splits, progress, len(unreadable)),
         )
-        with saving("model", paths.model):
-            artifact.save(paths.model, tensors, card)
+
+        def write() -> None:
+            with saving("model", paths.model):
+                artifact.save(paths.model, tensors, card)
+
+        behind.write(write)
 
     job = Job(
         config=config,
         splits=splits,
+        caches=found.caches,
         preprocessing=preprocessing,
         device=device,
         checkpoints=checkpoints,
@@ -118,6 +139,7 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
         watchers=watchers,
         profiler=profiler,
         debugger=debugger,
+        behind=behind,
         save_best=save_best,
     )
     test: dict[str, Any] = {}
@@ -134,12 +156,29 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
             f"batch-size {max(1, config.batch_size // 2)}"
         ) from error
     finally:
+        behind.close()
         debugger.close()
         profiler.close()
         for watcher in watchers:
             watcher.close(test)
         if world.is_first:
             write_reports(paths.output_data, tested=bool(test))
+
+
+def _scan(config: TrainConfig, splits: Splits, preprocessing: Preprocessing, stop: Stop, world: World) -> Scan:
+    as_served = prepare_as_served(preprocessing)
+    return scan(
+        splits,
+        prepare={
+            "train": prepare_training(config.augmentation, config.image_size),
+            "validation": as_served,
+            "test": as_served,
+        },
+        cache=config.cache,
+        bad_images=config.bad_images,
+        stop=stop,
+        world=world,
+    )
 
 
 def _check_data(splits: Splits, world: World) -> None:
@@ -185,9 +224,16 @@ def _test(job: Job, paths: MlPaths, progress: Progress) -> dict[str, Any]:
         preprocessing = job.preprocessing
     model.load_state_dict(world.share(dict(model.state_dict())))
     model = model.to(job.device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    batches = evaluation_loader(
-        EvaluationPictures(job.splits.test[world.rank :: world.size], preprocessing),
-        batch_size=job.config.batch_size,
+    mine = range(world.rank, len(job.splits.test), world.size)
+    batches = in_order(len(mine), job.config.batch_size)
+    pictures = EvaluationPictures(
+        [job.splits.test[index] for index in mine], preprocessing, cache=job.caches.get("test"), indices=mine
+    )
+    loader = Loader(
+        pictures,
+        lambda _epoch: batches,
+        steps=len(batches),
+        last=1,
         workers=job.device.workers,
         pin=job.device.is_cuda,
     )
@@ -195,7 +241,7 @@ def _test(job: Job, paths: MlPaths, progress: Progress) -> dict[str, Any]:
     with job.profiler.phase("test"):
         result = evaluate(
             model,
-            batches,
+            loader.batches(1),
             class_count=len(job.splits.classes),
             preprocessing=preprocessing,
             device=job.device,
@@ -204,6 +250,7 @@ def _test(job: Job, paths: MlPaths, progress: Progress) -> dict[str, Any]:
             world=world,
             observe=wrong.observe,
         )
+    loader.close()
     mistakes = world.gather(wrong.worst(rank=world.rank, size=world.size))
     job.profiler.gather()
     if not world.is_first:

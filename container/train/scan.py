@@ -1,64 +1,92 @@
-"""Reading every picture once before training: what is unreadable is known, by path, before the first step."""
+"""Reading every picture once before training: what is unreadable is known, by path, before the first step, and what is
+read is kept where there is room."""
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
 
 from container.cpus import available_cpus
 from container.errors import DataError, PictureError
-from container.picture import read_picture
 from container.train.channels import SPLITS, Sample, Splits
+from container.train.dataset import Prepare
 from container.train.distributed import World
+from container.train.picture_cache import CacheWriter, Entry, PictureCache, room_for_cache
 from container.train.stopping import Interrupted, Stop
 
 logger = logging.getLogger(__name__)
 
+_SAID_EVERY_S = 10
 
-def drop_unreadable(
-    splits: Splits, *, bad_images: str, shrink_to: int, stop: Stop, world: World
-) -> tuple[Splits, dict[Path, str]]:
-    """Decode every picture of every split and leave out those that cannot be.
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """What was found."""
+
+    splits: Splits
+    """Without the unreadable pictures."""
+    unreadable: Mapping[Path, str]
+    """Why each of those is."""
+    caches: Mapping[str, PictureCache]
+    """What was kept of each split, by its name; none where `cache` is off."""
+
+
+def scan(
+    splits: Splits, *, prepare: Mapping[str, Prepare], cache: str, bad_images: str, stop: Stop, world: World
+) -> Scan:
+    """Read every picture of every split, leave out those that cannot be, and keep the others where there is room.
 
     Args:
         splits: What to read.
+        prepare: How, for each split.
+        cache: The hyperparameter.
         bad_images: `skip` leaves unreadable pictures out; `fail` ends the job, naming the first.
-        shrink_to: Shorter side, in pixels, at which pictures will be used.
         stop: Looked at between pictures.
-        world: The processes of the job, which share the work and come to the same result.
-
-    Returns:
-        The splits without the unreadable pictures, and why each of those is unreadable.
+        world: The processes of the job. Those of each host share the work, and all come to the same result.
 
     Raises:
         DataError: A picture is unreadable and `bad_images` is `fail`, or a class or split has no readable picture
             left.
         Interrupted: The job was asked to end.
     """
-    readable: dict[str, tuple[Sample, ...]] = {}
     bad: dict[Path, str] = {}
+    readable: dict[str, tuple[Sample, ...]] = {}
+    entries: dict[str, torch.Tensor] = {}
     total = sum(len(getattr(splits, name)) for name in SPLITS)
-    logger.info("reading all %d pictures once, to find unreadable ones", total)
-    # The decoders let go of the interpreter lock.
-    with ThreadPoolExecutor(max(1, available_cpus() // world.local_size)) as pool:
-        try:
-            for name in SPLITS:
-                samples: Sequence[Sample] = getattr(splits, name)
-                problems = _problems(samples, shrink_to, pool, stop, world)
-                readable[name] = tuple(sample for number, sample in enumerate(samples) if number not in problems)
-                bad |= {samples[number].path: problems[number] for number in sorted(problems)}
-                _check(name, readable[name], samples, bad, bad_images)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-    left = replace(splits, train=readable["train"], validation=readable["validation"], test=readable["test"])
-    for index, count in enumerate(left.class_counts()):
+    writer = CacheWriter(room_for_cache(cache, world.local_size))
+    logger.info(
+        "reading all %d pictures once%s", total, "" if cache == "off" else ", and keeping them where there is room"
+    )
+    with _reading(world, _Progress(total, world)) as readers:
+        for name in SPLITS:
+            samples: Sequence[Sample] = getattr(splits, name)
+            problems, kept = readers(samples, prepare[name], writer, stop)
+            left = [number for number in range(len(samples)) if number not in problems]
+            readable[name] = tuple(samples[number] for number in left)
+            entries[name] = kept[left]
+            bad |= {samples[number].path: problems[number] for number in sorted(problems)}
+            _check(name, readable[name], samples, bad, bad_images)
+    files = writer.shared(world)
+    caches: dict[str, PictureCache] = {}
+    if cache != "off":
+        caches = {name: PictureCache(files, table.numpy()) for name, table in entries.items()}
+        size = sum(file.size() for file in files if file) / 2**20
+        logger.info(
+            "cached %d of %d pictures, %.0f MB", sum(each.count for each in caches.values()), total - len(bad), size
+        )
+    found = replace(splits, train=readable["train"], validation=readable["validation"], test=readable["test"])
+    for index, count in enumerate(found.class_counts()):
         if not count:
             raise DataError(
                 f"class {splits.classes[index]} has no readable picture left in train; "
                 f"{len(bad)} pictures are unreadable, the first: {next(iter(bad.values()))}"
             )
-    return left, bad
+    return Scan(splits=found, unreadable=bad, caches=caches)
 
 
 def _check(
@@ -77,28 +105,75 @@ def _check(
         )
 
 
-def _problems(
-    samples: Sequence[Sample], shrink_to: int, pool: ThreadPoolExecutor, stop: Stop, world: World
-) -> dict[int, str]:
-    """The numbers of the samples that cannot be read, by any process, and why."""
-    share = range(world.rank, len(samples), world.size)
-    found: dict[int, str] = {}
-    cut_short = False
-    for number, problem in zip(
-        share, pool.map(lambda number: _problem(samples[number].path, shrink_to), share), strict=True
-    ):
-        if cut_short := stop.requested:
-            break
-        if problem is not None:
-            found[number] = problem
-    if world.any(cut_short):
+class _Progress:
+    """Says now and then how far this is."""
+
+    def __init__(self, total: int, world: World) -> None:
+        self._total = -(-total // world.local_size)
+        self._read = 0
+        self._said = time.monotonic()
+
+    def count(self) -> None:
+        self._read += 1
+        if time.monotonic() - self._said >= _SAID_EVERY_S:
+            self._said = time.monotonic()
+            logger.info("read %d of %d pictures", self._read, self._total)
+
+
+Readers = Callable[[Sequence[Sample], Prepare, CacheWriter, Stop], tuple[dict[int, str], torch.Tensor]]
+
+
+@contextmanager
+def _reading(world: World, progress: _Progress) -> Iterator[Readers]:
+    cpus = max(1, available_cpus() // world.local_size)
+    # Decoders let go of the interpreter lock; more threads than CPUs, as some wait for a slow disk or for S3.
+    with ThreadPoolExecutor(min(32, 2 * cpus + 4)) as pool:
+
+        def read(
+            samples: Sequence[Sample], prepare: Prepare, writer: CacheWriter, stop: Stop
+        ) -> tuple[dict[int, str], torch.Tensor]:
+            return _read(samples, prepare, writer, stop, world, pool, progress)
+
+        try:
+            yield read
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _read(
+    samples: Sequence[Sample],
+    prepare: Prepare,
+    writer: CacheWriter,
+    stop: Stop,
+    world: World,
+    pool: ThreadPoolExecutor,
+    progress: _Progress,
+) -> tuple[dict[int, str], torch.Tensor]:
+    """The numbers of the samples that cannot be read on any host, and why; and, for each sample, its place in the
+    cache of this host, int64 (samples, 6)."""
+
+    def look(number: int) -> Entry | str:
+        if stop.requested:
+            return ""
+        try:
+            return writer.add(world.rank, prepare(samples[number].path))
+        except PictureError as error:
+            return str(error)
+
+    share = range(world.local_rank, len(samples), world.local_size)
+    problems: dict[int, str] = {}
+    places = torch.full((len(samples), 6), -1, dtype=torch.int64)
+    for number, found in zip(share, pool.map(look, share), strict=True):
+        progress.count()
+        if isinstance(found, str):
+            problems[number] = found
+        else:
+            places[number] = torch.tensor(found)
+    if world.any(stop.requested):
         raise Interrupted
-    return {number: problem for part in world.gather(found) for number, problem in part.items()}
-
-
-def _problem(path: Path, shrink_to: int) -> str | None:
-    try:
-        read_picture(path, shrink_to=shrink_to)
-    except PictureError as error:
-        return str(error)
-    return None
+    node = world.rank // world.local_size
+    for other, (others_problems, others_places) in enumerate(world.gather((problems, places))):
+        problems |= others_problems
+        if other // world.local_size == node:
+            places = torch.where(places[:, :1] >= 0, places, others_places)
+    return problems, places

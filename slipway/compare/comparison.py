@@ -10,7 +10,7 @@ from slipway.compare.result import Result
 from slipway.compare.variants import MODEL_TYPE
 
 # They change how a job runs, not what it learns.
-_HARMLESS = frozenset(("num-workers", "checkpoint-every", "wandb", "debug", "profile"))
+_HARMLESS = frozenset(("num-workers", "checkpoint-every", "checkpoint-minutes", "wandb", "debug", "profile"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,12 @@ from torch import nn
 
 from container.model import build_model
 from container.preprocessing import Preprocessing
-from container.train.dataset import EpochSampler, TrainBatchSampler
 from container.train.device import Device
 from container.train.distributed import World, is_lost_peer
 from container.train.engine import WholeBatch, evaluate, train_steps
 from container.train.hosts import Rank
+from container.train.losses import Losses
+from container.train.order import TrainOrder
 from container.train.stopping import Interrupted, Stop
 from tests.train.ranks import on_ranks
 
@@ -36,22 +37,22 @@ def learn(world: World) -> dict[str, Any]:
         torch.manual_seed(1)
         model = build_model("resnet18", 3)
     model.eval()
-    sampler = EpochSampler(PICTURES, seed=4)
-    batches = TrainBatchSampler(sampler, BATCH, rank=world.rank, size=world.size)
-    shares = [(pictures[[i for _, i in keys]], targets[[i for _, i in keys]]) for keys in batches]
+    order = TrainOrder(count=PICTURES, batch_size=BATCH, seed=4, rank=world.rank, size=world.size)
+    shares = [(pictures[[i for _, i in keys]], targets[[i for _, i in keys]]) for keys in order.share(1)]
     whole = [
         WholeBatch(pictures=len(keys), weight=float(WEIGHTS[targets[[i for _, i in keys]]].sum()))
-        for keys in batches.whole()
+        for keys in order.whole(1)
     ]
     # Not AdamW, whose first steps depend on the gradients' signs alone.
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     steps = list(
         train_steps(
             world.parallel(model),
-            shares,  # type: ignore[arg-type]
+            shares,
             whole,
             optimizer,
             torch.amp.GradScaler("cpu", enabled=False),
+            losses=Losses(world, CPU, done=0, count=order.steps()),
             world=world,
             preprocessing=Preprocessing.for_size(SIZE),
             device=CPU,
@@ -62,7 +63,7 @@ def learn(world: World) -> dict[str, Any]:
     mine = slice(world.rank, None, world.size)
     result = evaluate(
         model,
-        [(pictures[mine], targets[mine])],  # type: ignore[arg-type]
+        [(pictures[mine], targets[mine])],
         class_count=3,
         preprocessing=Preprocessing.for_size(SIZE),
         device=CPU,
@@ -72,7 +73,7 @@ def learn(world: World) -> dict[str, Any]:
     )
     return {
         "tensors": model.state_dict(),
-        "losses": [step.loss for step in steps],
+        "losses": [logged.loss for step in steps for logged in step.logged],
         "pictures": [step.pictures for step in steps],
         "evaluation": result.loss,
         "confusion": result.confusion,
@@ -96,11 +97,12 @@ def test_two_processes_learn_what_one_does(tmp_path: Path):
 def agree(world: World) -> dict[str, Any]:
     stop = Stop()
     steps = 0
+    wished = []
     try:
         while True:
             steps += 1
             stop.requested = world.rank == 1 and steps >= 3
-            world.check(stop)
+            wished.append(world.check(stop, wish=steps == 2 and world.rank == 0))
     except Interrupted:
         pass
     module = nn.BatchNorm1d(2)
@@ -108,6 +110,7 @@ def agree(world: World) -> dict[str, Any]:
     world.equalize_buffers(module)
     return {
         "steps": steps,
+        "wished": wished,
         "any": [world.any(world.rank == 1), world.any(False)],
         "sum": world.sum(torch.tensor([1.0, world.rank])),
         "shared": world.share({"from": world.rank, "tensor": torch.arange(3)}, source=1),
@@ -120,6 +123,7 @@ def agree(world: World) -> dict[str, Any]:
 def test_processes_agree(tmp_path: Path):
     first, second = on_ranks(agree, 2, tmp_path)
     assert first["steps"] == second["steps"] == 4, "one step after the one in which one of them was asked to end"
+    assert first["wished"] == second["wished"] == [False, False, True]
     assert first["any"] == second["any"] == [True, False]
     assert first["sum"].tolist() == second["sum"].tolist() == [2.0, 1.0]
     assert first["shared"]["from"] == second["shared"]["from"] == 1
@@ -147,10 +151,10 @@ def test_one_process_alone_is_a_world_too():
 @pytest.mark.parametrize(("count", "size", "batch"), [(50, 4, 16), (50, 3, 10), (19, 2, 7), (16, 2, 4), (9, 4, 8)])
 def test_processes_share_a_batch_without_overlap(count: int, size: int, batch: int):
     """Whatever their number, each step has the same pictures, unless one would be left with a single one."""
-    alone = list(TrainBatchSampler(EpochSampler(count, seed=1), batch))
-    samplers = [TrainBatchSampler(EpochSampler(count, seed=1), batch, rank=rank, size=size) for rank in range(size)]
-    shares = [list(sampler) for sampler in samplers]
-    assert {len(sampler) for sampler in samplers} == {len(share) for share in shares} == {len(shares[0])}
+    alone = TrainOrder(count=count, batch_size=batch, seed=1).share(1)
+    orders = [TrainOrder(count=count, batch_size=batch, seed=1, rank=rank, size=size) for rank in range(size)]
+    shares = [order.share(1) for order in orders]
+    assert {order.steps() for order in orders} == {len(share) for share in shares} == {len(shares[0])}
     for step, parts in enumerate(zip(*shares, strict=True)):
         keys = [key for part in parts for key in part]
         assert sorted(keys) == sorted(alone[step])

@@ -36,6 +36,8 @@ def test_the_set_of_hyperparameters_is_frozen():
         "seed": 0,
         "profile": True,
         "checkpoint-every": 1,
+        "checkpoint-minutes": 10.0,
+        "cache": "auto",
         "bad-images": "skip",
     }
 
