@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Measure = Callable[[], float]
-"""Runs once and returns seconds a step."""
+"""Runs once and returns seconds: of a step, or of a picture."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Ratios:
 
 
 def measure(what: Mapping[str, Measure], rounds: int, told: Callable[[str], None]) -> dict[str, list[float]]:
-    """Seconds a step of everything, by name and round.
+    """Seconds of everything, by name and round.
 
     Args:
         what: What to time, by name.

@@ -1,0 +1,85 @@
+"""Several processes that train together, as torchrun would have started them, and each does an epoch when asked to."""
+
+import multiprocessing
+import os
+import sys
+from multiprocessing.connection import Connection
+from typing import Self
+
+from bench.picture_set import PictureSet
+from container.train.hosts import Rank
+from container.train.hyperparameters import TrainConfig
+from container.train.torchrun import free_port
+
+
+class Processes:
+    """Of one machine; on GPUs each has its own.
+
+    Args:
+        size: How many.
+        pictures: What an epoch goes through, all processes together.
+        config: As for `OurTraining`.
+    """
+
+    def __init__(self, size: int, pictures: PictureSet, config: TrainConfig) -> None:
+        port = free_port()
+        # Its processes begin with torch imported, by one that has never used it.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["bench.our_training"])
+        self._connections: list[Connection] = []
+        self._processes = []
+        for rank in range(size):
+            ours, theirs = context.Pipe()
+            place = Rank(rank=rank, size=size, local_rank=rank, local_size=size)
+            process = context.Process(target=_train_when_asked, args=(theirs, place, port, pictures, config))
+            process.start()
+            theirs.close()  # or the end of the process would not be seen in ours
+            self._connections.append(ours)
+            self._processes.append(process)
+
+    def epoch(self) -> float:
+        """Train; returns seconds a picture, of the slowest process."""
+        try:
+            for connection in self._connections:
+                connection.send(True)
+            return max(float(connection.recv()) for connection in self._connections)
+        except (EOFError, OSError):
+            sys.exit(f"one of {len(self._processes)} processes that train has ended; see above")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for connection in self._connections:
+            connection.close()
+        for process in self._processes:
+            process.join()
+
+
+def _train_when_asked(
+    connection: Connection, place: Rank, port: int, pictures: PictureSet, config: TrainConfig
+) -> None:
+    os.environ |= {
+        "RANK": str(place.rank),
+        "WORLD_SIZE": str(place.size),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "GLOO_SOCKET_IFNAME": "lo",
+        "NCCL_SOCKET_IFNAME": "lo",
+    }
+    import torch
+
+    from bench.our_training import OurTraining
+    from container.train.distributed import joined
+
+    with joined(place if place.size > 1 else None, on_gpu=torch.cuda.is_available()) as world:
+        training = OurTraining(pictures, config, world)
+        while _is_asked(connection):
+            connection.send(training.epoch())
+
+
+def _is_asked(connection: Connection) -> bool:
+    try:
+        return bool(connection.recv())
+    except EOFError:
+        return False

@@ -1,0 +1,194 @@
+"""How fast training is, as ratios: to the same step without loading, to a plain loop, and to timm's loader and step.
+
+    python -m bench.train [--json FILE]
+
+Everything runs once in each round, over the same JPEG files, so that drift of the machine cancels, and a ratio is the
+median over the rounds. One run is one epoch from its begin to its end. All sides train the same network with AdamW on
+as many threads; what differs is each side's own: loader, precision, memory format, and what is read off the device.
+
+The limit is our step on batches that the device has already. The plain loop has the seed project's form:
+torchvision's ImageFolder and transforms in the process that trains, float32, loss and accuracy read at each step.
+timm's side calls its loader, optimizer and scaler as its training script does, in our precision and with as many
+workers.
+The loaders alone are compared by their CPU time a picture, workers included: ours ends with uint8, and is normalised in
+the step; the plain one normalises.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.picture_set import PictureSet
+    from container.train.hyperparameters import TrainConfig
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = _parse(arguments)
+    with_timm = not given.without_timm
+    if with_timm and find_spec("timm") is None:
+        sys.exit("bench.train compares with timm, which is not installed: pip install timm, or add --without-timm")
+    # As the training program has it, and before torch reads it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+
+    from bench.machine import describe
+    from bench.our_training import OurTraining
+    from bench.picture_set import PictureSet
+    from bench.pictures import picture_folder
+    from bench.plain_training import PlainTraining
+    from bench.rounds import measure
+    from bench.train_results import results, table
+    from bench.usage import usage_of
+    from container.errors import DataError
+    from container.train.hyperparameters import TrainConfig
+
+    on_gpu = torch.cuda.is_available()
+    config = TrainConfig(
+        model_type=given.model or ("resnet50" if on_gpu else "resnet18"),
+        image_size=given.image_size or (224 if on_gpu else 64),
+        batch_size=given.batch_size or (64 if on_gpu else 16),
+        num_workers=given.num_workers,
+        opt_learning_rate=given.learning_rate,
+    )
+    folder = given.data or picture_folder(
+        given.pictures or (6720 if on_gpu else 640), seed=config.seed, directory=given.directory, told=_tell
+    )
+    try:
+        everything = PictureSet.of_folder(folder)
+    except DataError as error:
+        sys.exit(f"bench.train: {folder} is no ImageFolder: {error}")
+    steps = min(given.steps or len(everything), len(everything) // config.batch_size)
+    if not steps:
+        sys.exit(f"bench.train: a batch of {config.batch_size} is more than the {len(everything)} pictures of {folder}")
+    pictures, _ = everything.split(steps * config.batch_size, config.seed)
+
+    ours = OurTraining(pictures, config)
+    ours.epoch()
+    usage = usage_of(ours.epoch, ours.device.torch_device)
+    plain = PlainTraining(pictures, config, ours.device.torch_device)
+    sides = {
+        "ours": ours.epoch,
+        "limit": ours.limit_epoch,
+        "plain": plain.epoch,
+        "loader": ours.loader_epoch,
+        "loader_cached": ours.cached_loader_epoch,
+        "loader_plain": plain.loader_epoch,
+    }
+    if with_timm:
+        from bench.timm_training import TimmTraining
+
+        sides["timm"] = TimmTraining(pictures, config, ours.device).epoch
+    measure(sides, 1, lambda _line: _tell("warmed up"))
+    seconds = measure(sides, given.rounds, _tell)
+    ours.close()
+    result: dict[str, Any] = {
+        "device": describe(ours.device.torch_device),
+        "model": config.model_type,
+        "image_size": config.image_size,
+        "batch_size": config.batch_size,
+        "amp": str(ours.device.amp_dtype or torch.float32).removeprefix("torch."),
+        "workers": ours.device.workers,
+        "steps": steps,
+        "rounds": given.rounds,
+        "picture_kb": round(everything.mean_bytes / 1000, 1),
+        **results(seconds, usage, pictures=len(everything), price_per_hour=given.price_per_hour),
+    }
+    if given.accuracy:
+        result |= _times_to_accuracy(everything, config, given.accuracy, given.epochs)
+    print(table(result))
+    if given.json:
+        given.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _times_to_accuracy(everything: "PictureSet", config: "TrainConfig", accuracy: float, epochs: int) -> dict[str, Any]:
+    """Of ours and the plain loop, each from the same random weights; a tenth of the pictures is held out."""
+    from bench.accuracy import Learner, learn
+    from bench.our_training import OurTraining, accuracy_of
+    from bench.plain_training import PlainTraining
+
+    batches = len(everything) * 9 // 10 // config.batch_size
+    if not batches:
+        sys.exit(f"bench.train: nine tenths of {len(everything)} pictures are less than a batch")
+    train, held_out = everything.split(batches * config.batch_size, config.seed)
+    result: dict[str, Any] = {"accuracy": accuracy}
+    ours = OurTraining(train, config)
+    sides: dict[str, Learner] = {"ours": ours, "plain": PlainTraining(train, config, ours.device.torch_device)}
+    for name, side in sides.items():
+        learnt = learn(
+            side,
+            lambda model: accuracy_of(model, held_out, config, ours.device),
+            accuracy=accuracy,
+            epochs=epochs,
+            pictures=len(train),
+        )
+        _tell(f"{name}: accuracy {learnt.accuracy:.3f} after {learnt.epochs} epochs")
+        result |= {
+            f"{name}_accuracy": round(learnt.accuracy, 4),
+            f"{name}_epochs": learnt.epochs,
+            f"{name}_seconds": round(learnt.seconds, 2),
+            f"{name}_reached": learnt.reached,
+        }
+    ours.close()
+    return result
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.train",
+        description="How fast training on a folder of JPEG files is, in ratios to the same step without loading, to a "
+        "plain loop and to timm's.",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    parser.add_argument("--model", help="default: resnet50 on a GPU, else resnet18")
+    parser.add_argument("--image-size", type=_positive, metavar="PIXELS", help="default: 224 on a GPU, else 64")
+    parser.add_argument("--batch-size", type=_positive, metavar="N", help="default: 64 on a GPU, else 16")
+    parser.add_argument(
+        "--num-workers", type=int, default=-1, metavar="N", help="of ours and timm's; default: as the training chooses"
+    )
+    parser.add_argument(
+        "--pictures", type=_positive, metavar="N", help="to generate, 4 at least; default: 6720 on a GPU, else 640"
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="an ImageFolder to train on instead")
+    parser.add_argument(
+        "--directory", type=Path, help="where generated pictures are kept for the next time; default: that of tempfile"
+    )
+    parser.add_argument("--rounds", type=_positive, default=7, metavar="N", help="default: %(default)s")
+    parser.add_argument("--steps", type=_positive, metavar="N", help="of a run, at most; default: all pictures, once")
+    parser.add_argument("--without-timm", action="store_true", help="leave its side out; vs_timm is then null")
+    parser.add_argument("--price-per-hour", type=float, metavar="DOLLARS", help="of the machine; adds an epoch's price")
+    parser.add_argument(
+        "--accuracy",
+        type=float,
+        metavar="SHARE",
+        help="also train ours and the plain loop until they are right about this share of held-out pictures, from 0 to "
+        "1, as 0.9",
+    )
+    parser.add_argument("--epochs", type=_positive, default=20, metavar="N", help="at most; default: %(default)s")
+    parser.add_argument(
+        "--learning-rate", type=float, default=1e-3, metavar="RATE", help="from random weights; default: %(default)s"
+    )
+    given = parser.parse_args(arguments)
+    if given.pictures is not None and given.pictures < 4:
+        parser.error("--pictures is 4 at least: two classes of two")
+    return given
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return number
+
+
+if __name__ == "__main__":
+    main()
