@@ -22,7 +22,7 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 """uint8 (N, size, size, 3) and int64 (N,)."""
 Batches = Iterator[Batch]
 
-_AHEAD = 2
+AHEAD = 2
 """Batches that each reader has ready."""
 _DEATHS = 3
 """Of readers, after which something is wrong that goes on being so."""
@@ -95,7 +95,7 @@ class Loader:
             batch_sampler=_Rest(self._order, epoch, step, self._last),  # type: ignore[arg-type]
             num_workers=self._workers,
             pin_memory=self._pin,
-            prefetch_factor=_AHEAD if self._workers else None,
+            prefetch_factor=AHEAD if self._workers else None,
             collate_fn=_collate,
             worker_init_fn=_begin_reading,
             # Of its own: drawing from the program's would move what comes after.

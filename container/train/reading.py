@@ -4,6 +4,8 @@ What is read is what `read_picture` reads, a few grey levels apart; whatever is 
 """
 
 import io
+import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,9 @@ import simplejpeg
 from PIL import Image
 
 from container.errors import PictureError
-from container.picture import MAX_PIXELS, exif_turn, read_picture
+from container.picture import FORMATS, MAX_PIXELS, exif_turn, read_picture
+
+logger = logging.getLogger(__name__)
 
 Pixels = npt.NDArray[np.uint8]
 """RGB, (height, width, 3)."""
@@ -58,11 +62,24 @@ def read_pixels(path: Path, enough: Enough) -> Read:
     if read is not None:
         return read
     try:
-        picture = read_picture(data)
+        return _leave_to_pillow(data, enough)
     except PictureError as error:
         # Given no path, it names none.
         raise PictureError(str(error).replace("the picture", f"the picture {path}", 1)) from error
-    return Read(pixels=np.asarray(picture), width=picture.width, height=picture.height)
+
+
+def _leave_to_pillow(data: bytes, enough: Enough) -> Read:
+    size = shrink_to = None
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        width, height = size = image.size[::-1] if exif_turn(image) in _LYING else image.size
+        scale = max(least / whole for least, whole in zip(enough(width, height), size, strict=True))
+        shrink_to = math.ceil(min(size) * scale)
+    except Exception:  # noqa: BLE001 - read_picture says it better
+        logger.debug("a picture's header cannot be read")
+    picture = read_picture(data, shrink_to=shrink_to)
+    width, height = size or picture.size
+    return Read(pixels=np.asarray(picture), width=width, height=height)
 
 
 def _decode(data: bytes, enough: Enough) -> Read | None:

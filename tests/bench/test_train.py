@@ -100,3 +100,15 @@ def test_a_split_has_every_picture_once(tmp_path: Path):
         str(s.path) for s in everything.samples
     )
     assert len(some.class_weights) == everything.class_count
+
+
+def test_the_accuracies_of_all_sides_are_told(tmp_path: Path):
+    folder = picture_folder(24, seed=0, directory=tmp_path, told=lambda _line: None)
+    small = ["--image-size=32", "--batch-size=4", "--num-workers=0", "--seeds=1", "--epochs=1"]
+    command = [sys.executable, "-m", "bench.same_accuracy", *small, f"--data={folder}", f"--json={tmp_path / 'a.json'}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "a.json").read_text())
+    for name in ("ours", "files", "plain"):
+        assert 0 <= result[name][0] <= 1
+        assert f"({100 * result[name][0]:.2f})" in done.stdout

@@ -93,3 +93,15 @@ def test_a_damaged_or_missing_one_is_named_as_ever(tmp_path: Path):
             read_pixels(path, whole)
         assert str(caught.value) == str(expected.value)
         assert str(path) in str(caught.value)
+
+
+def test_a_jpeg_too_large_to_decode_whole_is_shrunk(tmp_path: Path):
+    """200 megapixels, as some telephones make them."""
+    file = tmp_path / "a.jpg"
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.new("RGB", (16_000, 12_500), (10, 200, 30)).save(file, exif=exif)
+    read = read_pixels(file, lambda width, height: (width / 10, height / 10))
+    assert (read.width, read.height) == (12_500, 16_000)
+    assert read.pixels.shape == (2000, 1563, 3)
+    assert np.abs(read.pixels[1000, 700].astype(int) - (10, 200, 30)).max() < 4
