@@ -153,77 +153,77 @@ def fit(model: nn.Module, job: Job) -> Progress:
     losses = Losses(world, device, done=0, count=0)
     saves = _Saves(config)
     try:
-        while progress.epoch <= config.epochs and not _is_over(progress, config):
-            # An interruption's own time does not count.
-            started = time.perf_counter() - progress.train_s
-            _set_trainable(model, head_only=progress.epoch <= config.freeze_epochs)
-            if network is None or progress.epoch == config.freeze_epochs + 1:
-                network = world.parallel(model)
-            whole = order.whole(progress.epoch)
-            losses = Losses(world, device, done=progress.step, count=steps_per_epoch)
-            job.debugger.train()
-            for step in train_steps(
-                network,
-                train_loader.batches(progress.epoch, progress.step),
-                _weigh(job, whole[progress.step :], class_weights),
-                optimizer,
-                scaler,
-                losses=losses,
-                world=world,
-                preprocessing=job.preprocessing,
-                device=device,
-                class_weights=class_weights,
-                label_smoothing=config.label_smoothing,
-                timer=job.profiler.begin_epoch(
-                    progress.epoch,
-                    step=(progress.epoch - 1) * steps_per_epoch + progress.step + 1,
-                    steps=steps_per_epoch - progress.step,
-                ),
-                debugger=job.debugger,
-            ):
-                progress.step += 1
-                progress.train_s = time.perf_counter() - started
-                _log(job, progress, step.logged, steps_per_epoch)
-                if world.check(job.stop, saves.is_due_within_epoch()) and progress.step < steps_per_epoch:
-                    _log(job, progress, [*losses.read()], steps_per_epoch)
-                    _checkpoint(job, parts, progress)
-
-            trained_s = time.perf_counter() - started
-            with job.profiler.phase("evaluation"):
-                world.equalize_buffers(model)
-                job.debugger.evaluate()
-                result = evaluate(
-                    model,
-                    validation_loader.batches(progress.epoch),
-                    class_count=len(job.splits.classes),
+        try:
+            while progress.epoch <= config.epochs and not _is_over(progress, config):
+                # An interruption's own time does not count.
+                started = time.perf_counter() - progress.train_s
+                _set_trainable(model, head_only=progress.epoch <= config.freeze_epochs)
+                if network is None or progress.epoch == config.freeze_epochs + 1:
+                    network = world.parallel(model)
+                whole = order.whole(progress.epoch)
+                losses = Losses(world, device, done=progress.step, count=steps_per_epoch)
+                job.debugger.train()
+                for step in train_steps(
+                    network,
+                    train_loader.batches(progress.epoch, progress.step),
+                    _weigh(job, whole[progress.step :], class_weights),
+                    optimizer,
+                    scaler,
+                    losses=losses,
+                    world=world,
                     preprocessing=job.preprocessing,
                     device=device,
                     class_weights=class_weights,
-                    stop=job.stop,
-                    world=world,
+                    label_smoothing=config.label_smoothing,
+                    timer=job.profiler.begin_epoch(
+                        progress.epoch,
+                        step=(progress.epoch - 1) * steps_per_epoch + progress.step + 1,
+                        steps=steps_per_epoch - progress.step,
+                    ),
                     debugger=job.debugger,
-                )
-            if world.is_first:
-                emit(EvaluationLine(phase="EVAL", loss=result.loss, correct=result.correct, total=result.total))
-            _finish_epoch(model, job, progress, result, optimizer, trained_s)
-            scheduler.step()
-            progress.epoch, progress.step, progress.losses, progress.train_s = progress.epoch + 1, 0, [], 0.0
-            if saves.is_due_after(progress.epoch - 1):
-                _checkpoint(job, parts, progress)
-            job.profiler.end_epoch()
-        job.behind.wait()
-    except Interrupted:
-        _log(job, progress, [*losses.read()], steps_per_epoch)
-        if world.is_first and progress.best_tensors is None:
-            job.save_best(_copy_tensors(model), progress)
-        _checkpoint(job, parts, progress)
-        job.behind.wait()
-        raise
+                ):
+                    progress.step += 1
+                    progress.train_s = time.perf_counter() - started
+                    _log(job, progress, step.logged, steps_per_epoch)
+                    if world.check(job.stop, saves.is_due_within_epoch()) and progress.step < steps_per_epoch:
+                        _log(job, progress, [*losses.read()], steps_per_epoch)
+                        _checkpoint(job, parts, progress)
+
+                trained_s = time.perf_counter() - started
+                with job.profiler.phase("evaluation"):
+                    world.equalize_buffers(model)
+                    job.debugger.evaluate()
+                    result = evaluate(
+                        model,
+                        validation_loader.batches(progress.epoch),
+                        class_count=len(job.splits.classes),
+                        preprocessing=job.preprocessing,
+                        device=device,
+                        class_weights=class_weights,
+                        stop=job.stop,
+                        world=world,
+                        debugger=job.debugger,
+                    )
+                if world.is_first:
+                    emit(EvaluationLine(phase="EVAL", loss=result.loss, correct=result.correct, total=result.total))
+                _finish_epoch(model, job, progress, result, optimizer, trained_s)
+                scheduler.step()
+                progress.epoch, progress.step, progress.losses, progress.train_s = progress.epoch + 1, 0, [], 0.0
+                if saves.is_due_after(progress.epoch - 1):
+                    _checkpoint(job, parts, progress)
+                job.profiler.end_epoch()
+        except Interrupted:
+            _log(job, progress, [*losses.read()], steps_per_epoch)
+            if world.is_first and progress.best_tensors is None:
+                job.save_best(_copy_tensors(model), progress)
+            _checkpoint(job, parts, progress)
+            raise
+        finally:
+            train_loader.close()
+            validation_loader.close()
+            job.behind.wait()
     except LossNotFinite as found:
         raise TrainingError(_diverged(job, found, order.whole(progress.epoch)[found.step - 1])) from found
-    finally:
-        train_loader.close()
-        validation_loader.close()
     return progress
 
 
@@ -289,15 +289,15 @@ def _log(job: Job, progress: Progress, logged: Sequence[Logged], steps_per_epoch
 
 
 def _diverged(job: Job, found: LossNotFinite, keys: Sequence[Key]) -> str:
-    names = [str(job.splits.train[index].path.name) for _, index in keys[:_NAMED]]
+    names = [job.splits.train[index].path.name for _, index in keys[:_NAMED]]
     more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
-    kept = f" The last checkpoint in {job.checkpoints} is from before." if has_checkpoint(job.checkpoints) else ""
-    return (
+    message = (
         f"the training loss is {found.value} at batch {found.step} of its epoch (pictures {', '.join(names)}{more}): "
         "training diverged. Lower opt-learning-rate (a tenth is a good next try), or set amp to off"
-        + "." * bool(kept)
-        + kept
     )
+    if has_checkpoint(job.checkpoints):
+        message += f". The last checkpoint in {job.checkpoints} is from before"
+    return message
 
 
 def _is_over(progress: Progress, config: TrainConfig) -> bool:

@@ -119,7 +119,9 @@ class TrainConfig:
         "resnet50", "Architecture.", choices=("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
     )
     epochs: int = _knob(20, "Times the training pictures are gone through.", low=1, high=10_000)
-    batch_size: int = _knob(64, "Pictures per step, over all devices.", low=1, high=65_536)
+    batch_size: int = _knob(
+        64, "Pictures per step, over all devices; 0 finds how many are fast enough.", low=0, high=65_536
+    )
     opt_learning_rate: float = _knob(1e-4, "AdamW's learning rate.", above=0, high=10)
     opt_weight_decay: float = _knob(1e-4, "AdamW's weight decay.", low=0, high=10)
     lr_sched_step_size: int = _knob(6, "Epochs after which StepLR lowers the learning rate.", low=1, high=10_000)

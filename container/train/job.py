@@ -5,6 +5,7 @@ import logging
 import os
 import platform
 import sys
+import traceback
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -39,6 +40,7 @@ from container.train.profiler.start import start_profiler
 from container.train.reports import write_job_card, write_reports
 from container.train.saving import saving
 from container.train.scan import Scan, scan
+from container.train.sizing import earlier_batch_size, find_batch_size, out_of_memory
 from container.train.stopping import LATEST_S, Interrupted, Stop
 from container.train.watching import Watcher, watchers_for
 
@@ -78,11 +80,18 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
         min(counts),
         len(unreadable),
     )
-    _check_sizes(config, splits, world)
+    if config.batch_size:
+        _check_sizes(config, splits, world)
 
     device = choose_device(config, world)
     model = initial_model(config, len(splits.classes), paths.channels, world)
     model = model.to(device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    checkpoints = checkpoint_directory(paths)
+    if not config.batch_size:
+        size = earlier_batch_size(checkpoints, world)
+        size = size or find_batch_size(model, device, preprocessing, len(splits.train), world)
+        config = replace(config, batch_size=size)
+        _check_sizes(config, splits, world)
     watchers: list[Watcher] = []
     if world.is_first:
         watchers = watchers_for(config, paths, _name())
@@ -97,7 +106,6 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
     )
 
     steps = config.epochs * (len(splits.train) // config.batch_size)
-    checkpoints = checkpoint_directory(paths)
     resumes = has_checkpoint(checkpoints)
     debugger = start_debugger(paths, world, debug=config.debug, steps=steps, resumes=resumes)
     behind = Behind()
@@ -151,10 +159,8 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
         profiler.gather()
         raise
     except torch.cuda.OutOfMemoryError as error:
-        raise TrainingError(
-            f"CUDA out of memory with batch-size {config.batch_size} and image-size {config.image_size}; try "
-            f"batch-size {max(1, config.batch_size // 2)}"
-        ) from error
+        traceback.clear_frames(error.__traceback__)  # which hold what filled the memory
+        raise TrainingError(out_of_memory(config, model, device, preprocessing, world)) from error
     finally:
         behind.close()
         debugger.close()

@@ -125,7 +125,7 @@ def upload(
     task = Upload(directory, place, Aws(region, profile), kms_key=kms_key)
     try:
         with transfer_bar("sending", *files) as advance:
-            done = task.run(advance)
+            done = task.run(advance, lambda: complain("ending; what is on its way is waited for"))
     except KeyboardInterrupt:
         complain(f"interrupted; {task.done.sent:,} files were sent and stay in {place}. Run it again to send the rest")
         sys.exit(130)

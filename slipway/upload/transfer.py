@@ -101,8 +101,13 @@ class Upload:
         self._kms_key = kms_key
         self._lock, self._stopping = threading.Lock(), threading.Event()
 
-    def run(self, advance: Advance = lambda files, size: None) -> Uploaded:
-        """Send what is not there; see `upload`. What was sent when an exception ends it stays."""
+    def run(self, advance: Advance = lambda files, size: None, stopping: Callable[[], None] = lambda: None) -> Uploaded:
+        """Send what is not there; see `upload`. What was sent when an exception ends it stays.
+
+        Args:
+            advance: Told how far it is.
+            stopping: Called when an exception ends it, before what is being sent is waited for.
+        """
         self._advance = advance
         s3 = self._aws.service("s3")
         require_bucket(s3, self._place, self._aws.region)
@@ -111,6 +116,7 @@ class Upload:
                 self._run(s3, pool)
             except BaseException:
                 self._stopping.set()
+                stopping()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         if not (self.done.sent or self.done.kept or self.done.unsent):

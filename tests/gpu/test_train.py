@@ -1,5 +1,6 @@
 """Jobs on a GPU."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -69,13 +70,25 @@ def test_a_compiled_network_trains(data: Path, job: JobDirectory):
     assert result.code == 0, result.log
 
 
+def test_a_batch_size_is_found(data: Path, job: JobDirectory):
+    job.channel("train", data)
+    result = job.run({**LEARNING, "batch-size": "0", "epochs": "1"})
+    assert result.code == 0, result.log
+    assert re.search(r"batch-size \d+ is within a twentieth of the fastest", result.stdout)
+
+
 def test_too_little_memory_names_a_batch_size(data: Path, job: JobDirectory):
     job.channel("train", data)
     one_gigabyte = 2**30 / torch.cuda.get_device_properties(0).total_memory
     job.environment = {"PYTORCH_CUDA_ALLOC_CONF": f"per_process_memory_fraction:{one_gigabyte:.6f}"}
     result = job.run({**SMALL, "model-type": "resnet50", "image-size": "512", "batch-size": "64"})
     assert result.code == 1
-    assert "CUDA out of memory with batch-size 64 and image-size 512; try batch-size 32" in job.failure
+    advice = re.search(r"CUDA out of memory with batch-size 64 and image-size 512; (\d+) fits", job.failure)
+    assert advice
+    fits = int(advice[1])
+    assert 0 < fits < 64
+    result = job.run({**SMALL, "model-type": "resnet50", "image-size": "512", "batch-size": str(fits), "epochs": "1"})
+    assert result.code == 0, result.log
 
 
 def _driver_version() -> str:

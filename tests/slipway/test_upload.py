@@ -254,6 +254,8 @@ def test_ctrl_c_takes_back_a_half_sent_file_and_says_how_to_go_on(tmp_path, aws_
     try:
         assert SlowS3.second_part.wait(60)
         process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert any("what is on its way is waited for" in line for line in process.stderr)
         SlowS3.over.set()
         _, errors = process.communicate(timeout=60)
     finally:
