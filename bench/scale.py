@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from container.cpus import SPIN
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = _parse(arguments)
     # As the training program has it, and before torch reads it.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault(*SPIN)
     import torch
 
     from bench.machine import describe

@@ -24,6 +24,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from container.cpus import SPIN
+
 if TYPE_CHECKING:
     from bench.picture_set import PictureSet
     from container.train.hyperparameters import TrainConfig
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if with_timm and find_spec("timm") is None:
         sys.exit("bench.train compares with timm, which is not installed: pip install timm, or add --without-timm")
     # As the training program has it, and before torch reads it.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault(*SPIN)
     import torch
 
     from bench.machine import describe

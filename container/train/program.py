@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from container import gpu
+from container.cpus import SPIN
 from container.errors import DataError, HyperparameterError, UserError
 from container.paths import MlPaths
 from container.train.channels import complete_splits, list_splits
@@ -94,8 +95,7 @@ def run(paths: MlPaths, stop: Stop, place: Rank | None = None) -> int:
                 "FullyReplicated"
             ) from error
         raise
-    # Threads that spin while they wait would take the CPUs from the processes that read pictures.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault(*SPIN)
     # Only now: torch takes seconds to import, and a misspelt hyperparameter should not.
     if not place and max(1, gpus.count) * len(hosts.names) > 1:
         from container.train.torchrun import run_processes
