@@ -1,9 +1,13 @@
 """Writing a file aside and moving it into place."""
 
+import contextlib
 import os
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -21,3 +25,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Remove what processes that were killed while they wrote have left in a directory; nobody may be writing there."""
+    for path in directory.glob(".*"):
+        if _TEMPORARY.fullmatch(path.name):
+            with contextlib.suppress(OSError):  # untidy, and no more
+                path.unlink()

@@ -4,6 +4,7 @@ Written only where /opt/ml/checkpoints exists: SageMaker makes it for jobs with 
 restores it when a spot instance comes back.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 
-from container.atomic_file import write_atomically
+from container.atomic_file import remove_unfinished, write_atomically
 from container.errors import TrainingError
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,12 @@ def write_checkpoint(directory: Path, epoch: int, step: int, content: dict[str, 
         "sha256": hashlib.sha256(data).hexdigest(),
     }
     write_atomically(file, lambda path: path.write_bytes(data))
-    write_atomically(file.with_suffix(".json"), lambda path: path.write_text(json.dumps(manifest)))
-    for old in _manifests(directory)[KEEP:]:
+    own = file.with_suffix(".json")
+    write_atomically(own, lambda path: path.write_text(json.dumps(manifest)))
+    found = _manifests(directory)
+    # A later one was damaged, else the job would have gone on from there.
+    place = found.index(own)
+    for old in found[:place] + found[place + KEEP :]:
         old.unlink(missing_ok=True)
         old.with_suffix(".pt").unlink(missing_ok=True)
 
@@ -67,6 +72,15 @@ def read_newest_checkpoint(directory: Path) -> dict[str, Any] | None:
 def has_checkpoint(directory: Path) -> bool:
     """Whether a job would go on from a checkpoint, if it is not damaged."""
     return bool(_manifests(directory))
+
+
+def remove_unfinished_checkpoints(directory: Path) -> None:
+    """Remove what a job that was killed at a checkpoint has left of it; nobody may be writing there."""
+    remove_unfinished(directory)
+    for data in directory.glob("checkpoint-*.pt"):
+        if not data.with_suffix(".json").exists():
+            with contextlib.suppress(OSError):
+                data.unlink()
 
 
 class _Damaged(Exception):  # noqa: N818 - never leaves this module

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from container.errors import DataError
 from container.preprocessing import Preprocessing
 from container.train.debugger.session import Debugger
 from container.train.device import Device
@@ -161,6 +162,7 @@ def evaluate(
 
     Raises:
         Interrupted: The job was asked to end.
+        DataError: No picture could be read.
     """
     model.eval()
     criterion = nn.CrossEntropyLoss(weight=class_weights, reduction="sum")
@@ -187,4 +189,10 @@ def evaluate(
     if world.any(cut_short):
         raise Interrupted
     confusion = world.sum(confusion.view(class_count, class_count).cpu())
-    return Evaluation(loss=world.sum(loss.cpu()).item() / int(confusion.sum()), confusion=confusion)
+    total, loss = int(confusion.sum()), world.sum(loss.cpu())
+    if not total:
+        raise DataError(
+            "none of the pictures to evaluate on can be read any more, which could be when the job began; keep the "
+            "channel unchanged while a job runs"
+        )
+    return Evaluation(loss=loss.item() / total, confusion=confusion)

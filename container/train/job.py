@@ -9,19 +9,21 @@ import traceback
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from container import artifact
 from container.artifact import ModelCard
+from container.atomic_file import remove_unfinished
 from container.errors import HostsError, HyperparameterError, TrainingError
 from container.model import StateDict, build_model
 from container.paths import MlPaths
 from container.preprocessing import Preprocessing
 from container.train.behind import Behind
 from container.train.channels import SPLITS, Splits
-from container.train.checkpoint import has_checkpoint
+from container.train.checkpoint import has_checkpoint, remove_unfinished_checkpoints
 from container.train.checkpoint_directory import checkpoint_directory
 from container.train.dataset import EvaluationPictures, prepare_as_served, prepare_training
 from container.train.debugger.session import start_debugger
@@ -107,6 +109,8 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
 
     steps = config.epochs * (len(splits.train) // config.batch_size)
     resumes = has_checkpoint(checkpoints)
+    if world.is_first:
+        _remove_unfinished(paths, checkpoints)
     debugger = start_debugger(paths, world, debug=config.debug, steps=steps, resumes=resumes)
     behind = Behind()
 
@@ -115,7 +119,8 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
             "the running step takes longer than %d s: the job ends within it, and goes on from its last checkpoint",
             LATEST_S,
         )
-        behind.finishes_within(_LAST_WRITE_S)
+        if not behind.finishes_within(_LAST_WRITE_S):
+            _remove_unfinished(paths, checkpoints)
         sys.stdout.flush()
         os._exit(0 if (paths.model / artifact.CARD).exists() else 143)
 
@@ -169,6 +174,13 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
             watcher.close(test)
         if world.is_first:
             write_reports(paths.output_data, tested=bool(test))
+
+
+def _remove_unfinished(paths: MlPaths, checkpoints: Path) -> None:
+    """What this process, or one before it that was killed, has not come to write to its end."""
+    remove_unfinished(paths.model)
+    remove_unfinished(paths.output_data)
+    remove_unfinished_checkpoints(checkpoints)
 
 
 def _scan(config: TrainConfig, splits: Splits, preprocessing: Preprocessing, stop: Stop, world: World) -> Scan:
@@ -258,6 +270,9 @@ def _test(job: Job, paths: MlPaths, progress: Progress) -> dict[str, Any]:
         )
     loader.close()
     mistakes = world.gather(wrong.worst(rank=world.rank, size=world.size))
+    if result.total < len(job.splits.test):
+        logger.warning("the worst mistakes are not kept: which pictures they are is not known where some have vanished")
+        mistakes = []
     job.profiler.gather()
     if not world.is_first:
         return {}

@@ -83,8 +83,9 @@ class Loader:
                 self._next = (epoch, step)
             try:
                 return next(self._running)
-            except RuntimeError as error:
-                if not _READER_ENDED.search(str(error)):
+            except (RuntimeError, ConnectionError, EOFError) as error:
+                # A batch that was ready cannot be fetched from a reader that is not there.
+                if isinstance(error, RuntimeError) and not _READER_ENDED.search(str(error)):
                     raise
                 self._running = None
                 self._mourn(error)
@@ -101,9 +102,13 @@ class Loader:
             # Of its own: drawing from the program's would move what comes after.
             generator=torch.Generator().manual_seed(0),
         )
-        return iter(loader)
+        handler = signal.getsignal(signal.SIGCHLD)
+        running = iter(loader)
+        # torch's own handler raises a reader's end wherever training is; who waits for a batch finds out without it.
+        signal.signal(signal.SIGCHLD, handler)
+        return running
 
-    def _mourn(self, error: RuntimeError) -> None:
+    def _mourn(self, error: Exception) -> None:
         self._deaths += 1
         if self._deaths > _DEATHS:
             raise TrainingError(

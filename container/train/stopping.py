@@ -1,12 +1,16 @@
 """A job that is asked to end: SIGTERM becomes a flag that the loops look at between steps."""
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 
 # A step on a slow device may take minutes; SageMaker waits two before it kills, and others less.
 LATEST_S = 20
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the job was asked to end
@@ -22,18 +26,25 @@ class Stop:
         """Ends the process from another thread, where it has not come to an end by itself after LATEST_S."""
 
     def install(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _SIGNALS:
             signal.signal(number, self._handle)
+        # A handler waits for the operation that runs, which may be a whole backward pass; this does not.
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        # A process that reads pictures has its own end.
+        os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+        threading.Thread(target=self._watch, args=(reader,), name="stop", daemon=True).start()
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.requested:
             raise SystemExit(128 + number)
         self.requested = True
-        timer = threading.Timer(LATEST_S, self._is_overdue)
-        timer.daemon = True
-        timer.start()
 
-    def _is_overdue(self) -> None:
+    def _watch(self, reader: int) -> None:
+        while os.read(reader, 1)[0] not in _SIGNALS:
+            pass
+        time.sleep(LATEST_S)
         if self.leave:
             self.leave()
 

@@ -1,0 +1,105 @@
+"""The training program in a process that is forked from one that has imported torch: starting it costs next to nothing.
+
+What it runs is all of `container.train.program`, with readers and writers of its own; only the launcher and the toolkit
+are not there.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import psutil
+
+from container.train import program
+from container.train.job import train_model
+from tests.train.conftest import JobDirectory
+
+Plant = Callable[[], None]
+"""Called in the process before it trains: a module's function, or an instance of a module's class."""
+
+__all__ = ["ForkedJob", "Plant", "train_model"]  # importing the job is what takes the time
+
+
+def _nothing() -> None:
+    pass
+
+
+class ForkedJob:
+    """A job that has begun.
+
+    Args:
+        directory: Its own; channels and hyperparameters are there.
+        plant: The fault.
+    """
+
+    _running: ClassVar[list["ForkedJob"]] = []
+
+    def __init__(self, directory: JobDirectory, plant: Plant = _nothing) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        pipe = directory.base / "log"
+        if not pipe.exists():
+            os.mkfifo(pipe)
+        self._process = context.Process(target=_enter, args=(directory.base, pipe, plant))
+        self._process.start()
+        self._running.append(self)
+        self.log = pipe.open()
+        """Ends with the last of the job's processes."""
+
+    @property
+    def pid(self) -> int:
+        """Of the program, and of the group that its readers are in too."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def readers(self) -> list[psutil.Process]:
+        return psutil.Process(self.pid).children()
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def end(self) -> tuple[int, str]:
+        """Wait for all of the job's processes.
+
+        Returns:
+            The program's exit code, -n where signal n ended it, and what is left of the log.
+        """
+        rest = self.log.read()
+        self.log.close()
+        self._process.join()
+        self._running.remove(self)
+        assert self._process.exitcode is not None
+        return self._process.exitcode, rest
+
+    @classmethod
+    def end_all(cls) -> None:
+        """Kill those that a test did not see to their end."""
+        for job in list(cls._running):
+            os.killpg(job.pid, signal.SIGKILL)
+            job.end()
+
+
+def run_forked(directory: JobDirectory, plant: Plant = _nothing) -> tuple[int, str]:
+    """Run a job to its end: `ForkedJob.end`."""
+    return ForkedJob(directory, plant).end()
+
+
+def kill_all() -> None:
+    """Of a forked job, by itself: as where its host is lost."""
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def _enter(base: Path, pipe: Path, plant: Plant) -> None:
+    os.setsid()
+    # Readers begin as they do in a program that was started.
+    multiprocessing.set_start_method("fork", force=True)
+    with pipe.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ |= {"SAGEMAKER_BASE_DIR": str(base), "OMP_NUM_THREADS": "1"}
+    plant()
+    sys.exit(program.main())
