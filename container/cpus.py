@@ -9,7 +9,7 @@ CGROUP = Path("/sys/fs/cgroup")
 SPIN = ("GOMP_SPINCOUNT", "1000")
 """Variable of libgomp, which torch computes with, and the value that training sets unless the user has: how often a
 thread looks whether the others are there before it sleeps. Sleeping at once makes each operation wait to be woken for;
-looking for as long as libgomp does by itself takes the CPU from the very thread that is waited for, where it is shared."""
+looking for as long as libgomp does by itself takes the CPU from the very thread that is waited for, if it is shared."""
 
 
 def available_cpus(cgroup: Path = CGROUP) -> int:
