@@ -91,7 +91,7 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
     checkpoints = checkpoint_directory(paths)
     if not config.batch_size:
         size = earlier_batch_size(checkpoints, world)
-        size = size or find_batch_size(model, device, preprocessing, len(splits.train), world)
+        size = size or find_batch_size(model, device, preprocessing, len(splits.train), stop, world)
         config = replace(config, batch_size=size)
         _check_sizes(config, splits, world)
     watchers: list[Watcher] = []
@@ -165,6 +165,7 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
         raise
     except torch.cuda.OutOfMemoryError as error:
         traceback.clear_frames(error.__traceback__)  # which hold what filled the memory
+        debugger.close()  # which holds tensors, and hooks that a trial's copy would have
         raise TrainingError(out_of_memory(config, model, device, preprocessing, world)) from error
     finally:
         behind.close()
