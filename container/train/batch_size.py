@@ -2,39 +2,58 @@
 
 import copy
 import gc
+import math
 import time
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
 
-from container.memory import available_memory
 from container.preprocessing import Preprocessing
 from container.train.device import Device
+from container.train.stopping import Stop
 
 _MOST_ON_A_GPU = 1024
 _MOST_ON_A_CPU = 64
-_BYTES_OF_A_PICTURE = 200e6  # of activations at 224 pixels and float32: more than a ResNet-152 has
 _GOOD_ENOUGH = 0.95
 _TIMED_S = 0.5
-_WARM_UP = 2
 _SPARE = 0.05  # of a GPU's memory, for what a job has besides
+_AT_WORK = 1.5  # of what is kept for backward, which itself takes more; measured for ResNet-18 to 152: below 1.2
 
 
 class Trial:
     """Steps on a copy of a network; nothing of the network, nor the program's random numbers, is changed.
 
     Args:
-        model: On the device.
+        model: Copied to the device from wherever it is; all of the copy learns.
         device: Where, and in which precision.
         preprocessing: Gives the size of the pictures.
         processes: Of the job; more than one keep their gradients twice.
+        memory: Bytes that a step may take on a CPU, where taking too many ends the process; the smallest batch is tried
+            all the same. A GPU says itself when it has no more.
+        stop: Whether the job was asked to end, which a trial does between two steps.
+
+    Raises:
+        torch.cuda.OutOfMemoryError: Not even network and optimizer fit.
     """
 
-    def __init__(self, model: nn.Module, device: Device, preprocessing: Preprocessing, *, processes: int = 1) -> None:
-        self._model = copy.deepcopy(model).train()
-        self.device = device
-        self.preprocessing = preprocessing
+    def __init__(
+        self,
+        model: nn.Module,
+        device: Device,
+        preprocessing: Preprocessing,
+        *,
+        processes: int = 1,
+        memory: float = math.inf,
+        stop: Stop | None = None,
+    ) -> None:
+        self._model = copy.deepcopy(model).to(device.torch_device).train().requires_grad_(True)
+        self._device = device
+        self._preprocessing = preprocessing
+        self._memory = memory
+        self._stop = stop or Stop()
+        self.least = smallest_batch(preprocessing, processes)
+        """The smallest batch that a step takes."""
         self._optimizer = torch.optim.AdamW(self._model.parameters(), lr=0.0, fused=True)
         self._scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.scales_gradients)
         self._ballast: list[torch.Tensor] = []
@@ -43,64 +62,130 @@ class Trial:
         if device.is_cuda:
             spare = int(_SPARE * torch.cuda.get_device_properties(device.torch_device).total_memory)
             self._ballast.append(torch.empty(spare, dtype=torch.uint8, device=device.torch_device))
+        # Now, because a step whose scaled gradients overflow leaves the optimizer without its state.
+        for parameter in self._model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        self._optimizer.step()
+        self._bytes_of_a_picture: float | None = None
 
-    def step(self, size: int) -> None:
-        """One training step, to its end.
+    def fits(self, size: int) -> bool:
+        """Whether steps with so many pictures do.
 
         Raises:
-            torch.cuda.OutOfMemoryError: So many pictures do not fit.
+            Interrupted: The job was asked to end.
         """
-        side = self.preprocessing.size
-        pictures = torch.zeros((size, side, side, 3), dtype=torch.uint8, device=self.device.torch_device)
-        targets = torch.zeros(size, dtype=torch.int64, device=self.device.torch_device)
-        with self.device.autocast():
-            loss = nn.functional.cross_entropy(self._model(self.preprocessing.normalize(pictures)), targets)
+        return self._attempt(size, self._try) is not None
+
+    def speed(self, size: int) -> float | None:
+        """Pictures a second, or None where so many do not fit.
+
+        Raises:
+            Interrupted: The job was asked to end.
+        """
+        return self._attempt(size, self._time) if self.fits(size) else None
+
+    def _attempt(self, size: int, steps: Callable[[int], float]) -> float | None:
+        try:
+            if self._device.is_cuda or size <= self.least or self._estimate(size) <= self._memory:
+                return steps(size)
+        except torch.cuda.OutOfMemoryError:
+            pass
+        # Only here has the exception let go of the step's tensors.
+        self._optimizer.zero_grad()
+        free_memory(self._device)
+        return None
+
+    def _try(self, size: int) -> float:
+        # On a GPU the second step is the first that finds an earlier one's gradients, and its algorithms chosen.
+        return self._steps(size, fewest=2 if self._device.is_cuda else 1)
+
+    def _time(self, size: int) -> float:
+        return self._steps(size, seconds=_TIMED_S)
+
+    def _steps(self, size: int, *, fewest: int = 1, seconds: float = 0.0) -> float:
+        """So many training steps and for so long; gives pictures a second."""
+        device = self._device.torch_device
+        with torch.random.fork_rng(devices=[device] if self._device.is_cuda else []):
+            pictures, targets = self._pictures(size), torch.zeros(size, dtype=torch.int64, device=device)
+            steps, started = 0, time.perf_counter()
+            while steps < fewest or time.perf_counter() - started < seconds:
+                self._stop.check()
+                self._step(pictures, targets)
+                steps += 1
+            return steps * size / (time.perf_counter() - started)
+
+    def _pictures(self, size: int) -> torch.Tensor:
+        """Random: of equal pixels a GPU makes less work."""
+        side, device = self._preprocessing.size, self._device.torch_device
+        generator = torch.Generator(device).manual_seed(0)
+        shape = (size, side, side, 3)
+        return torch.randint(256, shape, dtype=torch.uint8, device=device, generator=generator)
+
+    def _step(self, pictures: torch.Tensor, targets: torch.Tensor) -> None:
+        """As in `engine.train_steps`, to its end."""
+        with self._device.autocast():
+            loss = nn.functional.cross_entropy(self._model(self._preprocessing.normalize(pictures)), targets)
         self._optimizer.zero_grad()
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._scaler.step(self._optimizer)
         self._scaler.update()
-        if self.device.is_cuda:
+        if self._device.is_cuda:
             torch.cuda.synchronize()
 
-    def fits(self, size: int) -> bool:
-        """Whether a step with so many pictures does."""
-        try:
-            self.step(size)
-        except torch.cuda.OutOfMemoryError:
-            fits = False
-        else:
-            fits = True
-        if not fits:  # only here has the exception let go of the step's tensors
-            self._optimizer.zero_grad()
-            gc.collect()
-            torch.cuda.empty_cache()
-        return fits
+    def _estimate(self, size: int) -> float:
+        """Bytes that a step on a CPU takes: in proportion to what the smallest batch keeps for its backward."""
+        if self._bytes_of_a_picture is None:
+            self._bytes_of_a_picture = _AT_WORK * self._kept_for_backward(self.least) / self.least
+        return size * self._bytes_of_a_picture
 
-    def speed(self, size: int) -> float:
-        """Pictures a second."""
-        for _ in range(_WARM_UP):
-            self.step(size)
-        steps, start = 0, time.perf_counter()
-        while (took := time.perf_counter() - start) < _TIMED_S or not steps:
-            self.step(size)
-            steps += 1
-        return steps * size / took
+    def _kept_for_backward(self, size: int) -> int:
+        kept: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor.detach()
+
+        with (
+            torch.random.fork_rng(devices=[]),
+            torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+            self._device.autocast(),
+        ):
+            logits = self._model(self._preprocessing.normalize(self._pictures(size)))
+        for parameter in self._model.parameters():
+            kept.pop(parameter.untyped_storage().data_ptr(), None)
+        del logits  # with which what was kept is gone: until here no two tensors had one address
+        return sum(kept.values())
 
 
-def largest_that_fits(fits: Callable[[int], bool], most: int) -> int:
-    """The largest size up to `most` that fits, above 8 to the nearest multiple of 8; 0 where not one picture does.
+def free_memory(device: Device) -> None:
+    """Give back what no tensor holds any more."""
+    gc.collect()
+    if device.is_cuda:
+        torch.cuda.empty_cache()
+
+
+def smallest_batch(preprocessing: Preprocessing, processes: int) -> int:
+    """Of one process, in pictures: batch normalisation needs more than one value of each channel."""
+    return 2 if processes > 1 or preprocessing.size <= 32 else 1
+
+
+def largest_that_fits(fits: Callable[[int], bool], most: int, least: int = 1) -> int:
+    """The largest size that fits, above 8 to a multiple of 8; 0 where none does.
 
     Args:
         fits: Tries a size.
-        most: One that is large enough.
+        most: Not to be passed.
+        least: The smallest there is, a power of two.
     """
-    low, high = 0, 1
+    low, high = 0, least
     while high <= most and fits(high):
         low, high = high, 2 * high
+    if not low:
+        return 0
     high = min(high, most + 1)
-    while high - low > (8 if low >= 8 else 1):
-        middle = (low + high) // 2
-        middle -= middle % 8 if middle > 8 and middle - middle % 8 > low else 0
+    unit = 8 if low >= 8 else 1
+    while high - low > unit:
+        middle = max(low + unit, (low + high) // 2 // unit * unit)
         if fits(middle):
             low = middle
         else:
@@ -108,19 +193,24 @@ def largest_that_fits(fits: Callable[[int], bool], most: int) -> int:
     return low
 
 
-def speeds(speed: Callable[[int], float], fits: Callable[[int], bool], most: int) -> dict[int, float]:
-    """Pictures a second by size: 8 (or `most`), and twice that, as far as it fits.
+def speeds(speed: Callable[[int], float | None], most: int, least: int = 1) -> dict[int, float]:
+    """Pictures a second by size, for the powers of two from 8 on as far as they fit; below 8 the largest that does.
 
     Args:
-        speed: Measures a size that fits.
-        fits: Tries a size.
+        speed: Measures a size; None where it does not fit.
         most: Not to be passed.
+        least: The smallest there is.
     """
-    size = min(8, most)
     found: dict[int, float] = {}
-    while size <= most and fits(size):
-        found[size] = speed(size)
+    size = 8
+    while size <= most and (rate := speed(size)) is not None:
+        found[size] = rate
         size *= 2
+    size = 4
+    while not found and size >= least:
+        if size <= most and (rate := speed(size)) is not None:
+            found[size] = rate
+        size //= 2
     return found
 
 
@@ -130,10 +220,11 @@ def smallest_of_the_fast(found: Mapping[int, float]) -> int:
     return min(size for size, speed in found.items() if speed >= _GOOD_ENOUGH * best)
 
 
-def most_worth_trying(device: Device, preprocessing: Preprocessing, training_pictures: int) -> int:
-    """Of one process: an epoch keeps ten steps, and a CPU's memory holds it."""
-    most = _MOST_ON_A_GPU
-    if not device.is_cuda:
-        a_picture = _BYTES_OF_A_PICTURE * (preprocessing.size / 224) ** 2
-        most = min(_MOST_ON_A_CPU, int(available_memory() / 2 / a_picture))
-    return max(2, min(most, training_pictures // 10))
+def most_worth_trying(device: Device, training_pictures: int) -> int:
+    """Of one process, in pictures: an epoch keeps ten steps.
+
+    Args:
+        device: A CPU gains nothing from large batches.
+        training_pictures: This process's share.
+    """
+    return max(2, min(_MOST_ON_A_GPU if device.is_cuda else _MOST_ON_A_CPU, training_pictures // 10))

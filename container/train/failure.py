@@ -16,7 +16,8 @@ LOST_PEER = 75
 # A cause that people lose hours on, and what to do about it.
 _HINTS = (
     (
-        re.compile(r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError"),
+        # Our own job's message (sizing.py) knows better than to halve.
+        re.compile(r"CUDA out of memory(?! with batch-size)|CUDA error: out of memory|OutOfMemoryError"),
         "The GPU's memory is full: halve batch-size, set amp to auto, or take a smaller image-size.",
     ),
     (

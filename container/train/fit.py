@@ -1,119 +1,31 @@
 """The epochs of a job: train, evaluate, keep the best, checkpoint, stop early."""
 
-import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from container.errors import TrainingError
-from container.model import StateDict
-from container.preprocessing import Preprocessing
-from container.train.behind import Behind, copied
-from container.train.channels import Splits
-from container.train.checkpoint import differences, has_checkpoint, read_newest_checkpoint, write_checkpoint
+from container.train.checkpoint import has_checkpoint
 from container.train.dataset import EvaluationPictures, TrainPictures
-from container.train.debugger.session import Debugger
-from container.train.device import Device
-from container.train.distributed import World
 from container.train.engine import Evaluation, WholeBatch, evaluate, train_steps
 from container.train.hyperparameters import TrainConfig
 from container.train.loading import Loader
 from container.train.losses import Logged, Losses, LossNotFinite
 from container.train.metric_lines import EvaluationLine, TrainLine, emit
 from container.train.order import Key, TrainOrder, in_order
-from container.train.picture_cache import PictureCache
-from container.train.profiler.profiler import Profiler
-from container.train.saving import saving
-from container.train.stopping import Interrupted, Stop
-from container.train.watching import Watcher
+from container.train.resuming import Saves, copy_tensors, resume, write_behind
+from container.train.running_job import Job, Progress
+from container.train.stopping import Interrupted
 
 logger = logging.getLogger(__name__)
 
-# Hyperparameters that may change between an interruption and the restart: they do not change what was learnt.
-_MAY_CHANGE = frozenset(
-    (
-        "epochs",
-        "early-stopping-patience",
-        "num-workers",
-        "checkpoint-every",
-        "checkpoint-minutes",
-        "wandb",
-        "debug",
-        "profile",
-        "use-cuda",
-    )
-)
 # So many pictures of a batch are named where its loss is not finite.
 _NAMED = 8
-
-
-@dataclass
-class Progress:
-    """How far a job has come; all of it is in every checkpoint."""
-
-    epoch: int = 1
-    """Counted from 1; the one that is running."""
-    step: int = 0
-    """Steps of it already done."""
-    best_epoch: int = 0
-    """0 until the first evaluation."""
-    best_loss: float = math.inf
-    epochs_without_improvement: int = 0
-    losses: list[float] = field(default_factory=list)
-    """Of the batches of the running epoch that were logged."""
-    train_s: float = 0.0
-    """Seconds of the running epoch's steps so far, those before an interruption included."""
-    history: list[dict[str, Any]] = field(default_factory=list)
-    """A record for each finished epoch, as in metrics.jsonl."""
-    best_tensors: StateDict | None = None
-    """The best epoch's state dict on the CPU: the model directory does not outlive a lost host."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What does not change while a job runs."""
-
-    config: TrainConfig
-    splits: Splits
-    caches: Mapping[str, PictureCache]
-    """By split."""
-    preprocessing: Preprocessing
-    device: Device
-    checkpoints: Path
-    stop: Stop
-    world: World
-    watchers: Sequence[Watcher]
-    """None but in the first process."""
-    profiler: Profiler
-    debugger: Debugger
-    behind: Behind
-    """Writes models and checkpoints."""
-    save_best: Callable[[StateDict, Progress], None]
-    """Has the model directory written; called whenever the evaluation loss is the lowest so far, in the first
-    process."""
-
-    def class_weights(self) -> torch.Tensor | None:
-        """`balanced` weights: pictures / (classes x pictures of the class), as scikit-learn's
-        compute_class_weight has them."""
-        if not self.config.class_weights:
-            return None
-        counts = torch.tensor(self.splits.class_counts(), dtype=torch.float32)
-        return (counts.sum() / (len(counts) * counts)).to(self.device.torch_device)
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What a checkpoint must agree with to be gone on from."""
-        values = {name: value for name, value in self.config.to_strings().items() if name not in _MAY_CHANGE}
-        values["cache"] = "off" if self.config.cache == "off" else "on"  # how much is kept changes nothing
-        names = "\n".join(f"{sample.target} {sample.path.name}" for sample in self.splits.train)
-        pictures = hashlib.sha256(names.encode()).hexdigest()[:16]
-        return {**values, "classes": list(self.splits.classes), "training pictures": pictures}
 
 
 def fit(model: nn.Module, job: Job) -> Progress:
@@ -138,7 +50,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
     scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.scales_gradients)
     parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": scaler}
     parts["debugger"] = job.debugger
-    progress = _resume(job, parts) or Progress()
+    progress = resume(job, parts) or Progress()
 
     if config.compile:
         model.compile()  # in place: the state dict keeps its names
@@ -151,7 +63,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
     class_weights = job.class_weights()
     network: nn.Module | None = None
     losses = Losses(world, device, done=0, count=0)
-    saves = _Saves(config)
+    saves = Saves(config)
     try:
         try:
             while progress.epoch <= config.epochs and not _is_over(progress, config):
@@ -187,7 +99,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
                     _log(job, progress, step.logged, steps_per_epoch)
                     if world.check(job.stop, saves.is_due_within_epoch()) and progress.step < steps_per_epoch:
                         _log(job, progress, [*losses.read()], steps_per_epoch)
-                        _checkpoint(job, parts, progress)
+                        write_behind(job, parts, progress)
 
                 trained_s = time.perf_counter() - started
                 with job.profiler.phase("evaluation"):
@@ -210,13 +122,13 @@ def fit(model: nn.Module, job: Job) -> Progress:
                 scheduler.step()
                 progress.epoch, progress.step, progress.losses, progress.train_s = progress.epoch + 1, 0, [], 0.0
                 if saves.is_due_after(progress.epoch - 1):
-                    _checkpoint(job, parts, progress)
+                    write_behind(job, parts, progress)
                 job.profiler.end_epoch()
         except Interrupted:
             _log(job, progress, [*losses.read()], steps_per_epoch)
             if world.is_first and progress.best_tensors is None:
-                job.save_best(_copy_tensors(model), progress)
-            _checkpoint(job, parts, progress)
+                job.save_best(copy_tensors(model), progress)
+            write_behind(job, parts, progress)
             raise
         finally:
             train_loader.close()
@@ -225,28 +137,6 @@ def fit(model: nn.Module, job: Job) -> Progress:
     except LossNotFinite as found:
         raise TrainingError(_diverged(job, found, order.whole(progress.epoch)[found.step - 1])) from found
     return progress
-
-
-class _Saves:
-    """When a checkpoint is due."""
-
-    def __init__(self, config: TrainConfig) -> None:
-        self._epochs = config.checkpoint_every
-        self._seconds = 60 * config.checkpoint_minutes or math.inf
-        self._last = time.monotonic()
-
-    def is_due_within_epoch(self) -> bool:
-        """By the clock; each call after that says so once."""
-        due = time.monotonic() - self._last >= self._seconds
-        if due:
-            self._last = time.monotonic()
-        return due
-
-    def is_due_after(self, epoch: int) -> bool:
-        due = epoch % self._epochs == 0
-        if due:
-            self._last = time.monotonic()
-        return due
 
 
 def _loaders(job: Job, order: TrainOrder) -> tuple[Loader, Loader]:
@@ -341,7 +231,7 @@ def _finish_epoch(
         progress.epochs_without_improvement = 0
         if job.world.is_first:
             with job.profiler.phase("model"):
-                progress.best_tensors = _copy_tensors(model)
+                progress.best_tensors = copy_tensors(model)
                 job.save_best(progress.best_tensors, progress)
     else:
         progress.epochs_without_improvement += 1
@@ -357,10 +247,6 @@ def _weigh(job: Job, batches: Sequence[Sequence[Key]], class_weights: torch.Tens
     ]
 
 
-def _copy_tensors(model: nn.Module) -> StateDict:
-    return {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
-
-
 def _set_trainable(model: nn.Module, *, head_only: bool) -> None:
     """Training mode; with `head_only` the body neither learns nor moves its batch statistics."""
     model.train()
@@ -370,57 +256,3 @@ def _set_trainable(model: nn.Module, *, head_only: bool) -> None:
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
-
-
-def _checkpoint(job: Job, parts: dict[str, Any], progress: Progress) -> None:
-    """Write a checkpoint if the job has a directory for them; a full disk there costs a warning, not the job."""
-    if not job.world.is_first or not job.checkpoints.is_dir():
-        return
-    with job.profiler.phase("checkpoint"):
-        if not _is_sound(parts["model"]):
-            logger.warning("no checkpoint is written: parameters are not finite any more")
-            return
-        content: dict[str, Any] = copied({name: part.state_dict() for name, part in parts.items()})
-        # The best model's tensors are replaced, never changed.
-        content["progress"] = {**vars(progress), "losses": [*progress.losses], "history": [*progress.history]}
-        content["fingerprint"] = job.fingerprint()
-        directory, epoch, step = job.checkpoints, progress.epoch, progress.step
-
-        def write() -> None:
-            try:
-                with saving("checkpoint", directory):
-                    write_checkpoint(directory, epoch, step, content)
-            except TrainingError as error:
-                logger.warning("%s; training goes on without it", error)
-
-        job.behind.write(write)
-
-
-def _is_sound(model: nn.Module) -> bool:
-    """Whether all parameters are finite; their losses are read a step later."""
-    norms = torch._foreach_norm([parameter.detach() for parameter in model.parameters()])
-    return bool(torch.stack(norms).isfinite().all())
-
-
-def _resume(job: Job, parts: dict[str, Any]) -> Progress | None:
-    # The first process's choice: on SageMaker every host has a directory of its own.
-    content = job.world.share(read_newest_checkpoint(job.checkpoints) if job.world.is_first else None)
-    if content is None:
-        return None
-    if differing := list(differences(content["fingerprint"], job.fingerprint())):
-        raise TrainingError(
-            f"the checkpoints in {job.checkpoints} are another job's: {'; '.join(differing[:3])}. Use an empty "
-            "checkpoint directory, or the earlier job's settings"
-        )
-    for name, part in parts.items():
-        if content.get(name):  # a gradient scaler that was not in use has no state, and takes none
-            part.load_state_dict(content[name])
-    progress = Progress(**content["progress"])
-    if not job.world.is_first:
-        progress.best_tensors = None
-    elif progress.best_tensors is not None:
-        job.save_best(progress.best_tensors, progress)
-    for watcher in job.watchers:
-        watcher.after_epoch(progress.history)
-    logger.info("resuming from the checkpoint of epoch %d, step %d", progress.epoch, progress.step)
-    return progress

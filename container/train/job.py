@@ -18,32 +18,29 @@ from container import artifact
 from container.artifact import ModelCard
 from container.atomic_file import remove_unfinished
 from container.errors import HostsError, HyperparameterError, TrainingError
-from container.model import StateDict, build_model
+from container.model import StateDict
 from container.paths import MlPaths
 from container.preprocessing import Preprocessing
 from container.train.behind import Behind
 from container.train.channels import SPLITS, Splits
 from container.train.checkpoint import has_checkpoint, remove_unfinished_checkpoints
 from container.train.checkpoint_directory import checkpoint_directory
-from container.train.dataset import EvaluationPictures, prepare_as_served, prepare_training
+from container.train.dataset import prepare_as_served, prepare_training
 from container.train.debugger.session import start_debugger
 from container.train.device import choose_device
 from container.train.distributed import World
-from container.train.engine import evaluate
-from container.train.fit import Job, Progress, fit
+from container.train.fit import fit
 from container.train.hyperparameters import TrainConfig
-from container.train.loading import Loader
-from container.train.metric_lines import EvaluationLine, emit
-from container.train.mistakes import WrongPictures, write_mistakes
-from container.train.order import in_order
-from container.train.outputs import write_confusion_matrix, write_per_class, write_unreadable
+from container.train.outputs import write_unreadable
 from container.train.pretrained import initial_model
 from container.train.profiler.start import start_profiler
-from container.train.reports import write_job_card, write_reports
+from container.train.reports import write_reports
+from container.train.running_job import Job, Progress
 from container.train.saving import saving
 from container.train.scan import Scan, scan
 from container.train.sizing import earlier_batch_size, find_batch_size, out_of_memory
 from container.train.stopping import LATEST_S, Interrupted, Stop
+from container.train.testing import test_model
 from container.train.watching import Watcher, watchers_for
 
 logger = logging.getLogger(__name__)
@@ -91,7 +88,7 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
     checkpoints = checkpoint_directory(paths)
     if not config.batch_size:
         size = earlier_batch_size(checkpoints, world)
-        size = size or find_batch_size(model, device, preprocessing, len(splits.train), world)
+        size = size or find_batch_size(model, device, preprocessing, len(splits.train), stop, world)
         config = replace(config, batch_size=size)
         _check_sizes(config, splits, world)
     watchers: list[Watcher] = []
@@ -158,13 +155,14 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
     test: dict[str, Any] = {}
     try:
         progress = fit(model, job)
-        test = _test(job, paths, progress)
+        test = test_model(job, paths, progress, name=_name())
     except Interrupted:
         logger.info("stopped on request; the model directory holds the best model so far")
         profiler.gather()
         raise
     except torch.cuda.OutOfMemoryError as error:
         traceback.clear_frames(error.__traceback__)  # which hold what filled the memory
+        debugger.close()  # which holds tensors, and hooks that a trial's copy would have
         raise TrainingError(out_of_memory(config, model, device, preprocessing, world)) from error
     finally:
         behind.close()
@@ -229,71 +227,6 @@ def _check_sizes(config: TrainConfig, splits: Splits, world: World) -> None:
             f"hyperparameter batch-size is {config.batch_size}, but the train split has {len(splits.train)} "
             f"pictures; choose at most {len(splits.train)}"
         )
-
-
-def _test(job: Job, paths: MlPaths, progress: Progress) -> dict[str, Any]:
-    """Test the model that is in the model directory, as serving will load it."""
-    world = job.world
-    if world.is_first:
-        model, card = artifact.load(paths.model)
-        preprocessing = card.preprocessing
-    else:
-        model = build_model(job.config.model_type, len(job.splits.classes))
-        preprocessing = job.preprocessing
-    model.load_state_dict(world.share(dict(model.state_dict())))
-    model = model.to(job.device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    mine = range(world.rank, len(job.splits.test), world.size)
-    batches = in_order(len(mine), job.config.batch_size)
-    pictures = EvaluationPictures(
-        [job.splits.test[index] for index in mine], preprocessing, cache=job.caches.get("test"), indices=mine
-    )
-    loader = Loader(
-        pictures,
-        lambda _epoch: batches,
-        steps=len(batches),
-        last=1,
-        workers=job.device.workers,
-        pin=job.device.is_cuda,
-    )
-    wrong = WrongPictures()
-    with job.profiler.phase("test"):
-        result = evaluate(
-            model,
-            loader.batches(1),
-            class_count=len(job.splits.classes),
-            preprocessing=preprocessing,
-            device=job.device,
-            class_weights=job.class_weights(),
-            stop=job.stop,
-            world=world,
-            observe=wrong.observe,
-        )
-    loader.close()
-    mistakes = world.gather(wrong.worst(rank=world.rank, size=world.size))
-    if result.total < len(job.splits.test):
-        logger.warning("the worst mistakes are not kept: which pictures they are is not known where some have vanished")
-        mistakes = []
-    job.profiler.gather()
-    if not world.is_first:
-        return {}
-    emit(EvaluationLine(phase="TEST", loss=result.loss, correct=result.correct, total=result.total))
-    test = {"best_epoch": progress.best_epoch, "test_loss": result.loss, "test_accuracy": result.accuracy}
-    with saving("model", paths.model):
-        artifact.save_card(paths.model, replace(card, training={**card.training, "test": test}))
-    with job.profiler.phase("report"), saving("output", paths.output_data):
-        counts = job.splits.class_counts()
-        write_confusion_matrix(paths.output_data, card.classes, result)
-        write_per_class(paths.output_data, card.classes, counts, result)
-        write_job_card(
-            paths.output_data,
-            job=_name(),
-            settings=job.config.to_strings(),
-            classes=card.classes,
-            train_counts=counts,
-            best_epoch=progress.best_epoch,
-        )
-        write_mistakes(paths.output_data, mistakes, job.splits.test, card.classes)
-    return test
 
 
 def _training_summary(config: TrainConfig, splits: Splits, progress: Progress, unreadable: int) -> dict[str, Any]:

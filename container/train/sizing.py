@@ -1,19 +1,30 @@
 """How many pictures a step takes, where the job does not say, or says too many."""
 
-import gc
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from container.errors import TrainingError
+from container.gpu import Gpu
+from container.memory import available_memory
 from container.preprocessing import Preprocessing
-from container.train.batch_size import Trial, largest_that_fits, most_worth_trying, smallest_of_the_fast, speeds
+from container.train.batch_size import (
+    Trial,
+    free_memory,
+    largest_that_fits,
+    most_worth_trying,
+    smallest_batch,
+    smallest_of_the_fast,
+    speeds,
+)
 from container.train.checkpoint import read_newest_checkpoint
 from container.train.device import Device
 from container.train.distributed import World
 from container.train.hyperparameters import TrainConfig
+from container.train.stopping import Interrupted, Stop
 
 logger = logging.getLogger(__name__)
 
@@ -21,46 +32,123 @@ logger = logging.getLogger(__name__)
 def earlier_batch_size(checkpoints: Path, world: World) -> int:
     """An interrupted job's, which goes on with it; 0 where there is none."""
     content = read_newest_checkpoint(checkpoints) if world.is_first else None
-    return int(world.share(content["fingerprint"]["batch-size"] if content else 0))
+    size = int(world.share(content["fingerprint"]["batch-size"] if content else 0))
+    if size:
+        logger.info("batch-size %d: that of the checkpoint", size)
+    return size
 
 
 def find_batch_size(
-    model: nn.Module, device: Device, preprocessing: Preprocessing, training_pictures: int, world: World
+    model: nn.Module, device: Device, preprocessing: Preprocessing, training_pictures: int, stop: Stop, world: World
 ) -> int:
-    """For all processes together; each tries, and the smallest choice is taken for all.
+    """For all processes together: each tries on its device, and the smallest choice is taken for all. Says in the log
+    what was found.
+
+    Args:
+        model: On the device; not changed.
+        device: Where, and in which precision.
+        preprocessing: Gives the size of the pictures.
+        training_pictures: Of the whole job.
+        stop: Whether the job was asked to end.
+        world: Its processes.
 
     Raises:
-        TrainingError: Not even a small batch fits in the memory of a GPU.
+        TrainingError: Not even the smallest batch fits in a GPU's memory.
+        Interrupted: The job was asked to end.
     """
     logger.info("batch-size 0: trying which is fast enough")
-    trial = Trial(model, device, preprocessing, processes=world.size)
-    most = most_worth_trying(device, preprocessing, training_pictures // world.size)
-    found = speeds(trial.speed, trial.fits, most)
-    for number, pictures_a_second in found.items():
-        logger.info("batch-size %d: %.1f pictures a second on this device", number, pictures_a_second)
-    chosen = min(world.gather(smallest_of_the_fast(found) if found else 0)) * world.size
-    if not chosen:
+    most = most_worth_trying(device, training_pictures // world.size)
+    least = smallest_batch(preprocessing, world.size)
+    found: dict[int, float] = {}
+    try:
+        # Half of it: readers and caches want some, too.
+        memory = available_memory() / 2 / world.local_size
+        trial = Trial(model, device, preprocessing, processes=world.size, memory=memory, stop=stop)
+        found = speeds(trial.speed, most, least)
+        del trial
+    except (torch.cuda.OutOfMemoryError, Interrupted):
+        pass  # the other processes must learn of it below
+    free_memory(device)
+    if device.is_cuda:
+        torch.cuda.reset_peak_memory_stats()  # which the profiler's page shows as the job's
+    share = min(world.gather(smallest_of_the_fast(found) if found else 0))
+    if world.any(stop.requested):
+        raise Interrupted
+    if not share:
         raise TrainingError(
-            f"not even {min(8, most)} pictures of image-size {preprocessing.size} fit in the GPU's memory; choose a "
-            "smaller image-size or model-type"
+            f"batch-size 0: not even {least * world.size} fits in the memory of {_name(device)} with image-size "
+            f"{preprocessing.size}; choose a smaller model-type or image-size"
         )
-    logger.info("batch-size %d is within a twentieth of the fastest, and the smallest that is", chosen)
-    return chosen
+    logger.info("%s", what_was_found(share, found, most, world.size))
+    return share * world.size
+
+
+def what_was_found(share: int, found: Mapping[int, float], most: int, processes: int) -> str:
+    """One line: the choice, what its neighbours and the fastest give, and why nothing larger was tried.
+
+    Args:
+        share: Each process's part of the choice.
+        found: Pictures a second by size, on this process's device.
+        most: The size that was not to be passed, of one process.
+        processes: Of the job.
+    """
+    chosen = f"batch-size {share * processes}"
+    if share not in found:
+        return f"{chosen}: the most that suits the device of another process"
+    each = f" on each of {processes} devices" * (processes > 1)
+    beside = sorted({share // 2, 2 * share, max(found, key=found.__getitem__)} & found.keys() - {share})
+    others = ", ".join(f"{size * processes} gives {_rate(found[size])}" for size in beside)
+    following = 2 * max(found)
+    if following <= most:
+        end = f"{following * processes} does not fit in memory"
+    else:
+        end = f"more than {most * processes} is not tried"
+    return "; ".join(filter(None, (f"{chosen}: {_rate(found[share])} pictures/s{each}", others, end)))
 
 
 def out_of_memory(
     config: TrainConfig, model: nn.Module, device: Device, preprocessing: Preprocessing, world: World
 ) -> str:
-    """What to say of it, and to do. Called where the job's own tensors are let go of; does not ask other processes."""
-    found = f"CUDA out of memory with batch-size {config.batch_size} and image-size {config.image_size}"
-    model.zero_grad()
-    gc.collect()
-    torch.cuda.empty_cache()
+    """What to say when training ran out of a GPU's memory: the largest batch that fits, found by trying here.
+
+    Other processes are not asked, as they may be anywhere.
+
+    Args:
+        config: The job's.
+        model: The job's, which is over: leaves the device.
+        device: Where, and in which precision.
+        preprocessing: Gives the size of the pictures.
+        world: The processes of the job; the advice is for all together.
+    """
+    found = (
+        f"CUDA out of memory with batch-size {config.batch_size} and image-size {config.image_size} on {_name(device)}"
+    )
+    failed = -(-config.batch_size // world.size)
     try:
+        model.zero_grad()
+        model.to("cpu")
+        free_memory(device)
         trial = Trial(model, device, preprocessing, processes=world.size)
-        fits = largest_that_fits(trial.fits, config.batch_size // world.size) * world.size
+        fits = largest_that_fits(trial.fits, failed - 1, trial.least) * world.size
     except torch.cuda.OutOfMemoryError:
         fits = 0
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        return (
+            f"{found}; no batch-size could be tried afterwards ({reason}): halve it, or choose a smaller model-type or "
+            "image-size"
+        )
     if not fits:
-        return f"{found}, and no batch fits beside the network; choose a smaller image-size or model-type"
-    return f"{found}; {fits} fits: set batch-size to that, or to 0 to have one found, or choose a smaller image-size"
+        return f"{found}, and no smaller batch fits: choose a smaller model-type or image-size"
+    return f"{found}; batch-size {fits} fits: set it, or 0 to have it found, or lower image-size"
+
+
+def _name(device: Device) -> str:
+    if not device.is_cuda:
+        return "the CPU"
+    facts = torch.cuda.get_device_properties(device.torch_device)
+    return str(Gpu(name=facts.name, memory_bytes=facts.total_memory))
+
+
+def _rate(pictures_a_second: float) -> str:
+    return f"{pictures_a_second:.0f}" if pictures_a_second >= 10 else f"{pictures_a_second:.1f}"

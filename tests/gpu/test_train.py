@@ -8,6 +8,10 @@ import pytest
 import torch
 
 from container import artifact
+from container.model import build_model
+from container.preprocessing import Preprocessing
+from container.train.batch_size import Trial, free_memory, largest_that_fits
+from container.train.device import Device
 from tests.conftest import write_image_folder
 from tests.train.conftest import SMALL, JobDirectory
 
@@ -74,7 +78,34 @@ def test_a_batch_size_is_found(data: Path, job: JobDirectory):
     job.channel("train", data)
     result = job.run({**LEARNING, "batch-size": "0", "epochs": "1"})
     assert result.code == 0, result.log
-    assert re.search(r"batch-size \d+ is within a twentieth of the fastest", result.stdout)
+    assert re.search(r"batch-size \d+: \d+ pictures/s; .*more than \d+ is not tried", result.stdout)
+
+
+def test_the_search_ends_at_the_gpus_memory_and_leaves_none_of_it_taken():
+    """The largest that fits does so again, and twice as many do not, whatever was tried in between."""
+    device = Device(torch_device=torch.device("cuda", 0), amp_dtype=torch.float16, workers=0)
+    model = build_model("resnet18", 3).to(device.torch_device)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    random = torch.cuda.get_rng_state()
+    free_memory(device)
+    taken = torch.cuda.memory_reserved()
+    torch.cuda.set_per_process_memory_fraction(0.1)
+    try:
+        trial = Trial(model, device, Preprocessing.for_size(512))
+        found = largest_that_fits(trial.fits, 4096)
+        assert 8 <= found < 4096
+        assert found % 8 == 0
+        assert trial.fits(found)
+        assert not trial.fits(2 * found)
+        assert (trial.speed(8) or 0) > 0
+        assert trial.speed(2 * found) is None
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    del trial
+    free_memory(device)
+    assert torch.cuda.memory_reserved() <= taken + 2**27, "libraries' workspaces stay"
+    assert torch.equal(torch.cuda.get_rng_state(), random)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_too_little_memory_names_a_batch_size(data: Path, job: JobDirectory):
@@ -83,8 +114,12 @@ def test_too_little_memory_names_a_batch_size(data: Path, job: JobDirectory):
     job.environment = {"PYTORCH_CUDA_ALLOC_CONF": f"per_process_memory_fraction:{one_gigabyte:.6f}"}
     result = job.run({**SMALL, "model-type": "resnet50", "image-size": "512", "batch-size": "64"})
     assert result.code == 1
-    advice = re.search(r"CUDA out of memory with batch-size 64 and image-size 512; (\d+) fits", job.failure)
-    assert advice
+    name = re.escape(torch.cuda.get_device_name())
+    advice = re.search(
+        rf"CUDA out of memory with batch-size 64 and image-size 512 on {name} \(\d+ GiB\); batch-size (\d+) fits",
+        job.failure,
+    )
+    assert advice, job.failure
     fits = int(advice[1])
     assert 0 < fits < 64
     result = job.run({**SMALL, "model-type": "resnet50", "image-size": "512", "batch-size": str(fits), "epochs": "1"})

@@ -52,8 +52,8 @@ def test_spaces_and_empty_values_do_not_count():
 
 
 def test_values_are_checked_before_anything_runs():
-    with pytest.raises(HyperparameterError, match="batch-size is '0'; it must be a whole number"):
-        make_variants({"batch-size": ["8", "0"]}, {})
+    with pytest.raises(HyperparameterError, match="batch-size is '-1'; it must be a whole number"):
+        make_variants({"batch-size": ["8", "-1"]}, {})
 
 
 def test_equal_jobs_have_no_warnings_and_share_their_settings():

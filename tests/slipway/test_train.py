@@ -129,7 +129,7 @@ def test_a_batch_larger_than_the_data_is_refused(colours, slipway, tmp_path):
     ("arguments", "code", "message"),
     [
         (["--epoch", "3"], 2, "No such option '--epoch'.*--epochs"),
-        (["--batch-size", "0"], 1, r"hyperparameter batch-size is '0'; it must be a whole number \(1 to"),
+        (["--batch-size", "-1"], 1, r"hyperparameter batch-size is '-1'; it must be a whole number \(0 to"),
         (["--model-type", "resnet19"], 1, "resnet19.*resnet18"),
         (["--opt-learning-rate", "fast"], 1, "opt-learning-rate is 'fast'; it must be a number"),
         (["--weights", "resnet50.pth"], 1, "--weights is resnet50.pth, which is no file"),

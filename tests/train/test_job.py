@@ -215,7 +215,7 @@ def test_watching_options_leave_their_files(data: Path, job: JobDirectory):
     ("values", "message"),
     [
         ({"batchsize": "8"}, "there is no hyperparameter batchsize; did you mean batch-size?"),
-        ({"batch-size": "0"}, "hyperparameter batch-size is '0'; it must be a whole number (1 to 65536)"),
+        ({"batch-size": "-1"}, "hyperparameter batch-size is '-1'; it must be a whole number (0 to 65536)"),
         ({"batch-size": "4096"}, "batch-size is 4096, but the train split has 12 pictures; choose at most 12"),
         ({"model-type": "resnet34", "weights": "default"}, "these weights are not resnet34's"),
         ({"bad-images": "fail"}, "1 picture of the train channel cannot be read, and bad-images is fail"),
