@@ -27,13 +27,13 @@ Item = tuple[torch.Tensor, int]
 Prepare = Callable[[Path], Read]
 """What of a picture is worth keeping."""
 
-# A crop of the whole picture still has two pixels for each of the input, one of a fourth of the area has one.
-_KEPT = 2
+# A crop of a ninth of the area still has a pixel for each of the input; the smallest that is drawn has a twelfth.
+_KEPT = 3
 _STAND_INS = 20
 
 
 def prepare_to_vary(size: int) -> Prepare:
-    """What `TrainPictures` varies: the whole picture, its shorter side at most twice the input's."""
+    """What `TrainPictures` varies: the whole picture, its shorter side at most three times the input's."""
 
     def prepare(path: Path) -> Read:
         side = _KEPT * size

@@ -78,13 +78,13 @@ def test_without_augmentation_it_is_the_centre_square(samples: tuple[Sample, ...
     assert np.array_equal(pictures[(7, 0)][0].numpy(), expected)
 
 
-def test_what_is_kept_of_a_large_picture_is_twice_the_input(tmp_path: Path):
+def test_what_is_kept_of_a_large_picture_is_three_times_the_input(tmp_path: Path):
     file = tmp_path / "a.jpg"
     Image.radial_gradient("L").resize((1000, 400)).convert("RGB").save(file, quality=95)
     kept = prepare_to_vary(64)(file)
-    assert kept.pixels.shape == (128, 320, 3)
+    assert kept.pixels.shape == (192, 480, 3)
     assert (kept.width, kept.height) == (1000, 400)
-    expected = np.asarray(Image.open(file).resize((320, 128), Image.Resampling.BOX)).astype(int)
+    expected = np.asarray(Image.open(file).resize((480, 192), Image.Resampling.BOX)).astype(int)
     assert np.abs(kept.pixels - expected).mean() < 2
 
 
