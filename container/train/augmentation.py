@@ -126,7 +126,14 @@ def vary(pixels: Pixels, variation: Variation, whole: tuple[int, int], size: int
         size: Side of the result.
     """
     height, width = pixels.shape[:2]
-    matrix = variation.matrix(*whole, (width / whole[0], height / whole[1]), size)
+    scale_x, scale_y = width / whole[0], height / whole[1]
+    # The map takes the mean of four pixels: where it would pass over others, these are put together first.
+    times = int(min(variation.width * scale_x, variation.height * scale_y) / size)
+    if times >= 2:
+        wide, tall = width // times, height // times
+        pixels = cv2.resize(pixels[: tall * times, : wide * times], (wide, tall), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        scale_x, scale_y = scale_x / times, scale_y / times
+    matrix = variation.matrix(*whole, (scale_x, scale_y), size)
     # Positions outside the picture, which a rotation shows, are black.
     warped: Any = cv2.warpAffine(pixels, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     fewer: Any = cv2.resize(warped, (-(-size // _FEWER),) * 2, interpolation=cv2.INTER_NEAREST)
