@@ -33,6 +33,17 @@ def a_loader_that_lets_a_gpu_idle() -> None:
     os.environ["SLIPWAY_STUB_BUSY"] = "5"
 
 
+def an_optimizer_that_takes_longer_than_the_rest() -> None:
+    """As it does for a batch of two pictures where the network is large and the device fast."""
+    step = torch.optim.AdamW.step
+
+    def slowly(*arguments: Any, **named: Any) -> Any:
+        time.sleep(10)
+        return step(*arguments, **named)
+
+    torch.optim.AdamW.step = slowly
+
+
 def a_gpu_with_little_to_do() -> None:
     os.environ |= {"SLIPWAY_STUB_BUSY": "35", "SLIPWAY_STUB_USED": "1000"}
 

@@ -97,7 +97,7 @@ def test_nothing_fires_on_a_sound_job_of_two_processes(directory: JobDirectory):
     ("plant", "settings", "advice"),
     [
         (faults.a_loader_that_sleeps, {}, {"Dataloader": ["set num-workers=", "(now 0)"]}),
-        (faults.nothing, TINY_BATCH, {"BatchSize": ["set batch-size=4 (now 2)"]}),
+        (faults.an_optimizer_that_takes_longer_than_the_rest, TINY_BATCH, {"BatchSize": ["set batch-size=4 (now 2)"]}),
         (faults.a_leak_of_process_memory, {}, {"GPUMemoryIncrease": ["the job's processes", "num-workers"]}),
         (faults.one_very_long_step, {}, {"StepOutlier": ["1 of 1 long steps", "save interval of the debug hook"]}),
         (faults.a_slow_start, {}, {"MaxInitializationTime": ["FastFile", "compile=false"]}),
