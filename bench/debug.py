@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.telling import tell
 from container.cpus import SPIN
 
 
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     "smdebug_all_1": lambda: smdebug.run("all"),
                 },
                 given.rounds,
-                lambda line: print(line, file=sys.stderr, flush=True),
+                tell,
             )
         device = describe(runs.training.device.torch_device)
     result: dict[str, Any] = {

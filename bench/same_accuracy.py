@@ -9,7 +9,6 @@ learning rate, batches of the same size and the same augmentations, and is teste
 import argparse
 import json
 import statistics
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from bench.our_training import OurTraining, accuracy_of
 from bench.picture_set import PictureSet
 from bench.pictures import picture_folder
 from bench.plain_training import PlainTraining
+from bench.telling import tell
 from container.train.hyperparameters import TrainConfig
 
 SIDES = {"ours": "ours", "files": "ours, without the cache", "plain": "a plain loop"}
@@ -35,7 +35,7 @@ class _Side:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = _parse(arguments)
-    folder = given.data or picture_folder(given.pictures, seed=0, directory=None, told=_tell)
+    folder = given.data or picture_folder(given.pictures, seed=0, directory=None, told=tell)
     everything = PictureSet.of_folder(folder)
     base = TrainConfig(
         model_type=given.model,
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found[name].append(accuracy_of(side.model, held_out, config, ours.device))
             device = describe(ours.device.torch_device)
             ours.close()
-            _tell(f"seed {seed}, {SIDES[name]}: {found[name][-1]:.4f}")
+            tell(f"seed {seed}, {SIDES[name]}: {found[name][-1]:.4f}")
     result: dict[str, Any] = {"device": device, "pictures": len(everything), "epochs": given.epochs, **found}
     setting = f"{given.model}, {given.image_size} px, batch {given.batch_size}, {given.epochs} epochs"
     print(f"{setting}, {len(everything)} pictures")
@@ -73,10 +73,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{words:24} mean {100 * statistics.mean(found[name]):.2f} %  ({runs})")
     if given.json:
         given.json.write_text(json.dumps(result, indent=2) + "\n")
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.telling import tell
 from container.cpus import SPIN
 
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     largest = max(map(int, fields["batch_size"]))
     if count < largest:
         sys.exit(f"bench.scale: {count} pictures are less than the largest batch, {largest}")
-    folder = picture_folder(count, seed=base.seed, directory=given.directory, told=_tell)
+    folder = picture_folder(count, seed=base.seed, directory=given.directory, told=tell)
     everything = PictureSet.of_folder(folder)
     pictures, _ = everything.split(count // largest * largest, base.seed)
     result: dict[str, Any] = {
@@ -52,16 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "rows": [],
     }
     for field, values in fields.items():
-        result["rows"] += rows(field, measure_sweep(pictures, base, field, values, rounds, _tell))
+        result["rows"] += rows(field, measure_sweep(pictures, base, field, values, rounds, tell))
     counts = process_counts(on_gpu=on_gpu)
-    result["rows"] += rows("processes", measure_processes(pictures, base, counts, rounds, _tell))
+    result["rows"] += rows("processes", measure_processes(pictures, base, counts, rounds, tell))
     print(table(result))
     if given.json:
         given.json.write_text(json.dumps(result, indent=2) + "\n")
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -24,6 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.telling import tell
 from container.cpus import SPIN
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         opt_learning_rate=given.learning_rate,
     )
     folder = given.data or picture_folder(
-        given.pictures or (6720 if on_gpu else 640), seed=config.seed, directory=given.directory, told=_tell
+        given.pictures or (6720 if on_gpu else 640), seed=config.seed, directory=given.directory, told=tell
     )
     try:
         everything = PictureSet.of_folder(folder)
@@ -88,8 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from bench.timm_training import TimmTraining
 
         sides["timm"] = TimmTraining(pictures, config, ours.device).epoch
-    measure(sides, 1, lambda _line: _tell("warmed up"))
-    seconds = measure(sides, given.rounds, _tell)
+    measure(sides, 1, lambda _line: tell("warmed up"))
+    seconds = measure(sides, given.rounds, tell)
     result: dict[str, Any] = {
         "device": describe(ours.device.torch_device),
         "model": config.model_type,
@@ -132,7 +133,7 @@ def _times_to_accuracy(everything: "PictureSet", config: "TrainConfig", accuracy
             epochs=epochs,
             pictures=len(train),
         )
-        _tell(f"{name}: accuracy {learnt.accuracy:.3f} after {learnt.epochs} epochs")
+        tell(f"{name}: accuracy {learnt.accuracy:.3f} after {learnt.epochs} epochs")
         result |= {
             f"{name}_accuracy": round(learnt.accuracy, 4),
             f"{name}_epochs": learnt.epochs,
@@ -141,10 +142,6 @@ def _times_to_accuracy(everything: "PictureSet", config: "TrainConfig", accuracy
         }
     ours.close()
     return result
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

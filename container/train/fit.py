@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from container.errors import TrainingError
+from container.train.behind import copied
 from container.train.checkpoint import has_checkpoint
 from container.train.dataset import EvaluationPictures, TrainPictures
 from container.train.engine import Evaluation, WholeBatch, evaluate, train_steps
@@ -18,7 +19,7 @@ from container.train.loading import Loader
 from container.train.losses import Logged, Losses, LossNotFinite
 from container.train.metric_lines import EvaluationLine, TrainLine, emit
 from container.train.order import Key, TrainOrder, in_order
-from container.train.resuming import Saves, copy_tensors, resume, write_behind
+from container.train.resuming import Saves, resume, write_behind
 from container.train.running_job import Job, Progress
 from container.train.stopping import Interrupted
 
@@ -127,7 +128,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
         except Interrupted:
             _log(job, progress, [*losses.read()], steps_per_epoch)
             if world.is_first and progress.best_tensors is None:
-                job.save_best(copy_tensors(model), progress)
+                job.save_best(copied(model.state_dict()), progress)
             write_behind(job, parts, progress)
             raise
         finally:
@@ -231,7 +232,7 @@ def _finish_epoch(
         progress.epochs_without_improvement = 0
         if job.world.is_first:
             with job.profiler.phase("model"):
-                progress.best_tensors = copy_tensors(model)
+                progress.best_tensors = copied(model.state_dict())
                 job.save_best(progress.best_tensors, progress)
     else:
         progress.epochs_without_improvement += 1

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from container.errors import TrainingError
-from container.model import StateDict
 from container.train.behind import copied
 from container.train.checkpoint import differences, read_newest_checkpoint, write_checkpoint
 from container.train.hyperparameters import TrainConfig
@@ -39,11 +38,6 @@ class Saves:
         if due:
             self._last = time.monotonic()
         return due
-
-
-def copy_tensors(model: nn.Module) -> StateDict:
-    """The state dict in main memory."""
-    return {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
 
 
 def write_behind(job: Job, parts: dict[str, Any], progress: Progress) -> None:

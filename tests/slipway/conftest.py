@@ -6,6 +6,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from PIL import Image
 
 from tests.images.registry import aws_api
 from tests.slipway.slipway_runs import SMALL, Slipway, Trained
+
+if TYPE_CHECKING:
+    from tests.slipway.sagemaker_account import DryAccount
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220)}
 
@@ -46,6 +50,21 @@ def sdk_settings_checked_once() -> Iterator[None]:
         if "sagemaker.utils" in sys.modules:
             patch.setattr("sagemaker.utils.validate_sagemaker_config", lambda _settings: None)
         yield
+
+
+@pytest.fixture(scope="module")
+def shared() -> "DryAccount":
+    from tests.slipway.sagemaker_account import DryAccount  # which imports the SDK: seconds
+
+    return DryAccount()
+
+
+@pytest.fixture
+def account(shared: "DryAccount", monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> "DryAccount":
+    """No settings of whoever runs the tests, and no requests yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    return shared.reset()
 
 
 def paint(path: Path, colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (48, 40)) -> Path:

@@ -25,19 +25,6 @@ from tests.slipway.sagemaker_account import IMAGE, ROLE, DryAccount
 TRAIN = {"train": "s3://my-dogs/dogImages/train"}
 
 
-@pytest.fixture(scope="module")
-def shared() -> DryAccount:
-    return DryAccount()
-
-
-@pytest.fixture
-def account(shared, monkeypatch, tmp_path) -> DryAccount:
-    """No settings of whoever runs the tests, and no requests yet."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    return shared.reset()
-
-
 def estimator(account: DryAccount, **arguments: Any) -> Estimator:
     given = {"role": ROLE, "instance_type": "ml.g4dn.xlarge", "image_uri": IMAGE, **arguments}
     return Estimator(sagemaker_session=account.session, **given)

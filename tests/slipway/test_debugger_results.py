@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from sagemaker.debugger import FrameworkProfile, ProfilerConfig, Rule, rule_configs
 
 from slipway import Estimator
@@ -13,19 +12,6 @@ from tests.slipway.sagemaker_account import IMAGE, ROLE, DryAccount
 
 TRAIN = {"train": "s3://my-dogs/dogImages/train"}
 PROCESSING = "arn:aws:sagemaker:eu-west-1:111122223333:processing-job/dogs-vanishinggradient-1"
-
-
-@pytest.fixture(scope="module")
-def shared() -> DryAccount:
-    return DryAccount()
-
-
-@pytest.fixture
-def account(shared, monkeypatch, tmp_path) -> DryAccount:
-    """No settings of whoever runs the tests, and no requests yet."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    return shared.reset()
 
 
 def trained(account: DryAccount, **arguments: Any) -> Estimator:

@@ -71,18 +71,10 @@ def needed(recorded):
     return {ACTIONS.get(name, name) for name in names}
 
 
-@pytest.fixture(scope="module")
-def shared() -> DryAccount:
-    return DryAccount()
-
-
 @pytest.fixture
-def account(shared, monkeypatch, tmp_path) -> DryAccount:
-    """No settings of whoever runs the tests, and no requests yet."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+def account(account, monkeypatch) -> DryAccount:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    return shared.reset()
+    return account
 
 
 def estimator(account: DryAccount, **more) -> Estimator:

@@ -31,11 +31,6 @@ def no_settings(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(scope="module")
-def shared() -> DryAccount:
-    return DryAccount()
-
-
 @pytest.fixture
 def account(shared) -> DryAccount:
     return shared.reset()
