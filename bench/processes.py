@@ -1,15 +1,19 @@
 """Several processes that train together, as torchrun would have started them, and each does an epoch when asked to."""
 
+import gc
 import multiprocessing
 import os
 import sys
 from multiprocessing.connection import Connection
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from bench.picture_set import PictureSet
 from container.train.hosts import Rank
 from container.train.hyperparameters import TrainConfig
 from container.train.torchrun import free_port
+
+if TYPE_CHECKING:
+    from container.train.distributed import World
 
 
 class Processes:
@@ -69,13 +73,20 @@ def _train_when_asked(
     }
     import torch
 
-    from bench.our_training import OurTraining
     from container.train.distributed import joined
 
     with joined(place if place.size > 1 else None, on_gpu=torch.cuda.is_available()) as world:
-        training = OurTraining(pictures, config, world)
-        while _is_asked(connection):
-            connection.send(training.epoch())
+        _train(connection, pictures, config, world)
+        gc.collect()  # the network, which can wait for ever for processes that it is not connected with any more
+
+
+def _train(connection: Connection, pictures: PictureSet, config: TrainConfig, world: "World") -> None:
+    from bench.our_training import OurTraining
+
+    training = OurTraining(pictures, config, world)
+    while _is_asked(connection):
+        connection.send(training.epoch())
+    training.close()
 
 
 def _is_asked(connection: Connection) -> bool:
