@@ -75,7 +75,7 @@ def test_the_same_readers_go_on_and_end_with_the_loader():
     readers = [process for process in psutil.Process().children() if process not in others]
     assert len(readers) == 2
     targets(made, 2)
-    assert psutil.Process().children() == others + readers
+    assert {*psutil.Process().children()} == {*others, *readers}
     made.close()
     assert psutil.wait_procs(readers, timeout=60)[1] == []
 
