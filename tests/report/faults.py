@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from container.preprocessing import Preprocessing
 from container.train import job
 from container.train.dataset import TrainPictures
 from container.train.debugger.session import Debugger
@@ -18,7 +17,7 @@ def nothing() -> None:
     """A sound job."""
 
 
-def a_loader_that_sleeps(seconds: float = 1.0) -> None:
+def a_loader_that_sleeps(seconds: float = 5.0) -> None:
     read = TrainPictures.__getitem__
 
     def slowly(pictures: TrainPictures, key: tuple[int, int]) -> tuple[torch.Tensor, int]:
@@ -38,7 +37,7 @@ def an_optimizer_that_takes_longer_than_the_rest() -> None:
     step = torch.optim.AdamW.step
 
     def slowly(*arguments: Any, **named: Any) -> Any:
-        time.sleep(10)
+        time.sleep(60)
         return step(*arguments, **named)
 
     torch.optim.AdamW.step = slowly
@@ -48,21 +47,9 @@ def a_gpu_with_little_to_do() -> None:
     os.environ |= {"SLIPWAY_STUB_BUSY": "35", "SLIPWAY_STUB_USED": "1000"}
 
 
-def ranks_of_equal_work() -> None:
-    """So much work that it makes no difference which of them other programs slow down."""
-    normalize = Preprocessing.normalize
-
-    def slowly(preprocessing: Preprocessing, pictures: torch.Tensor) -> torch.Tensor:
-        time.sleep(10)
-        return normalize(preprocessing, pictures)
-
-    Preprocessing.normalize = slowly
-
-
 def one_slow_rank() -> None:
-    ranks_of_equal_work()
     if os.environ["RANK"] == "1":
-        a_loader_that_sleeps(seconds=5)
+        a_loader_that_sleeps()
 
 
 def a_leak_of_gpu_memory() -> None:

@@ -3,6 +3,7 @@
 A job is all that `container.train.program` makes of hyperparameters and pictures, except that
 
 - its clock counts its own CPU time, and sleeping is over at once (`JobClock`);
+- a batch's forward sleeps for ten seconds, beside which it makes no difference what the real work took;
 - the machine's CPUs and memory are those of one that does nothing else; the memory of the job's processes is real;
 - the machine is sampled at the end of each phase of a step, so that seconds of training have enough samples;
 - a GPU is one that NVML's stub tells of: the profiler is told that the job trains on it, while a CPU does the work.
@@ -21,6 +22,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from container.preprocessing import Preprocessing
 from container.train import job, program
 from container.train.profiler import host_readings, sampler, start
 from container.train.profiler.profiler import Profiler
@@ -73,6 +75,7 @@ def _enter(base: Path, rank: int, ranks: int, port: int, stub: Path | None, plan
     clock = JobClock()
     clock.install()
     _watch_a_quiet_machine(clock)
+    _work_for_ten_seconds_a_batch()
     if stub:
         _believe_in_a_gpu(stub)
     plant()
@@ -135,6 +138,16 @@ def _watch_a_quiet_machine(clock: JobClock) -> None:
     start.Sampler = PhaseSampler
     start.HostReadings = QuietMachine
     start.HostClock = start.DeviceClock = SamplingClock
+
+
+def _work_for_ten_seconds_a_batch() -> None:
+    normalize = Preprocessing.normalize
+
+    def slowly(preprocessing: Preprocessing, pictures: torch.Tensor) -> torch.Tensor:
+        time.sleep(10)
+        return normalize(preprocessing, pictures)
+
+    Preprocessing.normalize = slowly
 
 
 def _believe_in_a_gpu(stub: Path) -> None:

@@ -89,7 +89,7 @@ def test_nothing_fires_on_a_sound_job_with_a_busy_gpu(directory: JobDirectory, s
 
 
 def test_nothing_fires_on_a_sound_job_of_two_processes(directory: JobDirectory):
-    found = findings(directory, faults.ranks_of_equal_work, ranks=2)
+    found = findings(directory, faults.nothing, ranks=2)
     assert statuses(found) == {**ON_A_CPU, "LoadBalancing": "passed"}
 
 
