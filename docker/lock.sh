@@ -34,8 +34,9 @@ compile "${upgrade[@]}" dev.in --output-file dev.lock
 for target in train host; do
 	compile "$target.in" --constraint dev.lock --output-file "$target.lock"
 done
-# triton is torch.compile's, which serving does not use; torch asks for it all the same.
-compile serve.in --constraint dev.lock --no-emit-package triton --output-file serve.lock
+# What is asked for, but not used: triton is torch.compile's, and telemetry is what OpenVINO's tools send home.
+compile serve.in --constraint dev.lock --no-emit-package triton --no-emit-package openvino-telemetry \
+	--output-file serve.lock
 compile "${upgrade[@]}" ../tests/images/sdk3.in --output-file ../tests/images/sdk3.lock
 # Older packages than the others', on purpose: an environment of its own.
 compile "${upgrade[@]}" smdebug.in --output-file smdebug.lock

@@ -34,10 +34,12 @@ fi
 
 python=
 for candidate in "${PYTHON-}" python3.12 python3.11 python3 python; do
-	if [[ -n $candidate ]] && "$candidate" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
-		python=$candidate
+	# The one that a virtual environment was made with, where one is active: it may be the one that is removed below.
+	if [[ -n $candidate ]] && python=$("$candidate" -c 'import sys, venv
+sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) or print(sys._base_executable))' 2>/dev/null); then
 		break
 	fi
+	python=
 done
 if [[ -z $python ]]; then
 	echo "Slipway needs Python 3.11 or 3.12 with its venv module, and found neither on PATH." >&2
