@@ -7,19 +7,8 @@ import torch
 import torchvision.models
 from torch import nn
 
+from container.architectures import ARCHITECTURES, SHAPES
 from container.errors import WeightsError
-
-ARCHITECTURES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
-
-# (bottleneck blocks?, blocks in each of the four stages), after table 1 of "Deep Residual Learning for
-# Image Recognition".
-_SHAPES: dict[tuple[bool, tuple[int, ...]], str] = {
-    (False, (2, 2, 2, 2)): "resnet18",
-    (False, (3, 4, 6, 3)): "resnet34",
-    (True, (3, 4, 6, 3)): "resnet50",
-    (True, (3, 4, 23, 3)): "resnet101",
-    (True, (3, 8, 36, 3)): "resnet152",
-}
 
 StateDict = Mapping[str, torch.Tensor]
 
@@ -41,7 +30,7 @@ def architecture_of(state_dict: StateDict) -> tuple[str, int]:
         if match := re.match(r"layer([1-4])\.(\d+)\.", name):
             stage = int(match[1]) - 1
             stages[stage] = max(stages[stage], int(match[2]) + 1)
-    architecture = _SHAPES.get(("layer1.0.conv3.weight" in state_dict, tuple(stages)))
+    architecture = SHAPES.get(("layer1.0.conv3.weight" in state_dict, tuple(stages)))
     head = state_dict.get("fc.weight")
     if architecture is None or head is None or head.ndim != 2:
         first = ", ".join(list(state_dict)[:3]) or "no tensor at all"

@@ -1,14 +1,18 @@
 """From a picture to the network's input: defined once, used by evaluation, export and serving."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
 from container.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -70,11 +74,18 @@ class Preprocessing:
         left, top = (width - side) / 2, (height - side) / 2
         return left, top, left + side, top + side
 
-    def normalize(self, batch: torch.Tensor) -> torch.Tensor:
+    def normalize(self, batch: "torch.Tensor") -> "torch.Tensor":
         """uint8 (N, size, size, 3) on any device -> float32 (N, 3, size, size) there, channels last in memory."""
-        mean = torch.tensor(self.mean, device=batch.device).mul_(255)
-        std = torch.tensor(self.std, device=batch.device).mul_(255)
-        return batch.to(torch.float32).sub_(mean).div_(std).permute(0, 3, 1, 2)
+        return self.normalizer(batch.device)(batch)
+
+    def normalizer(self, device: "torch.device") -> "Callable[[torch.Tensor], torch.Tensor]":
+        """`normalize` for one device, to which nothing more is copied then."""
+        # Only here: a server that computes with something else starts without it.
+        import torch
+
+        mean = torch.tensor(self.mean, device=device).mul_(255)
+        std = torch.tensor(self.std, device=device).mul_(255)
+        return lambda batch: batch.to(torch.float32).sub_(mean).div_(std).permute(0, 3, 1, 2)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

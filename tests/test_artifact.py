@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from container import artifact
-from container.artifact import ModelCard
 from container.errors import ArtifactError
 from container.model import build_model
+from container.model_card import ModelCard
 from container.preprocessing import Preprocessing
 
 CARD = ModelCard(
@@ -36,7 +36,7 @@ def saved(tmp_path: Path, model: nn.Module) -> Path:
 
 def test_what_is_saved_is_what_is_loaded(saved: Path, model: nn.Module):
     loaded, card = artifact.load(saved)
-    assert card == CARD
+    assert replace(card, reference=()) == CARD
     assert not loaded.training
     inputs = torch.randn(2, 3, 64, 64)
     assert torch.equal(loaded(inputs), model(inputs))

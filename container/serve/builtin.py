@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from PIL import Image
 
 from container.errors import PictureError
@@ -19,6 +18,7 @@ from container.serve.decode import Pictures, Pixels, decode
 from container.serve.encode import Explanation, Probabilities, encode
 from container.serve.explain import METHOD, Heat, paint, png, shown_picture
 from container.serve.explain_request import MAX_EXPLAINED
+from container.serve.loaded_torch import free_cached_memory, is_out_of_memory
 from container.serve.logs import event
 from container.serve.predictor import Predictor, softmax
 from container.serve.replies import BUG, TOO_LATE, Reply, Request, RequestError
@@ -151,13 +151,14 @@ class BuiltIn:
             return
         try:
             self._forward(good)
-        except torch.OutOfMemoryError:
-            logger.exception(event("out-of-memory", pictures=len(good)))
-            torch.cuda.empty_cache()
-            _fail_all(good, RequestError(503, "the device has too little memory free; try again"))
-        except Exception:
-            logger.exception(event("bug", pictures=len(good)))
-            _fail_all(good, BUG)
+        except Exception as error:
+            if is_out_of_memory(error):
+                logger.exception(event("out-of-memory", pictures=len(good)))
+                free_cached_memory()
+                _fail_all(good, RequestError(503, "the device has too little memory free; try again"))
+            else:
+                logger.exception(event("bug", pictures=len(good)))
+                _fail_all(good, BUG)
 
     def _forward(self, good: list[_Ready]) -> None:
         """One forward pass; pictures without an explanation share it with the others."""

@@ -9,16 +9,12 @@ import tempfile
 from pathlib import Path
 
 from container.errors import ServeError
+from container.model_card import CARD, SEED_TENSORS, TENSORS
 from container.serve.accept import choose
 from container.serve.config import HIGHEST_INNER_PORT, INNER_PORTS, ServeConfig
 from container.serve.model_server import InnerPorts
 from container.serve.replies import RequestError
 from container.serve.settings import HOST, PORT
-
-# As in container/artifact.py, which cannot be imported without torch; a test compares them.
-CARD = "model.json"
-TENSORS = "model.safetensors"
-SEED_TENSORS = "model.pth"
 
 # What the address of a Unix socket holds (sun_path), less its end and the name that multi-model-server appends.
 _LONGEST_RUN_DIR = 107 - len("/.mms.sock.900000")

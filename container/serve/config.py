@@ -45,6 +45,12 @@ WORKERS = Variable(
     "Processes that hold the model; 1 to 64.",
 )
 USE_CUDA = Variable((gpu.SWITCH,), "true", "Use the GPU where there is one; false serves on the CPU.")
+ENGINE = Variable(
+    ("SLIPWAY_ENGINE",),
+    "auto",
+    "torch: run the network by plain torch in float32. auto: by OpenVINO on a CPU and by CUDA graphs in half precision "
+    "on a GPU, where their outputs are torch's.",
+)
 DEADLINE = Variable(
     (
         "SLIPWAY_DEADLINE_S",
@@ -99,9 +105,9 @@ VM_ARGUMENTS = Variable(
 )
 
 VARIABLES = (
-    PORT, HOST, INNER_PORTS, MAX_PAYLOAD, BATCH_SIZE, BATCH_DELAY, WORKERS, USE_CUDA, DEADLINE, DRAIN, STARTUP_TIMEOUT,
-    MAX_REQUESTS, MAX_PICTURES, MAX_PIXELS_PER_PICTURE, TOP_K, ACCEPT, PROGRAM, BASE_DIR, MULTI_MODEL, MEMORY, EVICT,
-    LOG_LEVEL, VM_ARGUMENTS,
+    PORT, HOST, INNER_PORTS, MAX_PAYLOAD, BATCH_SIZE, BATCH_DELAY, WORKERS, USE_CUDA, ENGINE, DEADLINE, DRAIN,
+    STARTUP_TIMEOUT, MAX_REQUESTS, MAX_PICTURES, MAX_PIXELS_PER_PICTURE, TOP_K, ACCEPT, PROGRAM, BASE_DIR, MULTI_MODEL,
+    MEMORY, EVICT, LOG_LEVEL, VM_ARGUMENTS,
 )  # fmt: skip
 
 
@@ -128,6 +134,8 @@ class ServeConfig:
     workers: int | None
     """None: one per GPU, or one."""
     use_cuda: bool
+    plain_torch: bool
+    """Run the network by plain torch."""
     deadline_s: float
     drain_s: float
     startup_timeout_s: float
@@ -172,6 +180,7 @@ class ServeConfig:
             batch_delay_ms=settings.integer(BATCH_DELAY, 1, 10000),
             workers=settings.integer(WORKERS, 1, 64) if settings.is_set(WORKERS) else None,
             use_cuda=gpu.is_wanted(environment),
+            plain_torch=settings.choice(ENGINE, {"auto": False, "torch": True}),
             deadline_s=settings.number(DEADLINE, 1, 3600),
             drain_s=settings.number(DRAIN, 0, 3600),
             startup_timeout_s=settings.number(STARTUP_TIMEOUT, 1, 36000),

@@ -9,13 +9,16 @@ from PIL import Image
 from sagemaker_inference.default_inference_handler import DefaultInferenceHandler
 from torch import nn
 
-from container.artifact import CARD, load, read_card
+from container.artifact import load
+from container.model_card import CARD, read_card
 from container.preprocessing import Preprocessing
 from container.serve.accept import negotiate
 from container.serve.config import ServeConfig
 from container.serve.decode import Pixels, decode
 from container.serve.encode import encode
-from container.serve.predictor import normalized, softmax, square
+from container.serve.engine.eager import normalized
+from container.serve.pixels import square
+from container.serve.predictor import softmax
 from container.serve.replies import RequestError
 
 _NOT_EXPLAINED = RequestError(
@@ -63,7 +66,7 @@ class DefaultFunctions:
         """
         batch = data if isinstance(data, torch.Tensor) else self._to_batch(data)
         with torch.inference_mode():
-            return torch.from_numpy(softmax(model(batch.to(self._device))))
+            return torch.from_numpy(softmax(model(batch.to(self._device)).float().cpu().numpy()))
 
     def _to_batch(self, data: Any) -> torch.Tensor:
         squares = [self._to_square(item) for item in (data if isinstance(data, list) else [data])]

@@ -1,44 +1,70 @@
 """The model in a worker: pictures in, probabilities out, on one device."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import torch
-from PIL import Image
-from torch import nn
 
-from container import artifact, cuda
-from container.artifact import ModelCard
-from container.picture import read_picture
-from container.preprocessing import Preprocessing
+from container import gpu
+from container.cpus import available_cpus, threads_asked_for
+from container.model_card import ModelCard
+from container.serve.config import ServeConfig
 from container.serve.decode import Pixels
 from container.serve.encode import Probabilities
-from container.serve.explain import Seen, explained_layer, grad_cam
+from container.serve.engine import choose
+from container.serve.engine.engine import Engine, Logits
+from container.serve.explain import explained_layer
+from container.serve.pixels import square
+
+if TYPE_CHECKING:
+    from container.serve.engine.eager import Eager
+    from container.serve.grad_cam import Seen
 
 
 class Predictor:
-    """A network in evaluation mode on its device, and how pictures are brought to it."""
+    """A network on its device, and how pictures are brought to it."""
 
-    def __init__(self, model: nn.Module, card: ModelCard, device: torch.device, *, max_pixels: int) -> None:
-        # torch's stubs lack this overload.
-        self.model: nn.Module = model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        # An explanation derives by a layer's output, never by parameters.
-        self.model.requires_grad_(False)
+    def __init__(self, engine: Engine, card: ModelCard, eager: "Callable[[], Eager]", *, max_pixels: int) -> None:
+        """
+        Args:
+            engine: Runs the network.
+            card: The model's.
+            eager: Gives the same network by plain torch, for explanations; called when the first is asked for.
+            max_pixels: Above which a picture is refused.
+        """
+        self.engine = engine
         self.card = card
-        self.device = device
-        self.max_pixels = max_pixels
+        self._load_eager = eager
+        self._eager: Eager | None = None
+        self._max_pixels = max_pixels
 
     @classmethod
-    def load(cls, model_dir: Path, device: torch.device, *, max_pixels: int) -> Self:
+    def load(cls, config: ServeConfig, gpu_id: int | None = None) -> Self:
         """Load a model directory and run it once, so that the first request finds everything in place.
+
+        Args:
+            config: The server's settings.
+            gpu_id: Index of the GPU, where there is one to be used.
 
         Raises:
             ArtifactError: Says which file or field is missing or wrong.
+            DriverError: There is a GPU, and torch cannot use it.
         """
-        model, card = artifact.load(model_dir)
-        predictor = cls(model, card, device, max_pixels=max_pixels)
+        plain = config.plain_torch
+        if config.use_cuda and gpu.look().count:
+            from container.serve.device import choose_device
+
+            device = choose_device(gpu_id, use_cuda=True)
+            engine, card = choose.on_gpu(config.model_dir, device, plain=plain, batch_size=config.batch_size)
+        else:
+            engine, card = choose.on_cpu(config.model_dir, plain=plain, threads=threads_asked_for() or available_cpus())
+
+        def load_eager() -> "Eager":
+            from container.serve.engine.eager import Eager
+
+            return engine if isinstance(engine, Eager) else choose.eager(config.model_dir, engine.device)[0]
+
+        predictor = cls(engine, card, load_eager, max_pixels=config.max_pixels)
         predictor.probabilities([predictor.blank()])
         return predictor
 
@@ -53,48 +79,26 @@ class Predictor:
         Raises:
             PictureError: The picture cannot be decoded or is too large.
         """
-        return square(item, self.card.preprocessing, self.max_pixels)
+        return square(item, self.card.preprocessing, self._max_pixels)
 
     def probabilities(self, squares: Sequence[Pixels]) -> Probabilities:
         """One forward pass: softmax over the classes, shape (len(squares), classes)."""
-        batch = normalized(squares, self.card.preprocessing, self.device)
-        with torch.inference_mode():
-            return softmax(self.model(batch))
+        return softmax(self.engine.logits(squares))
 
     @property
     def explained_layer(self) -> str:
         """The layer that explanations look at."""
         return explained_layer(self.card.preprocessing.size)
 
-    def explained(self, squares: Sequence[Pixels], classes: Sequence[int | None]) -> Seen:
-        """The same forward pass, and where in each square a class was seen: see `explain.grad_cam`."""
-        batch = normalized(squares, self.card.preprocessing, self.device)
-        return grad_cam(self.model, self.explained_layer, batch, classes)
+    def explained(self, squares: Sequence[Pixels], classes: Sequence[int | None]) -> "Seen":
+        """The same forward pass by plain torch, and where in each square a class was seen: see `grad_cam`."""
+        if self._eager is None:
+            self._eager = self._load_eager()
+        return self._eager.explained(squares, classes)
 
 
-def square(item: bytes | Pixels, preprocessing: Preprocessing, max_pixels: int) -> Pixels:
-    """As `Predictor.square`."""
-    if isinstance(item, bytes):
-        return preprocessing.to_array(read_picture(item, shrink_to=preprocessing.shrink_to, max_pixels=max_pixels))
-    return preprocessing.to_array(Image.fromarray(np.ascontiguousarray(item)))
-
-
-def normalized(squares: Sequence[Pixels], preprocessing: Preprocessing, device: torch.device) -> torch.Tensor:
-    """Stack squares into the network's input: float32 (N, 3, size, size) on the device."""
-    return preprocessing.normalize(torch.from_numpy(np.stack(squares)).to(device))
-
-
-def softmax(logits: torch.Tensor) -> Probabilities:
-    """Probabilities of shape (N, classes), float32 in main memory."""
-    values: Probabilities = torch.softmax(logits.float(), dim=1).cpu().numpy()
-    return values
-
-
-def choose_device(gpu_id: int | None, *, use_cuda: bool) -> torch.device:
-    """The GPU that multi-model-server gave to this worker, else the first that torch sees, else the CPU.
-
-    Raises:
-        DriverError: There is a GPU, and torch cannot use it.
-    """
-    found = cuda.cuda_device(gpu_id or 0) if use_cuda else None
-    return found or torch.device("cpu")
+def softmax(logits: Logits) -> Probabilities:
+    """Probabilities of shape (N, classes), float32."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float32)
+    found: Probabilities = powers / powers.sum(axis=1, keepdims=True)
+    return found

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import mms.service
-import torch
 from mms.context import Context
 
 from container.cpus import available_cpus
@@ -24,8 +23,9 @@ from container.errors import ServeError, UserError
 from container.serve import logs
 from container.serve.builtin import BuiltIn
 from container.serve.config import ServeConfig
+from container.serve.loaded_torch import device_works, is_out_of_memory
 from container.serve.logs import event
-from container.serve.predictor import Predictor, choose_device
+from container.serve.predictor import Predictor
 from container.serve.replies import BUG, HEAD_HEADER, Reply, Request, RequestHead
 from container.serve.reply_wire import encode_batch
 from container.serve.state import MODEL_DIR_FILE, RUN_DIR_VARIABLE, WorkerStatus
@@ -77,11 +77,11 @@ class Worker:
         except UserError as error:
             cause = error.__cause__ if isinstance(error, ServeError) else None
             trace = "".join(traceback.format_exception(cause)) if cause else ""
-            _end(replace(status, message=str(error), trace=trace, out_of_memory=_is_out_of_memory(cause)), run_dir)
+            _end(replace(status, message=str(error), trace=trace, out_of_memory=is_out_of_memory(cause)), run_dir)
         except Exception as error:  # noqa: BLE001 - the edge of the process; the supervisor logs it
             message = f"the model cannot be loaded: {type(error).__name__}: {error}"
             trace = traceback.format_exc()
-            _end(replace(status, message=message, trace=trace, out_of_memory=_is_out_of_memory(error)), run_dir)
+            _end(replace(status, message=message, trace=trace, out_of_memory=is_out_of_memory(error)), run_dir)
         replace(status, phase="loaded", message=summary).write(run_dir)
 
     def answer(self, batch: Batch, context: Context) -> list[bytes]:
@@ -115,7 +115,7 @@ class Worker:
             logger.exception(event("bug", ids=",".join(request.head.request_id for request in requests)))
             return [Reply.failure(BUG, request.head.request_id) for request in requests]
         finally:
-            if not _device_works():
+            if not device_works():
                 logger.error(event("device-lost", worker=os.getpid()))
                 # After this batch's answers are out.
                 threading.Timer(0.2, os._exit, [1]).start()
@@ -138,27 +138,32 @@ def load(config: ServeConfig, context: Context) -> tuple[Functions, str]:
     Raises:
         UserError: The model directory or the user's code is at fault.
     """
-    device = choose_device(context.system_properties.get("gpu_id"), use_cuda=config.use_cuda)
-    threads = available_cpus()
+    gpu_id = context.system_properties.get("gpu_id")
     if config.user_program:
         # Only here, so that the toolkit and what it needs is not loaded for nothing.
+        import torch
+
+        from container.serve.device import choose_device
         from container.serve.override import UserCode
 
+        device = choose_device(gpu_id, use_cuda=config.use_cuda)
         return UserCode(config, device, context), event(
             "loaded", program=config.user_program.name, device=device, threads=torch.get_num_threads()
         )
-    predictor = Predictor.load(config.model_dir, device, max_pixels=config.max_pixels)
+    predictor = Predictor.load(config, gpu_id)
     if config.multi_model:
         # So that what a batch takes is known when the next model asks for memory.
         predictor.probabilities([predictor.blank()] * config.batch_size)
-    card = predictor.card
-    return BuiltIn(predictor, config, threads=min(threads, 8)), event(
+    card, engine = predictor.card, predictor.engine
+    return BuiltIn(predictor, config, threads=min(available_cpus(), 8)), event(
         "loaded",
         architecture=card.architecture,
         classes=len(card.classes),
         size=card.preprocessing.size,
-        device=device,
-        threads=torch.get_num_threads(),
+        device=engine.device,
+        engine=engine.name,
+        precision=engine.precision,
+        threads=engine.threads,
     )
 
 
@@ -170,22 +175,6 @@ def _create_predict_response(
         logger.error(event("bug", message=message))
         frames = [Reply.failure(BUG, None).pack()] * len(ids)
     return encode_batch(frames, [ids[place] for place in range(len(ids))])
-
-
-def _device_works() -> bool:
-    """A CUDA error stays: every later call fails with it until the process ends."""
-    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        return True
-    try:
-        torch.cuda.synchronize()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _is_out_of_memory(error: BaseException | None) -> bool:
-    # torch's allocator for the CPU raises a plain RuntimeError.
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)
 
 
 def _end(status: WorkerStatus, run_dir: Path) -> NoReturn:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from container import gpu
+from container.cpus import SPIN
 from container.errors import ServeError, UserError
 from container.processes import adopt_orphans, children, die_with_parent, kill_descendants, reap
 from container.serve import checks, front_process, logs
@@ -238,8 +239,7 @@ def _environment(config: ServeConfig, run_dir: Path, *, threads: int) -> dict[st
     return {
         # multi-model-server gives a worker one thread where this is not set.
         "OMP_NUM_THREADS": str(threads),
-        # Threads that spin while they wait would take the CPUs from decoding, Java and the front.
-        "OMP_WAIT_POLICY": "PASSIVE",
+        SPIN[0]: SPIN[1],
         **os.environ,
         "PYTHONPATH": python_path,
         "PYTHONUNBUFFERED": "1",

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from container.train.reading import Pixels
+from container.jpeg import Pixels
 
 cv2.setNumThreads(0)  # many processes read, each with one thread
 _GREY = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as Pillow weighs them

@@ -12,13 +12,14 @@ import torch
 from torch.utils.data import Dataset
 
 from container.errors import DataError, PictureError
+from container.jpeg import Pixels, Read
 from container.picture import read_picture
 from container.preprocessing import Preprocessing
 from container.train.augmentation import RECIPES, Variation, draw, vary
 from container.train.channels import Sample
 from container.train.order import Key
 from container.train.picture_cache import PictureCache
-from container.train.reading import Pixels, Read, read_pixels
+from container.train.reading import read_pixels
 
 logger = logging.getLogger(__name__)
 

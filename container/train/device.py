@@ -1,13 +1,12 @@
 """The device a job trains on, its arithmetic, and how many processes feed it."""
 
 import logging
-import os
 from dataclasses import dataclass
 
 import torch
 
 from container import cuda
-from container.cpus import available_cpus
+from container.cpus import available_cpus, threads_asked_for
 from container.errors import HyperparameterError
 from container.train.distributed import World
 from container.train.hyperparameters import TrainConfig
@@ -55,7 +54,7 @@ def choose_device(config: TrainConfig, world: World) -> Device:
         name, workers = torch.cuda.get_device_name(device), cpus
     else:
         device = torch.device("cpu")
-        torch.set_num_threads(min(cpus, _threads_asked_for() or cpus))
+        torch.set_num_threads(min(cpus, threads_asked_for() or cpus))
         name = "no GPU found" if config.use_cuda else "GPU switched off"
         workers = max(1, cpus // 4)
     chosen = Device(
@@ -69,12 +68,6 @@ def choose_device(config: TrainConfig, world: World) -> Device:
         *(device.type, name, precision, cpus, chosen.workers, ", each of several processes" * (world.size > 1)),
     )
     return chosen
-
-
-def _threads_asked_for() -> int:
-    """OpenMP's variable, which may be a list for nested loops; 0 where it says nothing."""
-    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(first) if first.isdecimal() else 0
 
 
 def _amp_dtype(amp: str, device: torch.device) -> torch.dtype | None:

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from container import artifact
-from container.artifact import ModelCard
 from container.atomic_file import remove_unfinished
 from container.errors import HostsError, HyperparameterError, TrainingError
 from container.model import StateDict
+from container.model_card import CARD, ModelCard
 from container.paths import MlPaths
 from container.preprocessing import Preprocessing
 from container.train.behind import Behind
@@ -119,7 +119,7 @@ def train_model(config: TrainConfig, splits: Splits, paths: MlPaths, stop: Stop,
         if not behind.finishes_within(_LAST_WRITE_S):
             _remove_unfinished(paths, checkpoints)
         sys.stdout.flush()
-        os._exit(0 if (paths.model / artifact.CARD).exists() else 143)
+        os._exit(0 if (paths.model / CARD).exists() else 143)
 
     stop.leave = leave
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from container.jpeg import Read
 from container.memory import available_memory
 from container.train.distributed import World
-from container.train.reading import Read
 
 logger = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ import torch
 
 from container import artifact
 from container.model import build_model
+from container.model_card import save_card
 from container.paths import MlPaths
 from container.train.dataset import EvaluationPictures
 from container.train.engine import evaluate
@@ -78,7 +79,7 @@ def test_model(job: Job, paths: MlPaths, progress: Progress, *, name: str) -> di
     emit(EvaluationLine(phase="TEST", loss=result.loss, correct=result.correct, total=result.total))
     test = {"best_epoch": progress.best_epoch, "test_loss": result.loss, "test_accuracy": result.accuracy}
     with saving("model", paths.model):
-        artifact.save_card(paths.model, replace(card, training={**card.training, "test": test}))
+        save_card(paths.model, replace(card, training={**card.training, "test": test}))
     with job.profiler.phase("report"), saving("output", paths.output_data):
         counts = job.splits.class_counts()
         write_confusion_matrix(paths.output_data, card.classes, result)

@@ -31,6 +31,9 @@ rm -f torch/bin/protoc* torch/bin/*_test
 # A second compiler that only --nvrtc-alternative asks for, and solvers that spread over several GPUs: nothing of
 # PyTorch links or opens them.
 rm -f nvidia/cu*/lib/libnvrtc*.alt.so* nvidia/cu*/lib/libcusolverMg.so*
+# What OpenVINO has for other devices than a CPU, and for reading other programs' models.
+rm -f openvino/libs/libopenvino_{intel_gpu_plugin,intel_npu_plugin,auto_plugin,auto_batch_plugin,hetero_plugin}.so \
+	openvino/libs/libopenvino_*_frontend.so.* openvino/libs/libopenvino_c.so.* openvino/libs/cache.json
 # Manuals, and extensions of Jupyter.
 rm -rf "$environment/share" "$environment/include"
 # How it was installed says where from.

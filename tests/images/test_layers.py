@@ -87,7 +87,7 @@ def test_the_large_layers_are_the_same_in_both_images(layers: dict[str, list[Lay
     assert shared == train[: len(shared)] == serve[: len(shared)], "the shared ones are the lowest"
     own = [*train[len(shared) :], *serve[len(shared) :]]
     assert max(layer.size for layer in own) < 500e6 < 2e9 < max(layer.size for layer in shared)
-    assert sum(layer.size for layer in shared) > 5 * sum(layer.size for layer in own[:-1])
+    assert sum(layer.size for layer in shared) > 4 * sum(layer.size for layer in own[:-1])
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from container.artifact import ModelCard, save
+from container.artifact import save
 from container.model import build_model
+from container.model_card import ModelCard
 from container.preprocessing import Preprocessing
 from tests.serve.server_process import ServerProcess
 

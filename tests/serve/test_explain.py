@@ -11,12 +11,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from container.artifact import ModelCard
 from container.model import build_model
+from container.model_card import ModelCard
 from container.preprocessing import Preprocessing
 from container.serve.builtin import BuiltIn
 from container.serve.config import ServeConfig
 from container.serve.decode import decode
+from container.serve.engine.eager import Eager
 from container.serve.explain_request import LARGEST, MAX_EXPLAINED, ExplainRequest
 from container.serve.predictor import Predictor
 from container.serve.replies import Reply, Request, RequestError, RequestHead
@@ -63,8 +64,12 @@ def patch_finder() -> BuiltIn:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    predictor = Predictor(model, card, torch.device("cpu"), max_pixels=2 * 10**6)
-    return BuiltIn(predictor, ServeConfig.from_environment({}), threads=2)
+    return BuiltIn(by_torch(model, card), ServeConfig.from_environment({}), threads=2)
+
+
+def by_torch(model: nn.Module, card: ModelCard) -> Predictor:
+    eager = Eager(model, card.preprocessing, torch.device("cpu"))
+    return Predictor(eager, card, lambda: eager, max_pixels=2 * 10**6)
 
 
 def with_patch(dice: np.random.Generator, width: int, height: int) -> tuple[np.ndarray, int, tuple[int, int]]:
@@ -284,7 +289,7 @@ def test_422_of_a_list_names_the_picture(server: ServerProcess, picture) -> None
 
 def test_explained_and_other_requests_share_a_pass_and_fail_alone(patch_finder: BuiltIn) -> None:
     passes: list[int] = []
-    hook = patch_finder._predictor.model.register_forward_hook(
+    hook = patch_finder._predictor._load_eager().model.register_forward_hook(
         lambda _module, inputs, _out: passes.append(len(inputs[0]))
     )
     dice = np.random.default_rng(3)
@@ -321,9 +326,7 @@ def test_413_for_explanations_that_make_the_answer_too_large(patch_finder: Built
 def test_a_broken_network_gives_500_and_no_explanation(patch_finder: BuiltIn, picture: bytes) -> None:
     model, card = build_model("resnet18", 2), patch_finder._predictor.card
     model.fc.weight.data[0] = float("nan")
-    broken = BuiltIn(
-        Predictor(model, card, torch.device("cpu"), max_pixels=10**6), ServeConfig.from_environment({}), threads=1
-    )
+    broken = BuiltIn(by_torch(model, card), ServeConfig.from_environment({}), threads=1)
     [reply] = broken.answer([request(picture)])
     assert (reply.status, b"not a number" in reply.body) == (500, True)
 

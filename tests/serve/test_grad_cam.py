@@ -10,8 +10,9 @@ from torch import nn
 
 from container.model import build_model
 from container.preprocessing import Preprocessing
-from container.serve.explain import explained_layer, grad_cam, paint, shown_picture
+from container.serve.explain import explained_layer, paint, shown_picture
 from container.serve.explain_request import LARGEST
+from container.serve.grad_cam import grad_cam
 
 
 def frozen(model: nn.Module) -> nn.Module:

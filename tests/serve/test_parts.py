@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from container import artifact
 from container.errors import ServeError
 from container.processes import children, is_alive, kill_group, reap, when_ended
 from container.serve import checks, java, model_server
@@ -98,12 +97,6 @@ def test_inner_ports_are_free_and_two() -> None:
         assert chosen.inference != chosen.management
         with pytest.raises(ServeError, match="SAGEMAKER_SAFE_PORT_RANGE"):
             checks.choose_inner_ports(range(port, port + 2), avoid=port + 1)
-
-
-def test_the_names_that_are_looked_for_are_the_artifacts() -> None:
-    assert (checks.CARD, checks.TENSORS, checks.SEED_TENSORS) == (
-        artifact.CARD, artifact.TENSORS, artifact.SEED_TENSORS
-    )  # fmt: skip
 
 
 def test_temporary_files_that_cannot_be_written(monkeypatch) -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 from scipy import stats
 from torchvision.transforms import v2
 
+from container.jpeg import Pixels
 from container.train.augmentation import RECIPES, Recipe, Variation, draw, vary
-from container.train.reading import Pixels
 
 SIZE = 80
 WIDTH, HEIGHT = 160, 120

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from container.jpeg import Read
 from container.preprocessing import Preprocessing
 from container.train.channels import SPLITS, list_splits
 from container.train.dataset import prepare_as_served, prepare_to_vary
 from container.train.distributed import World
 from container.train.hosts import Rank
 from container.train.picture_cache import CacheWriter, PictureCache, room_for_cache
-from container.train.reading import Read
 from container.train.scan import scan
 from container.train.stopping import Stop
 from tests.conftest import write_image_folder

@@ -31,6 +31,7 @@ def main() -> None:
     """Fork for whoever connects (see stand_in.py), until the supervisor ends."""
     # Only here: `command` is for a process that does without torch. Nothing of these starts a thread, and nothing
     # may: threads do not survive a fork.
+    import container.serve.engine.cpu
     import container.serve.override
     import container.serve.service  # noqa: F401
 

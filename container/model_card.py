@@ -1,0 +1,115 @@
+"""`model.json`: everything but the tensors that is needed to use a model. No torch is imported."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from container.architectures import ARCHITECTURES
+from container.atomic_file import write_atomically
+from container.errors import ArtifactError
+from container.preprocessing import Preprocessing
+
+FORMAT_VERSION = 1
+TENSORS = "model.safetensors"
+CARD = "model.json"
+SEED_TENSORS = "model.pth"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What `model.json` says."""
+
+    architecture: str
+    classes: tuple[str, ...]
+    """Class names, in the order of the network's outputs."""
+    preprocessing: Preprocessing
+    training: dict[str, Any] = field(default_factory=dict)
+    """Data counts, final metrics, hyperparameters, library versions; for people, not needed to predict."""
+    reference: tuple[float, ...] = ()
+    """What the network's outputs (before the softmax) are for `reference_picture`, by torch in float32 on a CPU; empty
+    where nobody has computed it. What else runs the network is checked by it."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format_version": FORMAT_VERSION,
+            "architecture": self.architecture,
+            "classes": list(self.classes),
+            "preprocessing": self.preprocessing.to_json(),
+            "training": self.training,
+            "reference": list(self.reference),
+        }
+
+    @classmethod
+    def from_json(cls, fields: object) -> Self:
+        """Check and read; an ArtifactError names the field that does not fit."""
+        if not isinstance(fields, dict):
+            raise ArtifactError(f"{CARD} is not a JSON object")
+        version = fields.get("format_version")
+        if version != FORMAT_VERSION:
+            raise ArtifactError(
+                f"{CARD}: format_version is {version!r}; this version of Slipway reads {FORMAT_VERSION}"
+            )
+        architecture = fields.get("architecture")
+        if architecture not in ARCHITECTURES:
+            raise ArtifactError(f"{CARD}: architecture is {architecture!r}; it is one of {', '.join(ARCHITECTURES)}")
+        classes = fields.get("classes")
+        if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+            raise ArtifactError(f"{CARD}: classes is not a list of names")
+        if len(set(classes)) != len(classes):
+            raise ArtifactError(f"{CARD}: classes names a class twice")
+        training = fields.get("training", {})
+        if not isinstance(training, dict):
+            raise ArtifactError(f"{CARD}: training is not an object")
+        reference = fields.get("reference", [])
+        if not isinstance(reference, list) or len(reference) not in (0, len(classes)):
+            raise ArtifactError(f"{CARD}: reference is not a list of as many numbers as there are classes")
+        if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in reference):
+            raise ArtifactError(f"{CARD}: reference holds something else than numbers")
+        return cls(
+            architecture=architecture,
+            classes=tuple(classes),
+            preprocessing=Preprocessing.from_json(fields.get("preprocessing")),
+            training=training,
+            reference=tuple(map(float, reference)),
+        )
+
+
+def save_card(directory: Path, card: ModelCard) -> None:
+    """Write `model.json` alone, for a model whose tensors are there already.
+
+    Raises:
+        OSError: As `save`.
+    """
+    text = json.dumps(card.to_json(), indent=2, ensure_ascii=False) + "\n"
+    write_atomically(directory / CARD, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def read_card(directory: Path) -> ModelCard:
+    """Read `model.json` alone.
+
+    Raises:
+        ArtifactError: It is missing, not JSON, or a field is wrong.
+    """
+    path = directory / CARD
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"there is no {CARD} in {directory}") from error
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} cannot be read as JSON: {error}") from error
+    return ModelCard.from_json(fields)
+
+
+def reference_picture(size: int) -> npt.NDArray[np.uint8]:
+    """The picture that `ModelCard.reference` is about, of the network's input: uint8, shape (size, size, 3).
+
+    It has flat and rough parts, edges and all grey levels, and is the same wherever it is made.
+    """
+    rows, columns, colors = np.ogrid[:size, :size, :3]
+    waves = rows * rows // 7 + columns * (rows // 9 + 3) + 85 * colors
+    return np.where((rows // 16 + columns // 16) % 3 == 0, 40 * colors + 90, waves % 256).astype(np.uint8)
