@@ -73,10 +73,11 @@ def _check_size(image: Image.Image, where: str, max_pixels: int, shrink_to: int 
     """Refuse what is too large before anything is allocated for it; has a JPEG shrunk while it is decoded."""
     width, height = image.size
     limit = max_pixels
-    # All coefficients of a progressive file are held at once, whatever the scale; those of others are not.
-    if image.format in ("JPEG", "MPO") and shrink_to is not None and not image.info.get("progressive"):
+    if image.format in ("JPEG", "MPO") and shrink_to is not None:
         image.draft("RGB", (shrink_to, shrink_to))
-        limit *= _SHRUNK_ON_THE_WAY
+        # All coefficients of a progressive file are held at once, whatever the scale; those of others are not.
+        if not image.info.get("progressive"):
+            limit *= _SHRUNK_ON_THE_WAY
     if width * height > limit or image.width * image.height > max_pixels:
         raise PictureError(f"the picture{where} is {width} x {height} pixels; at most {limit:,} pixels are read")
 

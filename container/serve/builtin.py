@@ -20,7 +20,7 @@ from container.serve.explain import METHOD, Heat, paint, png, shown_picture
 from container.serve.explain_request import MAX_EXPLAINED
 from container.serve.loaded_torch import free_cached_memory, is_out_of_memory
 from container.serve.logs import event
-from container.serve.predictor import Predictor, softmax
+from container.serve.predictor import Predictor
 from container.serve.replies import BUG, TOO_LATE, Reply, Request, RequestError
 
 logger = logging.getLogger(__name__)
@@ -161,21 +161,28 @@ class BuiltIn:
                 _fail_all(good, BUG)
 
     def _forward(self, good: list[_Ready]) -> None:
-        """One forward pass; pictures without an explanation share it with the others."""
-        squares = [ready.square for ready in good]
-        if any(ready.shown for ready in good):
-            seen = self._predictor.explained(squares, [ready.explained_class for ready in good])
-            rows = softmax(seen.logits)
-            explanations = list(self._pool.map(self._explain, good, seen.classes, seen.heat))
-        else:
-            rows = self._predictor.probabilities(squares)
-            explanations = [None] * len(good)
-        for ready, row, explanation in zip(good, rows, explanations, strict=True):
+        """One forward pass, and another one for those pictures that are explained."""
+        rows = self._predictor.probabilities([ready.square for ready in good])
+        explanations = self._explanations(good, rows)
+        for place, (ready, row) in enumerate(zip(good, rows, strict=True)):
             job = ready.job
             job.rows.append(row)
             if not np.isfinite(row).all():
                 job.fail(RequestError(500, "the model's answer to this picture is not a number"))
-            self._keep(job, explanation)
+            self._keep(job, explanations.get(place))
+
+    def _explanations(self, good: list[_Ready], rows: Probabilities) -> dict[int, Explanation | None]:
+        """By place, of those pictures of which one is asked for."""
+        places = [place for place, ready in enumerate(good) if ready.shown]
+        if not places:
+            return {}
+        asked = [good[place] for place in places]
+        wanted = [ready.explained_class for ready in asked]
+        classes = [
+            int(rows[place].argmax()) if index is None else index for place, index in zip(places, wanted, strict=True)
+        ]
+        heat = self._predictor.heat([ready.square for ready in asked], classes)
+        return dict(zip(places, self._pool.map(self._explain, asked, classes, heat), strict=True))
 
     def _explain(self, ready: _Ready, index: int, heat: Heat) -> Explanation | None:
         wish = ready.job.pictures.explain[ready.number] if ready.shown else None

@@ -1,28 +1,15 @@
 """Grad-CAM: where in its input a network saw what speaks for a class."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from container.serve.engine.engine import Logits
 from container.serve.explain import Heat
 
 
-class Seen(NamedTuple):
-    """What the network saw in a batch of pictures."""
-
-    logits: Logits
-    """Shape (N, classes)."""
-    classes: list[int]
-    """The explained one of each picture."""
-    heat: Heat
-    """Shape (N, cells, cells). Each picture's strongest cell is 1; where nothing speaks for the class, all are 0."""
-
-
-def grad_cam(model: nn.Module, layer: str, batch: torch.Tensor, classes: Sequence[int | None]) -> Seen:
-    """Run a batch through the network and explain each of its answers.
+def grad_cam(model: nn.Module, layer: str, batch: torch.Tensor, classes: Sequence[int]) -> Heat:
+    """Run a batch through the network and show what in each square speaks for a class.
 
     Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", ICCV 2017,
     equations 1 and 2: the class's score (before the softmax) is derived by the layer's output, the derivatives'
@@ -32,8 +19,10 @@ def grad_cam(model: nn.Module, layer: str, batch: torch.Tensor, classes: Sequenc
         model: In evaluation mode, no parameter of which asks for a gradient: so nothing before the layer is kept.
         layer: Name of the module to look at; its output has shape (N, channels, cells, cells).
         batch: float32, shape (N, 3, size, size).
-        classes: Which class to explain, per picture; None: the most probable one.
+        classes: Which class to explain, per picture.
 
+    Returns:
+        Shape (N, cells, cells). Each picture's strongest cell is 1; where nothing speaks for the class, all are 0.
     """
     outputs: list[torch.Tensor] = []
 
@@ -45,12 +34,12 @@ def grad_cam(model: nn.Module, layer: str, batch: torch.Tensor, classes: Sequenc
     try:
         with torch.enable_grad():
             logits = model(batch)
-            wanted = torch.tensor([-1 if index is None else index for index in classes], device=logits.device)
-            chosen = torch.where(wanted < 0, logits.argmax(dim=1), wanted)
+            chosen = torch.tensor(classes, device=logits.device)
             [gradient] = torch.autograd.grad(logits.gather(1, chosen[:, None]).sum(), outputs)
     finally:
         hook.remove()
     weights = gradient.float().mean(dim=(2, 3), keepdim=True)
     heat = (weights * outputs[0].detach().float()).sum(dim=1).relu().nan_to_num()
     heat /= heat.amax(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
-    return Seen(logits=logits.detach().float().cpu().numpy(), classes=chosen.tolist(), heat=heat.cpu().numpy())
+    found: Heat = heat.cpu().numpy()
+    return found

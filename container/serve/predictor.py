@@ -13,12 +13,11 @@ from container.serve.decode import Pixels
 from container.serve.encode import Probabilities
 from container.serve.engine import choose
 from container.serve.engine.engine import Engine, Logits
-from container.serve.explain import explained_layer
+from container.serve.explain import Heat, explained_layer
 from container.serve.pixels import square
 
 if TYPE_CHECKING:
     from container.serve.engine.eager import Eager
-    from container.serve.grad_cam import Seen
 
 
 class Predictor:
@@ -90,11 +89,11 @@ class Predictor:
         """The layer that explanations look at."""
         return explained_layer(self.card.preprocessing.size)
 
-    def explained(self, squares: Sequence[Pixels], classes: Sequence[int | None]) -> "Seen":
-        """The same forward pass by plain torch, and where in each square a class was seen: see `grad_cam`."""
+    def heat(self, squares: Sequence[Pixels], classes: Sequence[int]) -> Heat:
+        """Where in each square the network sees a class, by plain torch: see `grad_cam`."""
         if self._eager is None:
             self._eager = self._load_eager()
-        return self._eager.explained(squares, classes)
+        return self._eager.heat(squares, classes)
 
 
 def softmax(logits: Logits) -> Probabilities:

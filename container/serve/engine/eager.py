@@ -8,8 +8,8 @@ from torch import nn
 
 from container.preprocessing import Preprocessing
 from container.serve.engine.engine import Logits, Pixels
-from container.serve.explain import explained_layer
-from container.serve.grad_cam import Seen, grad_cam
+from container.serve.explain import Heat, explained_layer
+from container.serve.grad_cam import grad_cam
 
 
 class Eager:
@@ -33,8 +33,8 @@ class Eager:
             outputs: Logits = self.model(normalized(squares, self._preprocessing, self._device)).float().cpu().numpy()
         return outputs
 
-    def explained(self, squares: Sequence[Pixels], classes: Sequence[int | None]) -> Seen:
-        """The same, and where in each square a class was seen: see `grad_cam`."""
+    def heat(self, squares: Sequence[Pixels], classes: Sequence[int]) -> Heat:
+        """Where in each square the network sees a class: see `grad_cam`."""
         batch = normalized(squares, self._preprocessing, self._device)
         return grad_cam(self.model, explained_layer(self._preprocessing.size), batch, classes)
 
