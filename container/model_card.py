@@ -1,7 +1,6 @@
 """`model.json`: everything but the tensors that is needed to use a model. No torch is imported."""
 
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -66,10 +65,11 @@ class ModelCard:
         if not isinstance(training, dict):
             raise ArtifactError(f"{CARD}: training is not an object")
         reference = fields.get("reference", [])
-        if not isinstance(reference, list) or len(reference) not in (0, len(classes)):
-            raise ArtifactError(f"{CARD}: reference is not a list of as many numbers as there are classes")
-        if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in reference):
-            raise ArtifactError(f"{CARD}: reference holds something else than numbers")
+        if not isinstance(reference, list) or not all(_is_number(value) for value in reference):
+            raise ArtifactError(f"{CARD}: reference is not a list of numbers")
+        if len(reference) != len(classes):
+            # Of other tensors than these.
+            reference = []
         return cls(
             architecture=architecture,
             classes=tuple(classes),
@@ -103,6 +103,14 @@ def read_card(directory: Path) -> ModelCard:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} cannot be read as JSON: {error}") from error
     return ModelCard.from_json(fields)
+
+
+# float32 goes further, a network's outputs do not.
+_LARGEST = 1e30
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def reference_picture(size: int) -> npt.NDArray[np.uint8]:
