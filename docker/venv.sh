@@ -19,6 +19,9 @@ install_project() {
 	if [[ $venv == .venv ]]; then
 		install_editable
 	fi
+	if [[ $venv == .venv && ! -d $venv/share/slipway-java ]]; then
+		"$venv/bin/python" docker/layers/java_archive.py || true # servers start without it too, a second later
+	fi
 	printf '%s\n' "$want_lock" "$want_project" >"$stamp"
 }
 install_editable() {

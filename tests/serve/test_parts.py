@@ -138,9 +138,27 @@ def test_an_old_java_on_path_is_passed_over(tmp_path: Path, monkeypatch) -> None
     program.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0\"' >&2\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    found = java.find_java()
+    found = java.find_java(archive=tmp_path / "none")
     assert found.release >= java.OLDEST
     assert found.program != program
+
+
+def test_the_java_of_the_archive_is_taken_while_it_is_there(tmp_path: Path) -> None:
+    program = tmp_path / "java"
+    program.touch()
+    (tmp_path / "java.json").write_text(json.dumps({"program": str(program), "release": 25}))
+    assert java.find_java(tmp_path) == java.Java(program, 25, tmp_path)
+    program.unlink()
+    assert java.find_java(tmp_path).archive is None
+
+
+def test_the_environment_has_an_archive_and_java_takes_it(tmp_path: Path) -> None:
+    found = java.find_java()
+    assert found.archive is not None
+    model_server.write_files(tmp_path, InnerPorts(20001, 20002), ServeConfig.from_environment({}), gpus=0, threads=1)
+    command = model_server.command(found, tmp_path, heap=256 << 20, cpus=1, extra=("-XX:AOTMode=on", "--help"))
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "--mms-config-file" in ended.stdout, f"-XX:AOTMode=on ends Java where the archive is of no use: {ended}"
 
 
 def test_multi_model_server_is_configured_for_loopback_and_seconds(tmp_path: Path) -> None:
