@@ -1,0 +1,228 @@
+"""How fast serving is, as ratios: to decoding and computing without a server, and to other servers.
+
+    python -m bench.serve [--json FILE]
+
+All servers hold the same ResNet-50 with 133 classes, have the same cores, and answer the same JPEG photographs. Each
+must name the right class before it is measured. In every round each is asked once at each concurrency by so many
+clients that wait for their answers, one server after the other while the others are idle, and a ratio is the median
+over the rounds.
+
+The limit is our decoding and our engine in one process without HTTP, its threads decoding one batch while another goes
+through the network. The seed project's handler runs under sagemaker-inference and multi-model-server as they come.
+LitServe has our decoding and engine once, and once is as its users write it. TorchServe is as its users write it.
+`front_cost` is one less the ratio of our requests/s through the front to those of the same requests sent straight to
+multi-model-server as the front sends them. `p99_over_p50_at_80` is of an open loop: requests are sent at times that are
+fixed before, 80 % as many as were answered at 32 clients, and latencies count from those times.
+"""
+
+import argparse
+import json
+import signal
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.serve_results import SIDES
+from bench.telling import tell
+
+if TYPE_CHECKING:
+    from bench.serving.load import Target
+    from bench.serving.load_process import LoadProcess
+    from bench.serving.server import Server
+    from bench.serving.workload import Workload
+
+CONCURRENCIES = (1, 8, 32, 128)
+_LOAD = 0.8
+_WARM_S = 1.0
+_OTHERS = [side for side in SIDES if side != "ours"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = _parse(arguments)
+    import torch
+
+    from bench.machine import describe
+    from bench.rounds import measure
+    from bench.serve_results import at_80, name_of, results, table
+    from bench.serving import ours
+    from bench.serving.limit_process import LimitProcess
+    from bench.serving.load_process import LoadProcess
+    from bench.serving.points import Latencies, seconds_per_answer
+    from bench.serving.server import StartError
+    from bench.serving.workload import Workload
+    from container.processes import adopt_orphans, kill_descendants
+
+    adopt_orphans()
+    # So that nothing is left running.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    wanted = [side for side in _OTHERS if given.only is None or side in given.only]
+    front_at = 32 if 32 in given.concurrency else max(given.concurrency)
+    with ExitStack() as stack:
+        stack.callback(kill_descendants)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-bench-")))
+        workload = Workload.make(
+            folder, given.model, given.image_size, pictures=given.pictures, kept=given.directory, told=tell
+        )
+        load = stack.enter_context(LoadProcess())
+        servers, starts, left_out = _start(wanted, workload, given.starts, stack)
+        mine = servers["ours"]
+        targets = {name: server.launch.target for name, server in servers.items()}
+        latencies: dict[str, Latencies] = {}
+        what: dict[str, Callable[[], float]] = {}
+
+        def point(name: str, target: "Target", concurrency: int) -> Callable[[], float]:
+            latencies[name] = Latencies()
+
+            def ask() -> float:
+                samples = load.closed(target, concurrency=concurrency, warm_s=given.warm, seconds=given.seconds)
+                latencies[name].add(samples)
+                return seconds_per_answer(samples)
+
+            return ask
+
+        for concurrency in given.concurrency:
+            for side, target in targets.items():
+                what[name_of(side, concurrency)] = point(name_of(side, concurrency), target, concurrency)
+        if "without_front" in wanted:
+            try:
+                direct = name_of("without_front", front_at)
+                what[direct] = point(direct, ours.without_front(mine, workload), front_at)
+            except StartError as error:
+                left_out.append(str(error))
+        if "limit" in wanted:
+            limit = stack.enter_context(LimitProcess(workload))
+            what["limit"] = lambda: limit.seconds_per_picture(given.seconds)
+        seconds = measure(what, given.rounds, tell)
+        result: dict[str, Any] = {
+            **results(seconds, latencies, given.concurrency, front_at),
+            **_open_loop(load, mine, 1 / statistics.median(seconds[name_of("ours", front_at)]), given, at_80),
+            "engine": ours.engine_of(mine),
+            "device": describe(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
+            "model": given.model,
+            "image_size": given.image_size,
+            "batch_size": ours.BATCH_SIZE,
+            "picture_kb": round(workload.mean_bytes / 1000, 1),
+            "concurrencies": given.concurrency,
+            "rounds": given.rounds,
+            "seconds": given.seconds,
+            **starts,
+            "left_out": left_out,
+        }
+        for server in servers.values():
+            server.stop()
+    print(table(result))
+    if given.json:
+        given.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _start(
+    wanted: Sequence[str], workload: "Workload", times: int, stack: ExitStack
+) -> tuple[dict[str, "Server"], dict[str, float], list[str]]:
+    """Start each so often while nothing else runs, and leave it running after the last time.
+
+    Returns:
+        The servers, the medians of their starts, and a line about each that could not be had.
+    """
+    from bench.serving import ours
+    from bench.serving.rivals import RIVALS
+    from bench.serving.server import Server, StartError
+
+    servers: dict[str, Server] = {}
+    result: dict[str, float] = {}
+    left_out = []
+    for name in ("ours", *(name for name in RIVALS if name in wanted)):
+        taken = []
+        try:
+            for last in [False] * (times - 1) + [True]:
+                launch = ours.launch(workload) if name == "ours" else RIVALS[name](workload)
+                server = Server(launch, workload.folder)
+                stack.callback(server.stop)
+                taken.append(server.await_ready())
+                if last:
+                    server.check(workload)
+                    servers[name] = server
+                else:
+                    server.stop()
+        except StartError as error:
+            server.stop()
+            if name == "ours":
+                sys.exit(f"bench.serve: {error}")
+            tell(f"left out: {error}")
+            left_out.append(str(error))
+            continue
+        result[f"{name}_ping_s"] = round(statistics.median(start.ping_s for start in taken), 3)
+        result[f"{name}_prediction_s"] = round(statistics.median(start.prediction_s for start in taken), 3)
+        tell(f"started {SIDES[name]}: {result[f'{name}_prediction_s']:.1f} s to the first prediction")
+    return servers, result, left_out
+
+
+def _open_loop(
+    load: "LoadProcess",
+    server: "Server",
+    rate: float,
+    given: argparse.Namespace,
+    summary: Callable[..., dict[str, Any]],
+) -> dict[str, Any]:
+    """At 80 % of our rate, as long as all rounds of a point."""
+    from bench.serving.load import Spacing
+    from bench.serving.points import Latencies
+
+    even, random = Latencies(), Latencies()
+    length = given.rounds * given.seconds
+    both: list[tuple[Spacing, Latencies]] = [("even", even), ("random", random)]
+    for spacing, latencies in both:
+        samples = load.open(
+            server.launch.target, rate=_LOAD * rate, warm_s=given.warm, seconds=length, spacing=spacing
+        )  # fmt: skip
+        latencies.add(samples)
+        tell(f"open loop, {spacing}: {len(samples.status)} requests")
+    return summary(even, random, _LOAD * rate)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.serve",
+        description="How fast serving is, in ratios to decoding and computing without a server, and to other servers.",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too, as a flat object")
+    parser.add_argument("--rounds", type=_positive, metavar="N", help="default: 5")
+    parser.add_argument("--seconds", type=float, metavar="S", help="of each point in a round; default: 5")
+    parser.add_argument("--starts", type=_positive, metavar="N", help="of each server, to time them; default: 3")
+    parser.add_argument(
+        "--concurrency", type=_positive, nargs="+", metavar="N", help="clients; default: 1 8 32 128"
+    )  # fmt: skip
+    parser.add_argument(
+        "--only", nargs="*", choices=_OTHERS, metavar="RIVAL", help=f"leave all others out; of {', '.join(_OTHERS)}"
+    )
+    parser.add_argument("--model", help="default: resnet50")
+    parser.add_argument("--image-size", type=_positive, metavar="PIXELS", help="default: 224")
+    parser.add_argument("--pictures", type=_positive, default=64, metavar="N", help="different bodies; default: 64")
+    parser.add_argument(
+        "--directory", type=Path, help="where generated pictures are kept for the next time; default: that of tempfile"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a small network and a short time at 1 and 8 clients: shows that it runs"
+    )
+    given = parser.parse_args(arguments)
+    quick, usual = ("resnet18", 64, 1, 0.5, 1, [1, 8]), ("resnet50", 224, 5, 5.0, 3, list(CONCURRENCIES))
+    names = ("model", "image_size", "rounds", "seconds", "starts", "concurrency")
+    for name, value in zip(names, quick if given.quick else usual, strict=True):
+        if getattr(given, name) is None:
+            setattr(given, name, value)
+    given.warm = min(_WARM_S, given.seconds)
+    return given
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return number
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The load generator as a process of its own: it takes jobs as lines of JSON, and answers with lines of JSON."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from functools import cache
+from types import TracebackType
+from typing import Any, Self
+
+import uvloop
+
+from bench.serving.load import Samples, Spacing, Target, closed_loop, open_loop
+from container.processes import die_with_parent
+
+
+class LoadProcess:
+    """Asks servers, one job after the other."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.serving.load_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=die_with_parent,
+        )
+
+    def closed(self, target: Target, *, concurrency: int, warm_s: float, seconds: float) -> Samples:
+        """As `closed_loop`."""
+        return self._do("closed", target, concurrency=concurrency, warm_s=warm_s, seconds=seconds)
+
+    def open(self, target: Target, *, rate: float, warm_s: float, seconds: float, spacing: Spacing = "even") -> Samples:
+        """As `open_loop`."""
+        return self._do("open", target, rate=rate, warm_s=warm_s, seconds=seconds, spacing=spacing)
+
+    def _do(self, kind: str, target: Target, **how: Any) -> Samples:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise ValueError("the process has no pipes")
+        self._process.stdin.write(json.dumps({"kind": kind, "target": asdict(target), "how": how}) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            sys.exit("the load generator has ended; see above")
+        return Samples(**json.loads(line))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.stdin:
+            self._process.stdin.close()
+        self._process.wait()
+
+
+def main() -> None:
+    """Take jobs until standard input ends."""
+    loops: dict[str, Callable[..., Coroutine[Any, Any, Samples]]] = {"closed": closed_loop, "open": open_loop}
+
+    @cache
+    def requests(target: str) -> list[bytes]:
+        return Target(**json.loads(target)).requests()
+
+    for line in sys.stdin:
+        job = json.loads(line)
+        made = requests(json.dumps(job["target"]))
+        samples = uvloop.run(loops[job["kind"]](job["target"]["port"], made, **job["how"]))
+        sys.stdout.write(json.dumps(asdict(samples)) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

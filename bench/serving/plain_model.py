@@ -1,0 +1,35 @@
+"""A classifier as most servers' users write it: Pillow, torchvision's transforms, and torch as it comes."""
+
+import io
+import os
+from collections.abc import Sequence
+
+import torch
+import torchvision
+from PIL import Image
+
+from bench.serving.workload import transform
+
+
+class PlainModel:
+    """The model that the environment names (see `rivals`)."""
+
+    def __init__(self, device: str) -> None:
+        weights = torch.load(os.environ["BENCH_WEIGHTS"], map_location="cpu", weights_only=True)
+        network: torch.nn.Module = getattr(torchvision.models, os.environ["BENCH_MODEL"])(
+            weights=None, num_classes=len(weights["fc.weight"])
+        )
+        network.load_state_dict(weights)
+        self._network = network.to(device).eval()
+        self._device = device
+        self._transform = transform("crop", int(os.environ["BENCH_IMAGE_SIZE"]))
+
+    def read(self, body: bytes) -> torch.Tensor:
+        """A picture's file as the network's input, (3, size, size)."""
+        return self._transform(Image.open(io.BytesIO(body)).convert("RGB"))
+
+    def classes(self, pictures: Sequence[torch.Tensor]) -> list[int]:
+        """The most probable class of each."""
+        with torch.inference_mode():
+            output: torch.Tensor = self._network(torch.stack(list(pictures)).to(self._device))
+            return [int(index) for index in output.argmax(dim=1)]

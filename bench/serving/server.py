@@ -1,0 +1,209 @@
+"""A server as a process: started, waited for, asked, ended with all that it started."""
+
+import asyncio
+import http.client
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.serving.load import Target, ask_each
+from bench.serving.workload import Reading, Workload
+from container.processes import children, die_with_parent, kill_group, reap
+
+# multi-model-server reads a port as a signed 16-bit number; ours takes its inner ports from 20000 on.
+_PORTS = itertools.cycle(range(15000 + os.getpid() % 2000, 20000))
+_TICK_S = 0.01
+_STOP_S = 30.0
+_REPOSITORY = Path(__file__).parents[2]
+# What the machine's own environment sets for other programs would decide how fast a server is.
+_LEFT_OUT = ("SAGEMAKER_", "SLIPWAY_", "OMP_", "GOMP_", "MKL_", "MMS_", "TS_")
+
+
+class StartError(Exception):
+    """The server did not start, or answers wrongly; the message says which and why, in a line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """How one of the servers is started, and asked."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+    port: int
+    ping: str
+    """Path of the health check."""
+    path: str
+    """Path of predictions."""
+    content_type: str
+    bodies: list[Path]
+    reading: Reading
+    top_class: Callable[[bytes], int]
+    """The class that an answer's body names first."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    limit_s: float = 120.0
+    """So long a start may take."""
+
+    @property
+    def target(self) -> Target:
+        """For the load generator."""
+        headers = {"Content-Type": self.content_type, **self.headers}
+        return Target(self.port, self.path, headers, [str(path) for path in self.bodies])
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """Seconds from the start of the process."""
+
+    ping_s: float
+    """To the first 200 of the health check."""
+    prediction_s: float
+    """To the first prediction."""
+
+
+class Server:
+    """One that runs. All of it is in one process group, and what leaves that is in a session of our own server."""
+
+    def __init__(self, launch: Launch, folder: Path) -> None:
+        """Start it.
+
+        Args:
+            launch: How.
+            folder: Where it may leave files: its log, and what it takes for temporary.
+        """
+        self.launch = launch
+        self.scratch = folder / f"run-{launch.port}"
+        """Its TMPDIR."""
+        self.scratch.mkdir(parents=True)
+        self._log = self.scratch / "log"
+        self._start = time.monotonic()
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                launch.command,
+                env=clean_environment(TMPDIR=str(self.scratch), TEMP=str(self.scratch)) | dict(launch.environment),
+                cwd=self.scratch,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """All that it wrote."""
+        return self._log.read_text(errors="replace")
+
+    def await_ready(self) -> ColdStart:
+        """Wait for its first prediction.
+
+        Raises:
+            StartError: It ended, or took too long.
+        """
+        self._await("GET", self.launch.ping, b"", {})
+        ping_s = time.monotonic() - self._start
+        target = self.launch.target
+        self._await("POST", target.path, Path(target.bodies[0]).read_bytes(), target.headers)
+        return ColdStart(ping_s, time.monotonic() - self._start)
+
+    def check(self, workload: Workload) -> None:
+        """Ask about the pictures to which the answers are known.
+
+        Raises:
+            StartError: An answer is not right.
+        """
+        target = self.launch.target
+        probes = Target(
+            target.port, target.path, target.headers, [target.bodies[probe.number] for probe in workload.probes]
+        )
+        for probe, answer in zip(workload.probes, asyncio.run(ask_each(probes)), strict=True):
+            wanted = probe.classes[self.launch.reading]
+            if answer.status != 200 or (found := self.launch.top_class(answer.body)) != wanted:
+                said = f"class {found}" if answer.status == 200 else f"status {answer.status}"
+                raise StartError(f"{self.launch.name} answers {said} to a picture of class {wanted}")
+
+    def stop(self) -> None:
+        """SIGTERM, and after a while SIGKILL to all of it."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        kill_group(self._process.pid)
+        # What its processes left behind is ours now (see `adopt_orphans`).
+        for pid in children(os.getpid()):
+            if group_of(pid) == self._process.pid:
+                reap(pid)
+
+    def _await(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> None:
+        while not self._is_answered(method, path, body, headers):
+            if self._process.poll() is not None and not self._has_left_something():
+                raise StartError(
+                    f"{self.launch.name} ended with exit code {self._process.returncode}: {self._last_line}"
+                )
+            if time.monotonic() - self._start > self.launch.limit_s:
+                raise StartError(
+                    f"{self.launch.name} gave no answer within {self.launch.limit_s:.0f} s: {self._last_line}"
+                )
+            time.sleep(_TICK_S)
+
+    def _is_answered(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.launch.port, timeout=self.launch.limit_s)
+        try:
+            connection.request(method, path, body, dict(headers))
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _has_left_something(self) -> bool:
+        """A start script may end when it has started the server."""
+        return any(group_of(pid) == self._process.pid for pid in children(os.getpid()))
+
+    @property
+    def _last_line(self) -> str:
+        lines = [line.strip() for line in self.log.splitlines() if line.strip()]
+        return lines[-1][:200] if lines else "it said nothing"
+
+
+def group_of(pid: int) -> int | None:
+    """The process group of a process; None where it is gone."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """This process's, without what would change how a server runs."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
+    python_path = os.pathsep.join(filter(None, [str(_REPOSITORY), os.environ.get("PYTHONPATH")]))
+    # The same program for all, also by name.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return kept | {"PYTHONPATH": python_path, "PATH": path, "PYTHONUNBUFFERED": "1", **more}
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on, and that was not given out just before."""
+    for port in itertools.islice(_PORTS, 5000):
+        with socket.socket() as taken:
+            try:
+                taken.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise StartError("no port is free")
