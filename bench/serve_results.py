@@ -1,5 +1,6 @@
 """From seconds an answer to ratios and their table."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -54,6 +55,9 @@ def results(
             if side == "ours" or name not in seconds:
                 continue
             ratio = _ratio(seconds, name, name_of("ours", concurrency))
+            if not math.isfinite(ratio.median):
+                result[f"vs_{side}_c{concurrency}"] = None  # nothing was answered
+                continue
             if side == "without_front":
                 result["front_cost"] = round(1 - ratio.median, 4)
                 result["front_cost_quartiles"] = sorted(round(1 - edge, 4) for edge in ratio.quartiles)

@@ -21,6 +21,7 @@ LOST = 0
 # A client that could not connect does not try again at once.
 _PAUSE_S = 0.05
 _MOST_CONNECTIONS = 2000
+_FEWEST = 5  # samples of a closed loop
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ async def closed_loop(
         requests: To be sent in turn.
         concurrency: Clients.
         warm_s: So long it goes on first; nothing of that is in the samples.
-        seconds: So long, and until the next answer comes; what is under way then is waited for.
+        seconds: So long, until the next answer comes, and there are a few; what is under way then is waited for.
 
     Returns:
         Samples from the first end after the warm-up to the first one after the time is over: to the last, which belongs
@@ -164,9 +165,8 @@ async def closed_loop(
             end = time.monotonic()
             if from_s <= end and not over:
                 samples.add(start, end, answer.status)
-                over = end >= until_s
+                over = end >= until_s and len(samples.end) >= _FEWEST
             if answer.status == LOST:
-                over = over or end >= until_s
                 await asyncio.sleep(_PAUSE_S)
         connection.close()
 

@@ -101,6 +101,11 @@ class Server:
         return self._process.pid
 
     @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    @property
     def log(self) -> str:
         """All that it wrote."""
         return self._log.read_text(errors="replace")

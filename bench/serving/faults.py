@@ -1,0 +1,178 @@
+"""What goes wrong while a server is under load: parts of it are killed, and clients misbehave."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bench.serving.load import LOST, Answer, Connection
+from bench.serving.load_process import LoadProcess
+from bench.serving.ours import processes_of
+from bench.serving.server import Server, StartError
+
+KINDS = ("worker", "model server", "front", "burst", "slow clients", "bad pictures")
+"""The first three are parts that are killed by SIGKILL."""
+
+HARMLESS = ("slow clients", "bad pictures")
+"""What must not cost anybody else a request: these count in the error budget."""
+
+_KILLED = KINDS[:3]
+# The supervisor gives a part up that ends more than three times in ten minutes.
+_PERIOD_S = 600.0
+_OF_A_KIND = 2
+
+_BURST_CLIENTS = 400
+_BURST_S = 5.0
+_SLOW_CLIENTS = 40
+_SLOW_S = 10.0
+_BAD_PICTURES = 60
+_PATIENCE_S = 120.0
+_TICK_S = 0.02
+
+# Requests that were waiting while the server recovered are answered meanwhile.
+_AFTERMATH_S = 5.0
+
+
+@dataclass
+class Fault:
+    """One that was injected."""
+
+    kind: str
+    start: float
+    """By `time.monotonic()`."""
+    end: float = 0.0
+    """When the server had recovered, and what had waited meanwhile was answered."""
+    statuses: dict[int, int] = field(default_factory=dict)
+    """Of the requests that are the fault: of a burst, or of bad pictures."""
+    problem: str = ""
+    """What the server should not have done."""
+
+
+def schedule(seconds: float, kinds: Sequence[str], seed: int) -> list[tuple[float, str]]:
+    """When each fault is injected, in seconds from the start, in an order that the seed decides.
+
+    Args:
+        seconds: Of the whole soak.
+        kinds: Each comes twice in ten minutes, and once in less.
+        seed: Of the order and the times.
+    """
+    generator = random.Random(seed)  # noqa: S311 - a schedule is no secret
+    planned: list[tuple[float, str]] = []
+    start = 0.0
+    while start < seconds:
+        length = min(_PERIOD_S, seconds - start)
+        order = [kind for kind in kinds for _ in range(_OF_A_KIND if length >= _PERIOD_S else 1)]
+        generator.shuffle(order)
+        slot = length / (len(order) + 1)
+        planned += [
+            (start + slot * (number + 0.5 + generator.uniform(0, 0.3)), kind) for number, kind in enumerate(order)
+        ]
+        start += _PERIOD_S
+    return planned
+
+
+class Faults:
+    """Injects them into a server.
+
+    Args:
+        server: Ours.
+        good: A picture's request, as bytes.
+        burst: Asks for bursts.
+    """
+
+    def __init__(self, server: Server, good: bytes, burst: LoadProcess) -> None:
+        self._server = server
+        self._good = good
+        self._burst = burst
+
+    def inject(self, kind: str, is_ready: Callable[[], bool]) -> Fault:
+        """Do it, and wait until the server has recovered.
+
+        Args:
+            kind: Of `KINDS`.
+            is_ready: Whether `/ping` says 200 now.
+        """
+        fault = Fault(kind, time.monotonic())
+        if kind in _KILLED:
+            self._kill(kind, fault, is_ready)
+        elif kind == "burst":
+            samples = self._burst.closed(
+                self._server.launch.target, concurrency=_BURST_CLIENTS, warm_s=0, seconds=_BURST_S
+            )
+            fault.statuses = dict(Counter(samples.status))
+            self._expect(fault, {200, 503})
+        elif kind == "slow clients":
+            asyncio.run(self._slow_clients())
+        else:
+            fault.statuses = asyncio.run(self._bad_pictures())
+            self._expect(fault, {400, 415, 422})
+        if kind not in HARMLESS:
+            time.sleep(_AFTERMATH_S)
+        fault.end = time.monotonic()
+        return fault
+
+    def _expect(self, fault: Fault, allowed: set[int]) -> None:
+        if wrong := sorted(set(fault.statuses) - allowed):
+            fault.problem = f"{fault.kind}: answered {', '.join(map(str, wrong))}"
+
+    def _kill(self, part: str, fault: Fault, is_ready: Callable[[], bool]) -> None:
+        before = set(processes_of(self._server)[part])
+        if not before:
+            raise StartError(f"there is no process of the part {part!r} to be killed")
+        victim = min(before)
+        os.kill(victim, signal.SIGKILL)
+        give_up_at = time.monotonic() + _PATIENCE_S
+        while True:
+            parts = processes_of(self._server)
+            replaced = bool(parts[part]) and victim not in parts[part] and len(parts[part]) >= len(before)
+            # Java takes its workers with it.
+            if replaced and parts["worker"] and is_ready() and asyncio.run(self._ask(self._good)).status == 200:
+                return
+            if time.monotonic() > give_up_at:
+                fault.problem = f"{part}: not recovered within {_PATIENCE_S:.0f} s"
+                return
+            time.sleep(_TICK_S)
+
+    async def _ask(self, request: bytes) -> Answer:
+        connection = Connection(self._server.launch.port)
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await connection.ask(request)
+        except TimeoutError:
+            return Answer(LOST)
+        finally:
+            connection.close()
+
+    async def _slow_clients(self) -> None:
+        """Each sends the beginning of a request, then a byte now and then, and leaves before its end."""
+
+        async def slow() -> None:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self._server.launch.port)
+                until_s = time.monotonic() + _SLOW_S
+                sent = 200
+                writer.write(self._good[:sent])
+                while time.monotonic() < until_s and sent < len(self._good):
+                    await asyncio.sleep(0.5)
+                    writer.write(self._good[sent : sent + 1])
+                    sent += 1
+                writer.close()
+            except OSError:
+                return
+
+        await asyncio.gather(*(slow() for _ in range(_SLOW_CLIENTS)))
+
+    async def _bad_pictures(self) -> dict[int, int]:
+        head, _, body = self._good.partition(b"\r\n\r\n")
+        lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length")]
+        bad = [b"no picture", body[:100], body[:2] + bytes(1000), b"GIF89a" + bytes(50), b""]
+        found: Counter[int] = Counter()
+        for number in range(_BAD_PICTURES):
+            content = bad[number % len(bad)]
+            length = f"Content-Length: {len(content)}".encode()
+            found[(await self._ask(b"\r\n".join([*lines, length, b"", content]))).status] += 1
+        return dict(found)

@@ -1,0 +1,76 @@
+"""Looking at a server from outside, all the time: what `/ping` says, and how much memory its parts take."""
+
+import http.client
+import os
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from bench.serving.ours import processes_of
+from bench.serving.server import Server
+
+_PING_EVERY_S = 0.1
+_MEMORY_EVERY_S = 1.0
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Watch:
+    """Two threads, from entering to leaving."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._over = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(every, look), daemon=True)
+            for every, look in ((_PING_EVERY_S, self._ping), (_MEMORY_EVERY_S, self._weigh))
+        ]
+        self.pings: list[tuple[float, bool]] = []
+        """When it was answered, by `time.monotonic()`, and whether with 200."""
+        self.memory: list[tuple[float, dict[str, int]]] = []
+        """When, and bytes of resident memory by part."""
+
+    def is_ready(self) -> bool:
+        """By a `/ping` of this moment."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._server.launch.port, timeout=10)
+        try:
+            connection.request("GET", "/ping")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _repeat(self, every_s: float, look: Callable[[], None]) -> None:
+        while not self._over.is_set():
+            look()
+            self._over.wait(every_s)
+
+    def _ping(self) -> None:
+        ready = self.is_ready()
+        self.pings.append((time.monotonic(), ready))
+
+    def _weigh(self) -> None:
+        parts = {part: sum(map(_resident, pids)) for part, pids in processes_of(self._server).items()}
+        self.memory.append((time.monotonic(), parts))
+
+
+def _resident(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm") as file:  # noqa: PTH123 - once a second for every process
+            return int(file.read().split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0

@@ -1,0 +1,142 @@
+"""Whether the server stays up: some minutes at 80 % of what it can answer, while parts of it are killed.
+
+    python -m bench.soak [--minutes 10] [--json FILE] [--page FILE]
+
+Requests are sent at fixed times all the while, whatever happens. By a schedule that a seed decides, the worker,
+multi-model-server and the front are killed by SIGKILL, far more clients come at once than the server holds, clients
+send a byte now and then, and pictures are no pictures. No request may fail outside of the times in which a part was gone
+or too many clients were there; those of slow clients and bad pictures are not such times. The exit code is then 0, else 1.
+
+A full disk is left out: it needs a file system of its own, which not every machine lets its user mount.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from bench.telling import tell
+
+_LOAD = 0.8
+_CLIENTS = 32
+_QUICK_FAULTS = ("worker", "slow clients", "bad pictures")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = _parse(arguments)
+    import torch
+
+    from bench.machine import describe
+    from bench.serving import ours
+    from bench.serving.faults import Fault, Faults, schedule
+    from bench.serving.load import Samples
+    from bench.serving.load_process import LoadProcess
+    from bench.serving.points import seconds_per_answer
+    from bench.serving.server import Server, StartError
+    from bench.serving.watch import Watch
+    from bench.serving.workload import Workload
+    from bench.soak_page import render
+    from bench.soak_results import results, table
+    from container.processes import adopt_orphans, kill_descendants
+
+    adopt_orphans()
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    with ExitStack() as stack:
+        stack.callback(kill_descendants)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-bench-")))
+        workload = Workload.make(
+            folder, given.model, given.image_size, pictures=given.pictures, kept=given.directory, told=tell
+        )
+        load, burst = stack.enter_context(LoadProcess()), stack.enter_context(LoadProcess())
+        server = Server(ours.launch(workload), folder)
+        stack.callback(server.stop)
+        try:
+            server.await_ready()
+            server.check(workload)
+        except StartError as error:
+            sys.exit(f"bench.soak: {error}")
+        target = server.launch.target
+        capacity = 1 / seconds_per_answer(
+            load.closed(target, concurrency=_CLIENTS, warm_s=given.capacity_s / 5, seconds=given.capacity_s)
+        )
+        rate = given.rate or _LOAD * capacity
+        tell(f"{capacity:.1f} requests/s at {_CLIENTS} clients; {rate:.1f} will be sent")
+        found: list[Samples] = []
+        sender = threading.Thread(
+            target=lambda: found.append(load.open(target, rate=rate, warm_s=0, seconds=60 * given.minutes))
+        )
+        faults: list[Fault] = []
+        inject = Faults(server, target.requests()[0], burst)
+        with Watch(server) as watch:
+            start = time.monotonic()
+            sender.start()
+            for at_s, kind in schedule(60 * given.minutes, given.faults, given.seed):
+                time.sleep(max(0.0, start + at_s - time.monotonic()))
+                tell(f"{time.monotonic() - start:.0f} s: {kind}")
+                faults.append(inject.inject(kind, watch.is_ready))
+            sender.join()
+            if server.exit_code is not None:
+                faults[-1].problem = f"the server ended with exit code {server.exit_code}"
+        samples = found[0]
+        result: dict[str, Any] = {
+            **results(samples, faults, watch.pings, watch.memory),
+            "engine": ours.engine_of(server),
+            "device": describe(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
+            "model": given.model,
+            "image_size": given.image_size,
+            "minutes": given.minutes,
+            "capacity_per_s": round(capacity, 2),
+            "rate_per_s": round(rate, 2),
+            "seed": given.seed,
+        }
+    print(table(result))
+    if given.json:
+        given.json.write_text(json.dumps(result, indent=2) + "\n")
+    if given.page:
+        given.page.write_text(render(result, samples, faults, watch.memory), encoding="utf-8")
+    if result["errors_outside_faults"] or result["problems"]:
+        sys.exit(1)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    from bench.serving.faults import KINDS
+
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.soak",
+        description="Whether the server stays up at 80 % load while parts of it are killed and clients misbehave. Ends "
+        "with 1 where a request failed outside of the faults.",
+    )
+    parser.add_argument("--minutes", type=float, metavar="N", help="default: 10")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write an HTML page with charts over time")
+    parser.add_argument("--seed", type=int, default=0, help="of the schedule of faults; default: %(default)s")
+    parser.add_argument(
+        "--faults", nargs="*", choices=KINDS, metavar="KIND", help=f"of {', '.join(KINDS)}; default: all"
+    )
+    parser.add_argument("--rate", type=float, metavar="N", help="requests/s; default: 80 %% of what is measured first")
+    parser.add_argument("--model", help="default: resnet50")
+    parser.add_argument("--image-size", type=int, metavar="PIXELS", help="default: 224")
+    parser.add_argument("--pictures", type=int, default=64, metavar="N", help="different bodies; default: 64")
+    parser.add_argument(
+        "--directory", type=Path, help="where generated pictures are kept for the next time; default: that of tempfile"
+    )
+    parser.add_argument("--quick", action="store_true", help="a small network, a quarter of a minute, few faults")
+    given = parser.parse_args(arguments)
+    quick, usual = ("resnet18", 64, 0.25, list(_QUICK_FAULTS), 1.0), ("resnet50", 224, 10.0, list(KINDS), 10.0)
+    given.capacity_s = None
+    names = ("model", "image_size", "minutes", "faults", "capacity_s")
+    for name, value in zip(names, quick if given.quick else usual, strict=True):
+        if getattr(given, name) is None:
+            setattr(given, name, value)
+    return given
+
+
+if __name__ == "__main__":
+    main()
