@@ -4,8 +4,9 @@
 
 Requests are sent at fixed times all the while, whatever happens. By a schedule that a seed decides, the worker,
 multi-model-server and the front are killed by SIGKILL, far more clients come at once than the server holds, clients
-send a byte now and then, and pictures are no pictures. No request may fail outside of the times in which a part was gone
-or too many clients were there; those of slow clients and bad pictures are not such times. The exit code is then 0, else 1.
+send a byte now and then, and pictures are no pictures. No request may fail but while a part is gone or too many clients
+are there, from the fault until some seconds after the server has recovered; slow clients and bad pictures excuse none.
+The exit code is then 0, else 1.
 
 A full disk is left out: it needs a file system of its own, which not every machine lets its user mount.
 """
@@ -69,9 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rate = given.rate or _LOAD * capacity
         tell(f"{capacity:.1f} requests/s at {_CLIENTS} clients; {rate:.1f} will be sent")
         found: list[Samples] = []
-        sender = threading.Thread(
-            target=lambda: found.append(load.open(target, rate=rate, warm_s=0, seconds=60 * given.minutes))
-        )
+        not_over = folder / "not-over"
+        not_over.touch()
+
+        def send() -> None:
+            found.append(load.open(target, rate=rate, warm_s=0, seconds=60 * given.minutes, while_there=str(not_over)))
+
+        sender = threading.Thread(target=send)
         faults: list[Fault] = []
         inject = Faults(server, target.requests()[0], burst)
         with Watch(server) as watch:
@@ -81,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 time.sleep(max(0.0, start + at_s - time.monotonic()))
                 tell(f"{time.monotonic() - start:.0f} s: {kind}")
                 faults.append(inject.inject(kind, watch.is_ready))
+            not_over.unlink()
             sender.join()
             if server.exit_code is not None:
                 faults[-1].problem = f"the server ended with exit code {server.exit_code}"

@@ -12,6 +12,7 @@ from bench.serving.points import percentile_ms
 
 QUIET = "no fault"
 _MEGABYTE = 1e6
+_LONG_ENOUGH_S = 120.0
 
 
 def results(
@@ -61,22 +62,21 @@ def table(result: Mapping[str, Any]) -> str:
         f"{result['rate_per_s']:.1f} requests/s, 80 % of {result['capacity_per_s']:.1f}",
         str(result["device"]),
         "",
-        f"{'phase':16} {'at s':>7} {'requests':>9} {'p50 ms':>9} {'p99 ms':>9}  {'recovered s: answers':>20} {'/ping':>6}  statuses",
+        f"{'phase':16} {'at s':>7} {'requests':>9} {'p50 ms':>9} {'p99 ms':>9}  "
+        f"{'answers again, s':>16} {'/ping, s':>8}  statuses",
     ]
     for phase in result["phases"]:
         statuses = " ".join(f"{name}:{count}" for name, count in phase["statuses"].items())
         own = " ".join(f"{name}:{count}" for name, count in phase.get("own_statuses", {}).items())
         lines.append(
             f"{phase['phase']:16} {_shown(phase.get('at_s')):>7} {phase['requests']:9} {_shown(phase['p50_ms']):>9} "
-            f"{_shown(phase['p99_ms']):>9}  {_shown(phase.get('recovered_answers_s')):>20} "
-            f"{_shown(phase.get('recovered_ping_s')):>6}  {statuses}{f' (its own: {own})' if own else ''}"
+            f"{_shown(phase['p99_ms']):>9}  {_shown(phase.get('recovered_answers_s')):>16} "
+            f"{_shown(phase.get('recovered_ping_s')):>8}  {statuses}{f' (its own: {own})' if own else ''}"
         )
     lines += ["", f"{'memory, MB':16} {'start':>9} {'end':>9} {'an hour':>9}"]
     for part in result["memory_parts"]:
-        start, end, slope = (
-            result[f"memory_{part.replace(' ', '_')}_{what}"] for what in ("start_mb", "end_mb", "mb_per_h")
-        )
-        lines.append(f"{part:16} {start:9.1f} {end:9.1f} {slope:+9.1f}")
+        start, end, slope = (result[f"{_memory_of(part)}_{what}"] for what in ("start_mb", "end_mb", "mb_per_h"))
+        lines.append(f"{part:16} {start:9.1f} {end:9.1f} {'' if slope is None else f'{slope:+.1f}':>9}".rstrip())
     lines += ["", *result["problems"]]
     outside = result["errors_outside_faults"]
     lines.append(f"errors outside of faults: {outside}{' (none is allowed)' if outside else ''}")
@@ -105,7 +105,7 @@ def _summary(name: str, samples: Samples, chosen: Sequence[bool]) -> dict[str, A
 
 
 def _to_answers(samples: Samples, fault: Fault) -> float:
-    """Seconds from the fault until an answer came to a request after which none of its window failed; 0: none failed."""
+    """Seconds from the fault to the first answer after the last failure; 0 where none failed."""
     rows = sorted(
         row for row in zip(samples.start, samples.end, samples.status, strict=True)
         if row[0] <= fault.end and row[1] >= fault.start
@@ -135,12 +135,18 @@ def _memory(memory: Sequence[tuple[float, Mapping[str, int]]], faults: Sequence[
     result: dict[str, Any] = {"memory_parts": list(parts)}
     tenth = max(1, len(calm) // 10)
     for part, sizes in parts.items():
-        name = f"memory_{part.replace(' ', '_')}"
-        slope = np.polyfit(when - when[0], sizes, 1)[0] * 3600 if len(calm) > 1 else 0.0
+        name = _memory_of(part)
+        # Of a shorter time it says nothing.
+        long_enough = when[-1] - when[0] >= _LONG_ENOUGH_S
+        slope = np.polyfit(when - when[0], sizes, 1)[0] * 3600 if long_enough else None
         result[f"{name}_start_mb"] = round(float(np.median(sizes[:tenth])), 1)
         result[f"{name}_end_mb"] = round(float(np.median(sizes[-tenth:])), 1)
-        result[f"{name}_mb_per_h"] = round(float(slope), 1)
+        result[f"{name}_mb_per_h"] = None if slope is None else round(float(slope), 1)
     return result
+
+
+def _memory_of(part: str) -> str:
+    return f"memory_{part.replace(' ', '_')}"
 
 
 def _named(statuses: Mapping[int, int]) -> dict[str, int]:

@@ -179,7 +179,14 @@ Spacing = Literal["even", "random"]
 
 
 async def open_loop(
-    port: int, requests: Sequence[bytes], *, rate: float, warm_s: float, seconds: float, spacing: Spacing = "even"
+    port: int,
+    requests: Sequence[bytes],
+    *,
+    rate: float,
+    warm_s: float,
+    seconds: float,
+    spacing: Spacing = "even",
+    while_there: str | None = None,
 ) -> Samples:
     """Send requests at fixed times.
 
@@ -190,6 +197,7 @@ async def open_loop(
         warm_s: So long it goes on first; nothing of that is in the samples.
         seconds: So long; what is under way then is waited for.
         spacing: Of the times.
+        while_there: A file; as long as it is there, requests are sent, however long that is.
     """
     samples = Samples()
     idle: list[Connection] = []
@@ -205,7 +213,9 @@ async def open_loop(
             samples.add(due, time.monotonic(), answer.status)
 
     under_way: set[asyncio.Task[None]] = set()
-    for turn, due in enumerate(_times(start_s, rate, start_s + warm_s + seconds, spacing)):
+    for turn, due in enumerate(_times(start_s, rate, spacing)):
+        if due > start_s + warm_s + seconds and not (while_there and Path(while_there).exists()):
+            break
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         task = asyncio.create_task(one(turn, due))
         under_way.add(task)
@@ -216,9 +226,9 @@ async def open_loop(
     return samples
 
 
-def _times(start_s: float, rate: float, until_s: float, spacing: Spacing) -> Iterator[float]:
+def _times(start_s: float, rate: float, spacing: Spacing) -> Iterator[float]:
     gaps = random.Random(0)  # noqa: S311 - arrivals are no secret
     due = start_s
-    while due < until_s:
+    while True:
         yield due
         due += 1 / rate if spacing == "even" else gaps.expovariate(rate)

@@ -31,9 +31,20 @@ class LoadProcess:
         """As `closed_loop`."""
         return self._do("closed", target, concurrency=concurrency, warm_s=warm_s, seconds=seconds)
 
-    def open(self, target: Target, *, rate: float, warm_s: float, seconds: float, spacing: Spacing = "even") -> Samples:
+    def open(
+        self,
+        target: Target,
+        *,
+        rate: float,
+        warm_s: float,
+        seconds: float,
+        spacing: Spacing = "even",
+        while_there: str | None = None,
+    ) -> Samples:
         """As `open_loop`."""
-        return self._do("open", target, rate=rate, warm_s=warm_s, seconds=seconds, spacing=spacing)
+        return self._do(
+            "open", target, rate=rate, warm_s=warm_s, seconds=seconds, spacing=spacing, while_there=while_there
+        )
 
     def _do(self, kind: str, target: Target, **how: Any) -> Samples:
         if self._process.stdin is None or self._process.stdout is None:

@@ -142,15 +142,18 @@ class Server:
         """SIGTERM, and after a while SIGKILL to all of it."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        give_up_at = time.monotonic() + _STOP_S
+        while self._process.poll() is None and time.monotonic() < give_up_at:
+            # What its processes left behind is ours (see `adopt_orphans`), and it may wait for the end of that.
+            self._reap()
+            time.sleep(_TICK_S)
         kill_group(self._process.pid)
-        # What its processes left behind is ours now (see `adopt_orphans`).
+        self._process.wait()
+        self._reap()
+
+    def _reap(self) -> None:
         for pid in children(os.getpid()):
-            if group_of(pid) == self._process.pid:
+            if pid != self._process.pid and group_of(pid) == self._process.pid:
                 reap(pid)
 
     def _await(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> None:

@@ -15,10 +15,12 @@ from torch import nn
 from torchvision import transforms
 
 from bench.pictures import picture_folder
-from container.artifact import ModelCard, save
+from container.artifact import save
 from container.model import build_model
-from container.picture import read_picture
+from container.model_card import ModelCard
+from container.picture import MAX_PIXELS
 from container.preprocessing import Preprocessing
+from container.serve.pixels import square
 
 CLASSES = 133
 _SEED = 0
@@ -117,7 +119,7 @@ def transform(reading: Literal["crop", "squash"], image_size: int) -> Callable[[
 def _views(files: list[Path], image_size: int) -> dict[Reading, torch.Tensor]:
     """The same pictures as the network's input, (N, 3, size, size), by each way of reading them."""
     ours = Preprocessing.for_size(image_size)
-    squares = [ours.to_array(read_picture(file, shrink_to=ours.shrink_to)) for file in files]
+    squares = [square(file.read_bytes(), ours, MAX_PIXELS) for file in files]
     pictures = [Image.open(file).convert("RGB") for file in files]
     return {
         "ours": ours.normalize(torch.from_numpy(np.stack(squares))),
