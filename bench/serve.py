@@ -74,13 +74,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         latencies: dict[str, Latencies] = {}
         what: dict[str, Callable[[], float]] = {}
 
-        def point(name: str, target: "Target", concurrency: int) -> Callable[[], float]:
+        def point(name: str, target: "Target", concurrency: int, each: int = 1) -> Callable[[], float]:
+            """`each`: pictures in a request."""
             latencies[name] = Latencies()
 
             def ask() -> float:
-                samples = load.closed(target, concurrency=concurrency, warm_s=given.warm, seconds=given.seconds)
+                clients = max(1, concurrency // each)
+                samples = load.closed(target, concurrency=clients, warm_s=given.warm, seconds=given.seconds)
                 latencies[name].add(samples)
-                return seconds_per_answer(samples)
+                return seconds_per_answer(samples) / each
 
             return ask
 
@@ -90,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if "without_front" in wanted:
             try:
                 direct = name_of("without_front", front_at)
-                what[direct] = point(direct, ours.without_front(mine, workload), front_at)
+                target, each = ours.without_front(mine, workload)
+                what[direct] = point(direct, target, front_at, each)
             except StartError as error:
                 left_out.append(str(error))
         if "limit" in wanted:

@@ -64,8 +64,8 @@ def processes_of(server: Server) -> dict[str, list[int]]:
     return found
 
 
-def without_front(server: Server, workload: Workload) -> Target:
-    """The same requests straight to multi-model-server, as the front sends them."""
+def without_front(server: Server, workload: Workload) -> tuple[Target, int]:
+    """The same requests straight to multi-model-server, as the front sends them, and how many of them one holds."""
     from container.serve.model_server import MODEL
     from container.serve.replies import HEAD_HEADER, RequestHead
     from container.serve.state import ServerState
@@ -80,7 +80,8 @@ def without_front(server: Server, workload: Workload) -> Target:
         deadline=time.monotonic() + _LONG_S,
     )
     headers = {"Content-Type": "application/octet-stream", HEAD_HEADER: head.to_header()}
-    return Target(states[0].inference_port, f"/predictions/{MODEL}", headers, [str(path) for path in workload.pictures])
+    bodies = [str(path) for path in workload.pictures]
+    return Target(states[0].inference_port, f"/predictions/{MODEL}", headers, bodies), 1
 
 
 def worker_environment() -> dict[str, str]:
