@@ -82,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 clients = max(1, concurrency // each)
                 samples = load.closed(target, concurrency=clients, warm_s=given.warm, seconds=given.seconds)
                 latencies[name].add(samples)
-                return seconds_per_answer(samples) / each
+                of_one = seconds_per_answer(samples) / each
+                tell(f"{name}: {1 / of_one:.1f} requests/s")
+                return of_one
 
             return ask
 

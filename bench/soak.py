@@ -100,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "minutes": given.minutes,
             "capacity_per_s": round(capacity, 2),
             "rate_per_s": round(rate, 2),
+            "load_percent": round(100 * rate / capacity, 1),
             "seed": given.seed,
         }
     print(table(result))

@@ -57,7 +57,7 @@ def render(
     )
     return render_frame(
         title="Soak",
-        heading=f"{result['minutes']:g} minutes at 80 % load",
+        heading=f"{result['minutes']:g} minutes at {result['load_percent']:.0f} % load",
         lead=escape(f"{result['model']}, engine {result['engine']}; {result['device']}"),
         navigation=_SECTIONS,
         body=body,

@@ -59,7 +59,7 @@ def table(result: Mapping[str, Any]) -> str:
     """The results for people."""
     lines = [
         f"{result['model']}, {result['image_size']} px; engine {result['engine']}; {result['minutes']:g} minutes at "
-        f"{result['rate_per_s']:.1f} requests/s, 80 % of {result['capacity_per_s']:.1f}",
+        f"{result['rate_per_s']:.1f} requests/s, {result['load_percent']:.0f} % of {result['capacity_per_s']:.1f}",
         str(result["device"]),
         "",
         f"{'phase':16} {'at s':>7} {'requests':>9} {'p50 ms':>9} {'p99 ms':>9}  "

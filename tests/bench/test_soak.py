@@ -59,7 +59,7 @@ def test_a_failure_elsewhere_is_an_error_also_beside_slow_clients():
     result = results(load, faults, [], MEMORY)
     assert result["errors_outside_faults"] == 2
     shown = table(result | {"model": "m", "image_size": 8, "engine": "e", "device": "d", "minutes": 1,
-                            "rate_per_s": 1, "capacity_per_s": 2})  # fmt: skip
+                            "rate_per_s": 1, "capacity_per_s": 2, "load_percent": 50})  # fmt: skip
     assert "errors outside of faults: 2 (none is allowed)" in shown
 
 
