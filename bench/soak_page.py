@@ -32,9 +32,9 @@ def render(
     """
     zero = samples.start[0]
     figures = {
-        "latency": _latency(samples, faults, zero),
-        "statuses": _statuses(samples, zero),
-        "memory": _memory(memory, zero),
+        "latency-chart": _latency(samples, faults, zero),
+        "statuses-chart": _statuses(samples, zero),
+        "memory-chart": _memory(memory, zero),
     }
     parts = list(memory[0][1]) if memory else []
     rows = [
@@ -50,9 +50,11 @@ def render(
     ]
     head = ("phase", "at, s", "requests", "failed", "answers again after, s", "/ping again after, s")
     body = (
-        section("latency", "Latency", legend(("median", "99 of 100")), chart("latency", "latencies over time"))
-        + section("statuses", "Statuses", legend(tuple(_GROUPS)), chart("statuses", "answers in a second by status"))
-        + section("memory", "Memory", legend(parts), chart("memory", "resident memory of each part over time"))
+        section("latency", "Latency", legend(("median", "99 of 100")), chart("latency-chart", "latencies over time"))
+        + section(
+            "statuses", "Statuses", legend(tuple(_GROUPS)), chart("statuses-chart", "answers in a second by status")
+        )
+        + section("memory", "Memory", legend(parts), chart("memory-chart", "resident memory of each part over time"))
         + section("faults", "Faults", table(head, rows, numbers=range(1, 6), name="faults"))
     )
     return render_frame(
