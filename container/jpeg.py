@@ -66,9 +66,8 @@ def decode_jpeg(data: bytes, enough: Enough, max_pixels: int, *, exact: bool) ->
             least_width, least_height = enough(width, height)
         least = {}
         for divisor in _SCALES:
-            small_width, small_height = -(-width // divisor), -(-height // divisor)
-            if small_width >= least_width and small_height >= least_height:
-                least = {"min_width": small_width, "min_height": small_height}
+            if width >= divisor * least_width and height >= divisor * least_height:
+                least = {"min_width": -(-width // divisor), "min_height": -(-height // divisor)}
                 break
         pixels = simplejpeg.decode_jpeg(data, "RGB", fastdct=not exact, fastupsample=not exact, **least)
     except (ValueError, OSError):

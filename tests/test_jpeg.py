@@ -33,7 +33,7 @@ def turned(orientation: int) -> Image.Exif:
 @pytest.mark.parametrize(
     "data",
     [
-        file(500, 375), file(375, 500), file(1999, 1333), file(64, 64), file(17, 900), file(1, 1),
+        file(500, 375), file(375, 500), file(1999, 1333), file(64, 64), file(17, 900), file(1, 1), file(725, 580),
         file(640, 480, subsampling=0), file(641, 481, subsampling=1), file(640, 480, progressive=True),
         file(640, 480, mode="L"), file(640, 480, mode="CMYK"), *(file(900, 600, exif=turned(n)) for n in range(1, 9)),
     ],
