@@ -126,9 +126,9 @@ class BuiltIn:
 
     def _read(self, job: _Job, number: int) -> _Ready:
         if job.error:
-            raise job.error
+            raise job.error.anew()
         if time.monotonic() > job.request.head.deadline:
-            raise TOO_LATE
+            raise TOO_LATE.anew()
         item = job.pictures.items[number]
         wish = job.pictures.explain[number] if job.pictures.explain else None
         shown = shown_picture(item, wish.size, self._config.max_pixels) if wish else None

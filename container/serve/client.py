@@ -7,15 +7,23 @@ from typing import Self
 
 import aiohttp
 
-from container.serve.config import ServeConfig
+from container.serve.bundle import Part, pack, unpack
 from container.serve.model_server import HANDLER, MODEL, InnerPorts
-from container.serve.replies import FRAME_TYPE, HEAD_HEADER, TOO_LATE, Reply, RequestError, RequestHead
+from container.serve.replies import FRAME_TYPE, TOO_LATE, Reply, RequestError
 
 _LOST = RequestError(503, "the worker that had this request ended; try again")
 # multi-model-server itself gives a worker ten seconds to end.
 _UNREGISTER_S = 15.0
 
-_DOWN = RequestError(503, "the model server is not running at the moment; try again")
+_DOWN_WORDS = "the model server is not running at the moment; try again"
+_GONE = RequestError(503, _DOWN_WORDS)
+
+
+class DownError(RequestError):
+    """503: multi-model-server cannot be reached, and so has nothing of this."""
+
+    def __init__(self) -> None:
+        super().__init__(503, _DOWN_WORDS)
 
 
 class Client:
@@ -37,41 +45,40 @@ class Client:
     ) -> None:
         await self._session.close()
 
-    async def predict(
-        self, port: int, head: RequestHead, chunks: Sequence[bytes], timeout_s: float, model: str = MODEL
-    ) -> Reply:
-        """Send one request through multi-model-server to a worker.
+    async def predict(self, port: int, parts: Sequence[Part], timeout_s: float, model: str = MODEL) -> list[Reply]:
+        """Send a bundle of requests through multi-model-server to a worker.
 
         Args:
             port: multi-model-server's inference port.
-            head: What the worker is told about the request.
-            chunks: The body, in pieces as they arrived.
+            parts: Heads, by `RequestHead.pack`, and bodies.
             timeout_s: How long the answer may take.
             model: What multi-model-server calls the model.
 
+        Returns:
+            One reply per request, in order.
+
         Raises:
-            RequestError: 503, there was nobody to answer; 504, not in time. multi-model-server's own words stay here.
+            DownError: Nobody has got them.
+            RequestError: 503, the worker that had them ended; 504, not in time. multi-model-server's own words stay
+                here.
         """
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(sum(map(len, chunks))),
-            HEAD_HEADER: head.to_header(),
-        }
+        pieces = pack(parts)
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(sum(map(len, pieces)))}
         try:
             async with asyncio.timeout(timeout_s):
                 async with self._session.post(
-                    f"http://127.0.0.1:{port}/predictions/{model}", data=_pieces(chunks), headers=headers
+                    f"http://127.0.0.1:{port}/predictions/{model}", data=_pieces(pieces), headers=headers
                 ) as response:
-                    frame = await response.read()
+                    message = await response.read()
         except TimeoutError:
-            raise TOO_LATE from None
+            raise TOO_LATE.anew() from None
         except aiohttp.ClientConnectorError:
-            raise _DOWN from None
+            raise DownError from None
         except (aiohttp.ClientError, OSError):
-            raise _LOST from None
+            raise _LOST.anew() from None
         if response.headers.get("Content-Type", "").strip() != FRAME_TYPE:
-            raise _DOWN if response.status == 404 else _LOST
-        return Reply.unpack(frame)
+            raise (_GONE if response.status == 404 else _LOST).anew()
+        return [Reply.unpack(head, body) for head, body in unpack(message)]
 
     async def is_up(self, ports: InnerPorts) -> bool:
         """Whether both APIs answer."""
@@ -84,7 +91,7 @@ class Client:
             return False
         return True
 
-    async def register(self, ports: InnerPorts, config: ServeConfig, workers: int, model: str = MODEL) -> str:
+    async def register(self, ports: InnerPorts, workers: int, model: str = MODEL) -> str:
         """Have the model loaded by `workers` workers, and wait until it is, or one of them gave up.
 
         Returns:
@@ -94,8 +101,9 @@ class Client:
             "url": model,
             "model_name": model,
             "handler": HANDLER,
-            "batch_size": str(config.batch_size),
-            "max_batch_delay": str(config.batch_delay_ms),
+            # The front forms the batches; with one request in each, the delay, at least 1 ms, is not waited for.
+            "batch_size": "1",
+            "max_batch_delay": "1",
             "initial_workers": str(workers),
             "synchronous": "true",
         }

@@ -35,9 +35,9 @@ BATCH_SIZE = Variable(
 )
 BATCH_DELAY = Variable(
     ("SLIPWAY_BATCH_DELAY_MS", "SAGEMAKER_TS_MAX_BATCH_DELAY"),
-    "1",
-    "How long the first request of a batch waits for others, milliseconds; 1 to 10000. Requests that arrive while "
-    "the model is busy are batched anyway.",
+    "0",
+    "How long the first request of a batch waits for others while the model is idle, milliseconds; 0 to 10000. "
+    "Requests that arrive while the model is busy are batched anyway.",
 )
 WORKERS = Variable(
     ("SLIPWAY_WORKERS", "SAGEMAKER_MODEL_SERVER_WORKERS"),
@@ -177,7 +177,7 @@ class ServeConfig:
             inner_ports=_inner_ports(settings),
             max_body_bytes=settings.integer(MAX_PAYLOAD, 1, 1024) * MEBIBYTE,
             batch_size=settings.integer(BATCH_SIZE, 1, 1024, default=1 if program else 8),
-            batch_delay_ms=settings.integer(BATCH_DELAY, 1, 10000),
+            batch_delay_ms=settings.integer(BATCH_DELAY, 0, 10000),
             workers=settings.integer(WORKERS, 1, 64) if settings.is_set(WORKERS) else None,
             use_cuda=gpu.is_wanted(environment),
             plain_torch=settings.choice(ENGINE, {"auto": False, "torch": True}),

@@ -53,7 +53,7 @@ class DefaultFunctions:
         body = input_data.encode() if isinstance(input_data, str) else input_data
         pictures = decode(content_type, body, self._config.max_pictures)
         if any(pictures.explain):
-            raise _NOT_EXPLAINED
+            raise _NOT_EXPLAINED.anew()
         self.many = pictures.many
         squares = [square(item, self._preprocessing, self._config.max_pixels) for item in pictures.items]
         return normalized(squares, self._preprocessing, self._device)
@@ -94,7 +94,7 @@ class DefaultFunctions:
             return body, content_type
         form = negotiate(accept, self._config.default_accept, self.attributes)
         if form.explain:
-            raise _NOT_EXPLAINED
+            raise _NOT_EXPLAINED.anew()
         offer = form.offer
         classes = self._classes
         if classes is None or len(classes) != values.shape[1]:

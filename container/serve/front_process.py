@@ -8,27 +8,35 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvicorn
 import uvloop
 
 from container.serve import logs
-from container.serve.client import Client
+from container.serve.bundle import Part
+from container.serve.client import Client, DownError
 from container.serve.config import ServeConfig
+from container.serve.connection import Connection
+from container.serve.descriptors import connection_limit
 from container.serve.front import Front
-from container.serve.gate import Gate, Window, most_bytes
+from container.serve.gate import Gate, Room, most_bytes
+from container.serve.lane import Lane, Limits
 from container.serve.logs import event
-from container.serve.model_server import heap_bytes, window_bytes
+from container.serve.model_server import MODEL, bundle_bytes, heap_bytes, window_bytes
 from container.serve.multi_model.traffic import Traffic
+from container.serve.replies import Reply
 from container.serve.resources import usable_bytes
-from container.serve.state import RUN_DIR_VARIABLE
+from container.serve.state import RUN_DIR_VARIABLE, LatestState
 
 logger = logging.getLogger(__name__)
 
 # Longer than the load balancers' own, so that it is they who close an idle connection.
 _KEEP_ALIVE_S = 75
+
+# What multi-model-server itself takes to end two workers that hang.
+_SPARE_S = 30.0
 
 
 class _Server(uvicorn.Server):
@@ -60,19 +68,37 @@ def main() -> None:
 
 
 async def _run(config: ServeConfig, listener: socket.socket, workers: int) -> None:
+    run_dir = Path(os.environ[RUN_DIR_VARIABLE])
     memory = usable_bytes(config.memory_limit_bytes)
+    heap = heap_bytes(memory, config.max_body_bytes)
     gate = Gate(max_requests=config.max_requests, max_bytes=most_bytes(memory, config.max_body_bytes))
-    max_bytes = window_bytes(heap_bytes(memory, config.max_body_bytes))
-    # A batch that is worked on and one that waits, for every worker; of many models, each has a window of its own.
-    max_requests = config.max_requests if config.multi_model else 2 * workers * config.batch_size
-    window = Window(max_requests=max_requests, max_bytes=max_bytes)
-    traffic = Traffic(workers=workers, max_bytes=max_bytes) if config.multi_model else None
+    room = Room(window_bytes(heap))
+    state = LatestState(run_dir)
+    Connection.most = connection_limit()
     async with Client() as client:
-        front = Front(config, client, Path(os.environ[RUN_DIR_VARIABLE]), gate, window, traffic)
+
+        def new_lane(key: str, batch_size: int) -> Lane:
+            async def send(parts: Sequence[Part]) -> list[Reply]:
+                now = state()
+                if not now.accepting:
+                    raise DownError
+                # One bundle may be before it; multi-model-server ends a worker that does not answer.
+                return await client.predict(now.inference_port, parts, 2 * config.deadline_s + _SPARE_S, key)
+
+            limits = Limits(
+                workers=workers,
+                batch_size=batch_size,
+                delay_s=config.batch_delay_ms / 1000,
+                bundle_bytes=bundle_bytes(heap, config.max_body_bytes),
+            )
+            return Lane(limits, room, send)
+
+        lanes = Traffic(new_lane) if config.multi_model else new_lane(MODEL, config.batch_size)
+        front = Front(config, run_dir, state, gate, lanes)
         server = _Server(
             uvicorn.Config(
                 front,
-                http="httptools",
+                http=Connection,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -88,7 +114,7 @@ async def _run(config: ServeConfig, listener: socket.socket, workers: int) -> No
 
         async def drain() -> None:
             front.draining = True
-            logger.info(event("draining", requests=gate.requests))
+            logger.info(event("draining", requests=gate.requests + gate.arriving))
             await gate.until_empty()
             server.should_exit = True
 

@@ -1,9 +1,8 @@
-"""How much the front takes on: requests and bytes that it holds, and how many of them multi-model-server has."""
+"""How much the front takes on: requests and bytes that it holds, and how many bytes of them multi-model-server has."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from container.serve.config import MEBIBYTE
 from container.serve.replies import RequestError
@@ -14,8 +13,38 @@ def most_bytes(memory_bytes: int, max_body_bytes: int) -> int:
     return max(memory_bytes // 8, max_body_bytes + MEBIBYTE)
 
 
+class Held:
+    """A request that is held: what of it is here."""
+
+    __slots__ = ("_gate", "complete", "size")
+
+    def __init__(self, gate: "Gate") -> None:
+        self._gate = gate
+        self.size = 0
+        """Bytes of the body so far."""
+        self.complete = False
+
+    def take(self, size: int) -> None:
+        """Count bytes of the body.
+
+        Raises:
+            RequestError: 503, too many are held.
+        """
+        self._gate.take(size)
+        self.size += size
+
+    def enter(self) -> None:
+        """The request is complete, and counts as one from now on.
+
+        Raises:
+            RequestError: 503, as many are held as may be.
+        """
+        self._gate.enter()
+        self.complete = True
+
+
 class Gate:
-    """Counts the requests that are held, and the bytes of their bodies; what goes beyond either is refused."""
+    """Counts the complete requests that are held, and the bytes of all bodies; what goes beyond either is refused."""
 
     def __init__(self, *, max_requests: int, max_bytes: int) -> None:
         self._max_requests = max_requests
@@ -24,94 +53,69 @@ class Gate:
         self._empty = asyncio.Event()
         self._empty.set()
         self.requests = 0
-        """Held now."""
+        """Complete ones, held now."""
+        self.arriving = 0
+        """Those whose body is still on its way."""
 
-    def enter(self, *, always: bool = False) -> None:
-        """Take a request; `always` is for one without a body to speak of.
+    @contextmanager
+    def holding(self) -> Iterator[Held]:
+        """Hold a request from its headers to its answer."""
+        held = Held(self)
+        self.arriving += 1
+        self._empty.clear()
+        try:
+            yield held
+        finally:
+            self._bytes -= held.size
+            if held.complete:
+                self.requests -= 1
+            else:
+                self.arriving -= 1
+            if not self.requests and not self.arriving:
+                self._empty.set()
 
-        Raises:
-            RequestError: 503, as many are held as may be.
-        """
-        if self.requests >= self._max_requests and not always:
+    def enter(self) -> None:
+        """Count one of those that were arriving as complete; see `Held.enter`."""
+        if self.requests >= self._max_requests:
             raise RequestError(503, f"the server holds {self.requests} requests and takes no more now; try again")
         self.requests += 1
-        self._empty.clear()
+        self.arriving -= 1
 
     def take(self, size: int) -> None:
-        """Count bytes of a body.
-
-        Raises:
-            RequestError: 503, too many are held.
-        """
+        """Count bytes of a body; see `Held.take`."""
         if self._bytes + size > self._max_bytes:
             raise RequestError(503, "the server holds as many bytes of requests as it may; try again")
         self._bytes += size
-
-    def leave(self, size: int) -> None:
-        """Let go of a request and of `size` bytes of it."""
-        self._bytes -= size
-        self.requests -= 1
-        if self.requests == 0:
-            self._empty.set()
 
     async def until_empty(self) -> None:
         """Wait until no request is held."""
         await self._empty.wait()
 
 
-class Window:
-    """Lets requests through in order, so many and so many bytes at once; the others wait here.
+class Room:
+    """Bytes that multi-model-server may have at once, of all models together."""
 
-    A request that waits here is forgotten the moment its client leaves. One that multi-model-server has got is
-    worked on whether anybody waits for it or not.
-    """
-
-    def __init__(self, *, max_requests: int, max_bytes: int) -> None:
-        self._max_requests = max_requests
+    def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._requests = 0
         self._bytes = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: dict[Callable[[], None], None] = {}
 
-    @asynccontextmanager
-    async def slot(self, size: int) -> AsyncIterator[None]:
-        """Hold a place for a body of `size` bytes. One that is larger than all the window goes through alone."""
-        if self._waiting or not self._fits(size):
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append((size, turn))
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.cancelled() or not turn.done():
-                    self._waiting.remove((size, turn))
-                    self._admit()
-                else:
-                    self._release(size)
-                raise
-        else:
-            self._hold(size)
-        try:
-            yield
-        finally:
-            self._release(size)
+    def take(self, size: int, when_free: Callable[[], None]) -> bool:
+        """Take room for `size` bytes, if there is; more than there will ever be is let in alone.
 
-    def _fits(self, size: int) -> bool:
-        if self._requests == 0:
-            return True
-        return self._requests < self._max_requests and self._bytes + size <= self._max_bytes
-
-    def _hold(self, size: int) -> None:
-        self._requests += 1
+        Args:
+            size: Bytes.
+            when_free: Called once when there is more room, if there is too little now.
+        """
+        if self._bytes and self._bytes + size > self._max_bytes:
+            self._waiting[when_free] = None
+            return False
         self._bytes += size
+        return True
 
-    def _release(self, size: int) -> None:
-        self._requests -= 1
+    def give_back(self, size: int) -> None:
+        """There is more room; those that wait are called in the order in which they came."""
         self._bytes -= size
-        self._admit()
-
-    def _admit(self) -> None:
-        while self._waiting and self._fits(self._waiting[0][0]):
-            size, turn = self._waiting.popleft()
-            if not turn.cancelled():
-                self._hold(size)
-                turn.set_result(None)
+        waiting, self._waiting = self._waiting, {}
+        for when_free in waiting:
+            when_free()

@@ -81,7 +81,7 @@ class ModelRunner:
         try:
             place_in_store(self._run_dir, MODEL)
             ports = await self._process.start()
-            registration = asyncio.create_task(self._client.register(ports, self._config, self._workers))
+            registration = asyncio.create_task(self._client.register(ports, self._workers))
             await self._watch(ports, registration)
         finally:
             self._tell(
@@ -187,7 +187,7 @@ async def probe_model(client: Client, ports: InnerPorts, model: str = MODEL) -> 
         deadline=start + _PROBE_TIMEOUT_S,
         probe=True,
     )
-    reply = await client.predict(ports.inference, head, [], _PROBE_TIMEOUT_S, model)
+    [reply] = await client.predict(ports.inference, [(head.pack(), ())], _PROBE_TIMEOUT_S, model)
     if reply.status != 200:
         raise RequestError(reply.status, "the warm-up prediction failed")
     logger.info(event("warmed-up", worker=reply.worker, ms=round((time.monotonic() - start) * 1000, 1)))

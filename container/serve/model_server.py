@@ -66,13 +66,18 @@ def place_in_store(run_dir: Path, key: str) -> Path:
 
 
 def heap_bytes(memory_bytes: int, max_body_bytes: int) -> int:
-    """Java's heap: enough for `window_bytes` of bodies, which it holds three times over while it makes a batch."""
+    """Java's heap: enough for `window_bytes` of bodies, which it holds three times over while it hands them on."""
     return max(256 * MEBIBYTE, min(memory_bytes // 8, 2048 * MEBIBYTE), 8 * max_body_bytes)
 
 
 def window_bytes(heap: int) -> int:
-    """Bytes of request bodies that multi-model-server may be given at once."""
+    """Bytes of requests that multi-model-server may be given at once."""
     return heap // 6
+
+
+def bundle_bytes(heap: int, max_body_bytes: int) -> int:
+    """Bytes of requests that may go to a worker together: one that works, and one more, are in the window."""
+    return max(window_bytes(heap) // 2, max_body_bytes)
 
 
 @dataclass(frozen=True)
@@ -83,13 +88,14 @@ class InnerPorts:
     management: int
 
 
-def write_files(run_dir: Path, ports: InnerPorts, config: ServeConfig, *, gpus: int, threads: int) -> None:
+def write_files(run_dir: Path, ports: InnerPorts, config: ServeConfig, *, heap: int, gpus: int, threads: int) -> None:
     """Write what `command` refers to: the configuration, the logging setup, and an empty model store.
 
     Args:
         run_dir: A directory of our own.
         ports: Two free ports.
         config: The server's settings.
+        heap: Bytes of Java's heap.
         gpus: GPUs to spread the workers over; 0 for none.
         threads: Threads that receive and send requests.
 
@@ -102,7 +108,8 @@ def write_files(run_dir: Path, ports: InnerPorts, config: ServeConfig, *, gpus: 
         # A worker ends itself at the deadline (see service.py); this is for one that cannot.
         "default_response_timeout_seconds": round(config.deadline_s) + 5,
         "decode_input_request": "false",
-        "max_request_size": config.max_body_bytes + MEBIBYTE,
+        # And the heads beside the largest body, and what says how long each is.
+        "max_request_size": bundle_bytes(heap, config.max_body_bytes) + MEBIBYTE,
         "max_response_size": MAX_REPLY_BYTES,
         "job_queue_size": config.max_requests + 64,
         "number_of_gpu": gpus,

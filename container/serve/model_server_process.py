@@ -58,7 +58,12 @@ class ModelServerProcess:
         machine = self._machine
         ports = choose_inner_ports(self._config.inner_ports, avoid=self._config.port)
         model_server.write_files(
-            self._run_dir, ports, self._config, gpus=machine.gpus, threads=max(1, min(4, machine.cpus // 2))
+            self._run_dir,
+            ports,
+            self._config,
+            heap=self.heap,
+            gpus=machine.gpus,
+            threads=max(1, min(4, machine.cpus // 2)),
         )
         self._process = await asyncio.create_subprocess_exec(
             *model_server.command(

@@ -1,6 +1,7 @@
 """What a request is answered with, and how it travels from a worker to the front."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Self
 
@@ -14,12 +15,19 @@ class RequestError(Exception):
     Args:
         status: The HTTP status, 4xx or 5xx.
         message: One sentence: what was found, and what would be right.
+        retry_after_s: Of a 503, when it is worth another try.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.retry_after_s = retry_after_s
+
+    def anew(self) -> "RequestError":
+        """The same, to be raised where it is a constant: an exception keeps what it was raised through, frames and all,
+        and one that is raised again and again keeps ever more."""
+        return RequestError(self.status, self.message, retry_after_s=self.retry_after_s)
 
 
 BUG = RequestError(500, "an error inside the server; its log says more under this request id")
@@ -37,6 +45,8 @@ class Reply:
     """Process id of the worker."""
     batch: int | None = None
     """Requests that the worker got together with this one, itself included."""
+    retry_after_s: int = 1
+    """Said where the status is 503."""
 
     @classmethod
     def error(cls, status: int, message: str, request_id: str | None) -> Self:
@@ -47,34 +57,21 @@ class Reply:
     @classmethod
     def failure(cls, error: RequestError, request_id: str | None) -> Self:
         """The reply that an error stands for."""
-        return cls.error(error.status, error.message, request_id)
+        return replace(cls.error(error.status, error.message, request_id), retry_after_s=error.retry_after_s)
 
     def made_by(self, worker: int, batch: int) -> Self:
         """The same, with where it was made."""
         return replace(self, worker=worker, batch=batch)
 
-    def pack(self) -> bytes:
-        """A line of JSON with everything but the body, then the body."""
-        head = {
-            "status": self.status,
-            "content_type": self.content_type,
-            "worker": self.worker,
-            "batch": self.batch,
-        }
-        return json.dumps(head).encode() + b"\n" + self.body
+    def pack(self) -> tuple[bytes, Sequence[bytes]]:
+        """A part of a bundle: everything but the body, and the body."""
+        head = {"status": self.status, "content_type": self.content_type, "worker": self.worker, "batch": self.batch}
+        return json.dumps(head).encode(), (self.body,)
 
     @classmethod
-    def unpack(cls, frame: bytes) -> Self:
-        """The inverse of `pack`.
-
-        Raises:
-            ValueError: The bytes are no frame.
-        """
-        head, newline, body = frame.partition(b"\n")
-        fields = json.loads(head)
-        if not newline or not isinstance(fields, dict):
-            raise ValueError("not a reply frame")
-        return cls(body=body, **fields)
+    def unpack(cls, head: bytes, body: bytes) -> Self:
+        """The inverse of `pack`."""
+        return cls(body=body, **json.loads(head))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,16 +88,16 @@ class RequestHead:
     probe: bool = False
     """A warm-up by the supervisor; the body is empty."""
 
-    def to_header(self) -> str:
-        """One line of ASCII, for the private HTTP header."""
-        return json.dumps(asdict(self))
+    def pack(self) -> bytes:
+        """The head of a part of a bundle."""
+        return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def from_header(cls, line: str) -> Self:
-        return cls(**json.loads(line))
+    def unpack(cls, head: bytes) -> Self:
+        """The inverse of `pack`."""
+        return cls(**json.loads(head))
 
 
-HEAD_HEADER = "x-slipway-request"
 ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 """A client's own words, which SageMaker hands on as they are."""
 

@@ -17,17 +17,17 @@ from typing import Any, NoReturn, Protocol
 
 import mms.service
 from mms.context import Context
+from mms.protocol import otf_message_handler
 
 from container.cpus import available_cpus
 from container.errors import ServeError, UserError
-from container.serve import logs
+from container.serve import bundle, logs, reply_wire
 from container.serve.builtin import BuiltIn
 from container.serve.config import ServeConfig
 from container.serve.loaded_torch import device_works, is_out_of_memory
 from container.serve.logs import event
 from container.serve.predictor import Predictor
-from container.serve.replies import BUG, HEAD_HEADER, Reply, Request, RequestHead
-from container.serve.reply_wire import encode_batch
+from container.serve.replies import BUG, Reply, Request, RequestHead
 from container.serve.state import MODEL_DIR_FILE, RUN_DIR_VARIABLE, WorkerStatus
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def handle(batch: Batch | None, context: Context) -> list[bytes] | None:
     if batch is None or _worker is None:
         _worker = Worker(context)
         return None
-    return _worker.answer(batch, context)
+    return _worker.answer(batch)
 
 
 class Worker:
@@ -62,10 +62,12 @@ class Worker:
 
     def __init__(self, context: Context) -> None:
         self._config = ServeConfig.from_environment()
+        self._pid = os.getpid()
         logs.configure(self._config.log_level, sys.stderr)
         # A line per metric and request, which nobody reads.
         logging.getLogger("mms.service").setLevel(logging.ERROR)
         mms.service.create_predict_response = _create_predict_response
+        otf_message_handler._retrieve_buffer = reply_wire.receive
         run_dir = Path(os.environ[RUN_DIR_VARIABLE])
         if self._config.multi_model:
             run_dir = Path(context.system_properties["model_dir"])
@@ -84,27 +86,25 @@ class Worker:
             _end(replace(status, message=message, trace=trace, out_of_memory=is_out_of_memory(error)), run_dir)
         replace(status, phase="loaded", message=summary).write(run_dir)
 
-    def answer(self, batch: Batch, context: Context) -> list[bytes]:
-        """Answer a batch; each reply is a frame (see `Reply.pack`)."""
+    def answer(self, batch: Batch) -> list[bytes]:
+        """Answer bundles of requests, each by a bundle of replies (see bundle.py)."""
         # A worker that hangs ends itself, after showing in the log where; multi-model-server would only let go of it.
         faulthandler.dump_traceback_later(self._config.deadline_s, exit=True)
         try:
-            return self._answer(batch, context)
+            return self._answer(batch)
         finally:
             faulthandler.cancel_dump_traceback_later()
 
-    def _answer(self, batch: Batch, context: Context) -> list[bytes]:
-        requests = [
-            Request(
-                RequestHead.from_header(context.get_request_header(place, HEAD_HEADER)),
-                bytes(item.get("body", b"")),
-            )
-            for place, item in enumerate(batch)
-        ]
+    def _answer(self, batch: Batch) -> list[bytes]:
+        # The front forms the batches: what is one request for multi-model-server is a bundle of them.
+        return [self._answer_bundle(item["body"]) for item in batch]
+
+    def _answer_bundle(self, message: bytearray) -> bytes:
+        requests = [Request(RequestHead.unpack(head), body) for head, body in bundle.unpack(message)]
         real = [request for request in requests if not request.head.probe]
         replies = iter(self._guarded(real))
         answers = [self._probe(request) if request.head.probe else next(replies) for request in requests]
-        return [answer.made_by(os.getpid(), len(real)).pack() for answer in answers]
+        return b"".join(bundle.pack([answer.made_by(self._pid, len(real)).pack() for answer in answers]))
 
     def _guarded(self, requests: list[Request]) -> list[Reply]:
         if not requests:
@@ -168,13 +168,14 @@ def load(config: ServeConfig, context: Context) -> tuple[Functions, str]:
 
 
 def _create_predict_response(
-    frames: list[bytes] | None, ids: dict[int, str], message: str, _code: int, context: Context = None
+    bundles: list[bytes] | None, ids: dict[int, str], message: str, _code: int, context: Context = None
 ) -> bytearray:
     """In place of multi-model-server's own: see reply_wire.py."""
-    if frames is None:
+    if bundles is None:
+        # The front answers for all of them.
         logger.error(event("bug", message=message))
-        frames = [Reply.failure(BUG, None).pack()] * len(ids)
-    return encode_batch(frames, [ids[place] for place in range(len(ids))])
+        bundles = [b"".join(bundle.pack([]))] * len(ids)
+    return reply_wire.encode_batch(bundles, [ids[place] for place in range(len(ids))])
 
 
 def _end(status: WorkerStatus, run_dir: Path) -> NoReturn:

@@ -22,6 +22,7 @@ _WORKERS = "workers"
 
 # The supervisor writes twice a second.
 STALE_AFTER_S = 3.0
+_READ_AGAIN_AFTER_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,23 @@ class ServerState:
         if time.monotonic() - state.beat > STALE_AFTER_S:
             return replace(nothing, reason="the supervisor has not been heard of for some seconds")
         return state
+
+
+class LatestState:
+    """The supervisor's word for whoever asks often: it is read again only when it is some milliseconds old."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._state = ServerState.read(run_dir)
+        self._read_at = time.monotonic()
+
+    def __call__(self, *, fresh: bool = False) -> ServerState:
+        """The last word; `fresh=True` reads it in any case."""
+        now = time.monotonic()
+        if fresh or now - self._read_at > _READ_AGAIN_AFTER_S:
+            self._state = ServerState.read(self._run_dir)
+            self._read_at = now
+        return self._state
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ def test_the_defaults() -> None:
     assert default.model_dir == Path("/opt/ml/model")
     assert (default.host, default.port) == ("0.0.0.0", 8080)
     assert default.max_body_bytes == 25 * 1024 * 1024
-    assert (default.batch_size, default.batch_delay_ms, default.workers) == (8, 1, None)
+    assert (default.batch_size, default.batch_delay_ms, default.workers) == (8, 0, None)
     assert (default.deadline_s, default.drain_s) == (55, 25)
     assert (default.top_k, default.max_pixels) == (5, 100_000_000)
     assert default.user_program is None
@@ -68,7 +68,7 @@ def test_settings(settings: dict[str, str], field: str, value: object) -> None:
         ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "0"),
         ("SLIPWAY_BATCH_SIZE", "8.5"),
         ("SAGEMAKER_TS_BATCH_SIZE", "-1"),
-        ("SLIPWAY_BATCH_DELAY_MS", "0"),
+        ("SLIPWAY_BATCH_DELAY_MS", "-1"),
         ("SAGEMAKER_MODEL_SERVER_WORKERS", "lots"),
         ("SLIPWAY_DEADLINE_S", "nan"),
         ("SLIPWAY_DRAIN_S", "inf"),

@@ -78,9 +78,9 @@ async def ask(run_dir: Path, **question: str) -> Fields:
         finally:
             writer.close()
     except OSError:
-        raise _GONE from None
+        raise _GONE.anew() from None
     if not line:
-        raise _GONE
+        raise _GONE.anew()
     answer = json.loads(line)
     if answer["status"] != 200:
         raise (FullError if answer.get("full") else RequestError)(answer["status"], answer["message"])

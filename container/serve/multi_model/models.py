@@ -168,7 +168,7 @@ class Loader:
         (model.place / MODEL_DIR_FILE).write_text(str(model.directory))
         model.deaths_while_loading = 0
         registration = asyncio.create_task(
-            self._client.register(ports, model.config, self._workers, model.key), name=f"register {model.key}"
+            self._client.register(ports, self._workers, model.key), name=f"register {model.key}"
         )
         try:
             async with asyncio.timeout(model.config.startup_timeout_s):

@@ -7,18 +7,19 @@ import base64
 import binascii
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qs, unquote
 
 from container.serve.config import ServeConfig
+from container.serve.lane import Lane
 from container.serve.multi_model import control
 from container.serve.multi_model.memory import FullError
-from container.serve.multi_model.traffic import Lane, Traffic
+from container.serve.multi_model.traffic import Traffic
 from container.serve.replies import Reply, RequestError
-from container.serve.state import HeldModel, ServerState
+from container.serve.state import LatestState
 
 TARGET_HEADER = b"x-amzn-sagemaker-target-model"
 """The model as the client called it; for the log only."""
@@ -149,7 +150,7 @@ def _read_token(token: str) -> str:
 class Models:
     """The models, as the front knows and asks for them."""
 
-    def __init__(self, config: ServeConfig, run_dir: Path, traffic: Traffic, state: Callable[..., ServerState]) -> None:
+    def __init__(self, config: ServeConfig, run_dir: Path, traffic: Traffic, state: LatestState) -> None:
         """
         Args:
             config: The server's settings.
@@ -163,8 +164,8 @@ class Models:
         self._state = state
         self._leaving: Counter[str] = Counter()
 
-    def find(self, name: str) -> tuple[HeldModel, Lane]:
-        """A model that requests may be sent to.
+    def find(self, name: str) -> Lane:
+        """The lane of a model that requests may be sent to.
 
         Raises:
             RequestError: 404, it is not loaded; 503, it is being brought back.
@@ -174,10 +175,10 @@ class Models:
             raise RequestError(503, state.reason)
         model = state.models.get(name)
         if model is None or self._leaving[name]:
-            raise _UNKNOWN
+            raise _UNKNOWN.anew()
         if not model.accepting:
             raise RequestError(503, "this model is being loaded again after a part of the server ended; try again")
-        return model, self._traffic.lane(model)
+        return self._traffic.lane(model)
 
     async def answer(self, asked: Route, body: bytes) -> Reply:
         """Load, unload or list.
@@ -197,7 +198,7 @@ class Models:
             case "get":
                 models = await control.ask(self._run_dir, verb="list")
                 if asked.name not in models:
-                    raise _UNKNOWN
+                    raise _UNKNOWN.anew()
                 fields = {"modelName": asked.name, "modelUrl": models[asked.name]}
             case _:
                 fields = page(await control.ask(self._run_dir, verb="list"), asked.query)

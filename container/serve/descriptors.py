@@ -1,0 +1,35 @@
+"""How many connections there can be: each takes a file descriptor."""
+
+import logging
+import resource
+
+from container.serve.logs import event
+
+logger = logging.getLogger(__name__)
+
+# Many more than any load balancer keeps open; each takes some memory, idle or not.
+_MOST = 10_000
+
+# What the process needs beside its clients' connections: logs, multi-model-server, the state's file.
+_RESERVED = 64
+
+_EXPECTED = 1024
+
+
+def connection_limit() -> int:
+    """Raise the limit on open files to the hard limit, and say how many connections that leaves room for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST + _RESERVED
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    if soft == resource.RLIM_INFINITY:
+        soft = wanted
+    limit = max(1, min(_MOST, soft - _RESERVED))
+    if limit < _EXPECTED:
+        logger.warning(
+            event("few-files", connections=limit, fix="raise the limit on open files, for instance ulimit -n 4096")
+        )
+    return limit

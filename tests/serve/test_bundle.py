@@ -1,0 +1,33 @@
+"""What is packed is what is unpacked, and nothing else is taken for it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from container.serve.bundle import pack, unpack
+from container.serve.replies import Reply, RequestHead
+
+PARTS = st.lists(st.tuples(st.binary(max_size=50), st.lists(st.binary(max_size=50), max_size=3)), max_size=9)
+
+
+@given(parts=PARTS)
+def test_a_bundle_is_read_back(parts: list[tuple[bytes, list[bytes]]]) -> None:
+    pieces = pack(parts)
+    assert unpack(bytearray(b"".join(pieces))) == [(head, b"".join(body)) for head, body in parts]
+    assert all(any(piece is chunk for piece in pieces) for _, body in parts for chunk in body), "not copied"
+
+
+@given(parts=PARTS, cut=st.integers(1, 40))
+def test_what_is_cut_short_or_too_long_is_no_bundle(parts: list[tuple[bytes, list[bytes]]], cut: int) -> None:
+    message = b"".join(pack(parts))
+    for wrong in (message[:-cut], message + b"x" * cut):
+        with pytest.raises(ValueError, match="not a bundle"):
+            unpack(wrong)
+
+
+def test_heads_and_replies_travel_as_they_are() -> None:
+    head = RequestHead(request_id="1", content_type='a"\xe9', accept=None, deadline=1.5, attributes="x\n")
+    assert RequestHead.unpack(head.pack()) == head
+    reply = Reply(status=422, content_type="a", body=b"\0\n{", worker=3, batch=2)
+    line, [body] = reply.pack()
+    assert Reply.unpack(line, body) == reply
