@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
@@ -21,7 +21,7 @@ from container.serve.explain_request import MAX_EXPLAINED
 from container.serve.loaded_torch import free_cached_memory, is_out_of_memory
 from container.serve.logs import event
 from container.serve.predictor import Predictor
-from container.serve.replies import BUG, TOO_LATE, Reply, Request, RequestError
+from container.serve.replies import BUG, TOO_LATE, Reply, Request, RequestError, Work
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +42,16 @@ class _Job:
     rows: list[Probabilities] = field(default_factory=list)
     explanations: list[Explanation | None] = field(default_factory=list)
     explanation_bytes: int = 0
+    decode_s: float = 0.0
+    forward_s: float = 0.0
 
     def fail(self, error: RequestError) -> None:
         """The first error is the one that is told."""
         self.error = self.error or error
+
+    def work(self, encode_s: float = 0.0) -> Work:
+        """For the metrics."""
+        return Work(decode=self.decode_s, forward=self.forward_s, encode=encode_s, pictures=len(self.rows))
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class _Ready:
     job: _Job
     number: int
     square: Pixels
+    decode_s: float
     shown: Image.Image | None
     """What its explanation is painted on; None where none is asked for."""
 
@@ -129,10 +136,12 @@ class BuiltIn:
             raise job.error.anew()
         if time.monotonic() > job.request.head.deadline:
             raise TOO_LATE.anew()
+        start = time.monotonic()
         item = job.pictures.items[number]
         wish = job.pictures.explain[number] if job.pictures.explain else None
         shown = shown_picture(item, wish.size, self._config.max_pixels) if wish else None
-        return _Ready(job, number, self._predictor.square(item), shown)
+        square = self._predictor.square(item)
+        return _Ready(job, number, square, time.monotonic() - start, shown)
 
     def _predict(self, chunk: _Chunk) -> None:
         good: list[_Ready] = []
@@ -162,10 +171,15 @@ class BuiltIn:
 
     def _forward(self, good: list[_Ready]) -> None:
         """One forward pass, and another one for those pictures that are explained."""
+        start = time.monotonic()
         rows = self._predictor.probabilities([ready.square for ready in good])
         explanations = self._explanations(good, rows)
+        seconds = time.monotonic() - start
+        for job in {id(ready.job): ready.job for ready in good}.values():
+            job.forward_s += seconds
         for place, (ready, row) in enumerate(zip(good, rows, strict=True)):
             job = ready.job
+            job.decode_s += ready.decode_s
             job.rows.append(row)
             if not np.isfinite(row).all():
                 job.fail(RequestError(500, "the model's answer to this picture is not a number"))
@@ -215,8 +229,9 @@ class BuiltIn:
             job.explanations.append(explanation)
 
     def _close(self, job: _Job) -> Reply:
+        start = time.monotonic()
         if job.error:
-            return Reply.failure(job.error, job.request.head.request_id)
+            return replace(Reply.failure(job.error, job.request.head.request_id), work=job.work())
         body = encode(
             np.stack(job.rows),
             self._predictor.card.classes,
@@ -225,7 +240,8 @@ class BuiltIn:
             many=job.pictures.many,
             explanations=job.explanations if any(job.explanations) else (),
         )
-        return Reply(status=200, content_type=job.offer.partition(";")[0], body=body)
+        work = job.work(time.monotonic() - start)
+        return Reply(status=200, content_type=job.offer.partition(";")[0], body=body, work=work)
 
 
 def _fail_all(pictures: list[_Ready], error: RequestError) -> None:

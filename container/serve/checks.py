@@ -1,20 +1,26 @@
 """What is looked at before anything is started, without torch: the model directory, the settings that hang on it,
 and the port."""
 
+import contextlib
 import errno
 import json
+import logging
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from container.errors import ServeError
 from container.model_card import CARD, SEED_TENSORS, TENSORS
 from container.serve.accept import choose
-from container.serve.config import HIGHEST_INNER_PORT, INNER_PORTS, ServeConfig
+from container.serve.config import HIGHEST_INNER_PORT, INNER_PORTS, METRICS_HOST, METRICS_PORT, ServeConfig
+from container.serve.logs import event
 from container.serve.model_server import InnerPorts
 from container.serve.replies import RequestError
 from container.serve.settings import HOST, PORT
+
+logger = logging.getLogger(__name__)
 
 # What the address of a Unix socket holds (sun_path), less its end and the name that multi-model-server appends.
 _LONGEST_RUN_DIR = 107 - len("/.mms.sock.900000")
@@ -75,18 +81,44 @@ def open_port(config: ServeConfig) -> socket.socket:
     Raises:
         ServeError: It is in use, or may not be had.
     """
-    listener = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET)
+    return _listen(
+        config.host, config.port, f"{HOST.names[0]} (slipway serve --host)", f"{PORT.names[0]} (slipway serve --port)"
+    )
+
+
+@contextlib.contextmanager
+def metrics_port(config: ServeConfig) -> Iterator[socket.socket | None]:
+    """Hold the metrics' port open; None where there shall be none, or it cannot be had: that is no reason not to serve.
+
+    The supervisor opens it, so that it outlives a front.
+    """
+    if config.metrics_port is None:
+        yield None
+        return
+    try:
+        listener = _listen(config.metrics_host, config.metrics_port, METRICS_HOST.names[0], METRICS_PORT.names[0])
+    except ServeError as error:
+        logger.error(event("no-metrics", why=error))
+        yield None
+        return
+    with listener:
+        logger.info(event("metrics-port", address=config.metrics_host, port=config.metrics_port))
+        yield listener
+
+
+def _listen(host: str, port: int, host_setting: str, port_setting: str) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((config.host, config.port))
+        listener.bind((host, port))
         listener.listen(2048)
     except OSError as error:
         listener.close()
         if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-            remedy = f"set {HOST.names[0]} (slipway serve --host) to an address of this machine"
+            remedy = f"set {host_setting} to an address of this machine"
         else:
-            remedy = f"stop what uses it, or set {PORT.names[0]} (slipway serve --port) to another"
-        raise ServeError(f"port {config.port} on {config.host} cannot be had: {error.strerror}; {remedy}") from error
+            remedy = f"stop what uses it, or set {port_setting} to another"
+        raise ServeError(f"port {port} on {host} cannot be had: {error.strerror}; {remedy}") from error
     return listener
 
 

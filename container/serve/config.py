@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from container import gpu
 from container.errors import ServeError
 from container.paths import MlPaths
 from container.picture import MAX_PIXELS
+from container.serve.logs import LogFormat
 from container.serve.settings import HOST, PORT, Settings, Variable
 
 MEBIBYTE = 1024 * 1024
@@ -100,6 +102,23 @@ EVICT = Variable(
     "SageMaker leave it at none: SageMaker does that itself.",
 )
 LOG_LEVEL = Variable(("SAGEMAKER_CONTAINER_LOG_LEVEL",), "20", "10 debug, 20 info, 30 warning, 40 error; 0 to 50.")
+LOG_FORMAT = Variable(("SLIPWAY_LOG_FORMAT",), "text", "text: lines of key=value; json: one JSON object per line.")
+METRICS_PORT = Variable(
+    ("SLIPWAY_METRICS_PORT",),
+    "0",
+    "The port of GET /metrics for Prometheus; 0: none. It may not be had: the log says so.",
+)
+METRICS_HOST = Variable(
+    ("SLIPWAY_METRICS_HOST",),
+    "127.0.0.1",
+    "The address that the port of the metrics is bound to. They are for you alone: whoever reaches it may read them.",
+)
+EMF = Variable(
+    ("SLIPWAY_EMF",),
+    "none",
+    "A namespace of CloudWatch: metrics go into the log for it, in CloudWatch's embedded metric format.",
+)
+EMF_INTERVAL = Variable(("SLIPWAY_EMF_S",), "60", "Seconds from one such line to the next; 1 to 3600.")
 VM_ARGUMENTS = Variable(
     ("SAGEMAKER_MODEL_SERVER_VMARGS",), "none", "More options for multi-model-server's Java, after our own."
 )
@@ -107,7 +126,8 @@ VM_ARGUMENTS = Variable(
 VARIABLES = (
     PORT, HOST, INNER_PORTS, MAX_PAYLOAD, BATCH_SIZE, BATCH_DELAY, WORKERS, USE_CUDA, ENGINE, DEADLINE, DRAIN,
     STARTUP_TIMEOUT, MAX_REQUESTS, MAX_PICTURES, MAX_PIXELS_PER_PICTURE, TOP_K, ACCEPT, PROGRAM, BASE_DIR, MULTI_MODEL,
-    MEMORY, EVICT, LOG_LEVEL, VM_ARGUMENTS,
+    MEMORY, EVICT, LOG_LEVEL, LOG_FORMAT, METRICS_PORT, METRICS_HOST, EMF,
+    EMF_INTERVAL, VM_ARGUMENTS,
 )  # fmt: skip
 
 
@@ -145,6 +165,11 @@ class ServeConfig:
     top_k: int
     default_accept: str
     log_level: int
+    log_format: LogFormat
+    metrics_port: int | None
+    metrics_host: str
+    emf_namespace: str | None
+    emf_interval_s: float
     vm_arguments: tuple[str, ...]
 
     @classmethod
@@ -160,6 +185,9 @@ class ServeConfig:
             DriverError: The same of `SLIPWAY_USE_CUDA`.
         """
         settings = Settings(environment)
+        port, metrics_port = settings.integer(PORT, 0, 65535), settings.integer(METRICS_PORT, 0, 65535)
+        if metrics_port and metrics_port == port:
+            raise ServeError(f"{METRICS_PORT.names[0]} is {str(port)!r}; it must be another than the public port")
         # Absolute, because the parts of the server work in directories of their own.
         paths = MlPaths(Path(settings.text(BASE_DIR)).absolute())
         multi_model = settings.choice(MULTI_MODEL, {"true": True, "false": False})
@@ -173,7 +201,7 @@ class ServeConfig:
             evict=settings.choice(EVICT, {"none": False, "lru": True}),
             user_program=program,
             host=settings.text(HOST),
-            port=settings.integer(PORT, 0, 65535),
+            port=port,
             inner_ports=_inner_ports(settings),
             max_body_bytes=settings.integer(MAX_PAYLOAD, 1, 1024) * MEBIBYTE,
             batch_size=settings.integer(BATCH_SIZE, 1, 1024, default=1 if program else 8),
@@ -190,6 +218,11 @@ class ServeConfig:
             top_k=settings.integer(TOP_K, 1, 100_000),
             default_accept=settings.text(ACCEPT),
             log_level=_log_level(settings),
+            log_format=settings.choice(LOG_FORMAT, {"text": "text", "json": "json"}),
+            metrics_port=metrics_port or None,
+            metrics_host=settings.text(METRICS_HOST),
+            emf_namespace=_namespace(settings),
+            emf_interval_s=settings.number(EMF_INTERVAL, 1, 3600),
             vm_arguments=_vm_arguments(settings),
         )
 
@@ -224,6 +257,19 @@ def _vm_arguments(settings: Settings) -> tuple[str, ...]:
         return tuple(shlex.split(value)) if settings.is_set(VM_ARGUMENTS) else ()
     except ValueError as error:
         raise ServeError(f"{name} is {value!r}; it must be options as in a shell: {error}") from error
+
+
+def _namespace(settings: Settings) -> str | None:
+    name, value = settings.found(EMF)
+    if not settings.is_set(EMF):
+        return None
+    # Source: MetricName and Namespace in the reference of CloudWatch's PutMetricData.
+    if not re.fullmatch(r"[A-Za-z0-9_./#: -]{1,255}", value) or value.startswith((":", "AWS/")):
+        raise ServeError(
+            f"{name} is {value!r}; it must be a namespace of your own: up to 255 letters, digits, spaces and any of "
+            "._-/#:, not beginning with AWS/ or a colon"
+        )
+    return value
 
 
 def _log_level(settings: Settings) -> int:

@@ -8,7 +8,7 @@ multi-model-server without looking into them.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from container.serve.receive import ClientGoneError, Receive, Scope, receive_bod
 from container.serve.replies import BUG, Reply, RequestError
 from container.serve.request_id import new_request_id
 from container.serve.state import LatestState
+from container.serve.watch.request_record import RequestRecord, Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class Front:
         self.draining = False
         self._gate = gate
         self._lane = lanes if isinstance(lanes, Lane) else None
+        self.watchers: Sequence[Watcher] = ()
+        """Are told of every request that is over."""
         self._models = Models(config, run_dir, lanes, state) if isinstance(lanes, Traffic) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,34 +63,39 @@ class Front:
         path, method = scope["path"], scope["method"]
         exchange: Exchange = scope["state"]["exchange"]
         headers: Headers = dict(scope["headers"])
+        record = RequestRecord()
         if (method, path) == ("GET", "/ping"):
-            await self._ping(send, exchange, headers)
+            record.route = "ping"
+            await self._ping(send, exchange, headers, record)
             return
-        start = time.monotonic()
-        deadline = start + self._config.deadline_s
+        deadline = record.start + self._config.deadline_s
         request_id = new_request_id()
-        reply, size = Reply.failure(BUG, request_id), 0
+        reply = Reply.failure(BUG, request_id)
         allowed: tuple[str, ...] = ()
         try:
             with self._gate.holding() as held:
                 try:
                     asked = self._route(scope)
                     if asked.verb == "invoke":
+                        record.route, record.model = "invocations", asked.name
                         reply = await self._invoke(exchange, headers, receive, request_id, deadline, asked, held)
                     else:
+                        record.route = "models"
                         reply = await self._administer(exchange, headers, receive, deadline, asked, held)
                 finally:
-                    size = held.size
+                    record.bytes_in, record.received = held.size, held.complete_at
         except RequestError as error:
             reply = Reply.failure(error, request_id)
             allowed = error.methods if isinstance(error, MethodError) else ()
         except ClientGoneError:
-            logger.info(event("request", id=request_id, status="gone", ms=_milliseconds(start)))
+            self._note(record, None)
+            logger.info(event("request", id=request_id, status=record.status, ms=_milliseconds(record)))
             return
         except Exception:
             logger.exception(event("bug", id=request_id))
         extra = [(b"allow", ", ".join(allowed).encode())] if allowed else []
         await _send(send, reply, request_id, exchange, headers, extra)
+        self._note(record, reply)
         logger.info(
             event(
                 "request",
@@ -96,22 +104,31 @@ class Front:
                 path=path[:100],
                 target=_target(headers) if self._models else None,
                 status=reply.status,
-                bytes_in=size,
+                bytes_in=record.bytes_in,
                 bytes_out=len(reply.body),
-                ms=_milliseconds(start),
+                ms=_milliseconds(record),
                 batch=reply.batch,
                 worker=reply.worker,
             )
         )
 
-    async def _ping(self, send: Send, exchange: Exchange, headers: Headers) -> None:
-        state = self._state()
-        if state.ready and not self.draining:
-            await _send(send, Reply(status=200, content_type="", body=b""), None, exchange, headers, [])
-            return
-        reason = "the server is stopping" if self.draining else state.reason
-        request_id = new_request_id()
-        await _send(send, Reply.error(503, reason, request_id), request_id, exchange, headers, [])
+    async def _ping(self, send: Send, exchange: Exchange, headers: Headers, record: RequestRecord) -> None:
+        request_id = None if self.ready() else new_request_id()
+        reply = Reply(status=200, content_type="", body=b"")
+        if request_id:
+            reason = "the server is stopping" if self.draining else self._state().reason
+            reply = Reply.error(503, reason, request_id)
+        await _send(send, reply, request_id, exchange, headers, [])
+        self._note(record, reply)
+
+    def ready(self) -> bool:
+        """Whether /ping is 200."""
+        return self._state().ready and not self.draining
+
+    def _note(self, record: RequestRecord, reply: Reply | None) -> None:
+        record.reply, record.end = reply, time.monotonic()
+        for watcher in self.watchers:
+            watcher.note(record)
 
     def _route(self, scope: Scope) -> Route:
         path, method = scope["path"], scope["method"]
@@ -212,5 +229,5 @@ def _target(headers: Headers) -> str | None:
     return header.decode("latin-1")[:100] if header else None
 
 
-def _milliseconds(start: float) -> float:
-    return round((time.monotonic() - start) * 1000, 1)
+def _milliseconds(record: RequestRecord) -> float:
+    return round(record.seconds * 1000, 1)

@@ -2,16 +2,14 @@
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import uvicorn
 import uvloop
 
 from container.serve import logs
@@ -22,6 +20,7 @@ from container.serve.connection import Connection
 from container.serve.descriptors import connection_limit
 from container.serve.front import Front
 from container.serve.gate import Gate, Room, most_bytes
+from container.serve.http_server import HttpServer
 from container.serve.lane import Lane, Limits
 from container.serve.logs import event
 from container.serve.model_server import MODEL, bundle_bytes, heap_bytes, window_bytes
@@ -29,6 +28,8 @@ from container.serve.multi_model.traffic import Traffic
 from container.serve.replies import Reply
 from container.serve.resources import usable_bytes
 from container.serve.state import RUN_DIR_VARIABLE, LatestState
+from container.serve.watch.request_record import Levels
+from container.serve.watch.watching import watching
 
 logger = logging.getLogger(__name__)
 
@@ -39,18 +40,11 @@ _KEEP_ALIVE_S = 75
 _SPARE_S = 30.0
 
 
-class _Server(uvicorn.Server):
-    """Leaves the signals to `_run`, which lets requests finish first."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def command(descriptor: int, workers: int) -> list[str]:
-    """The command that starts a front on an inherited listening socket."""
+def command(descriptor: int, metrics: int | None, workers: int) -> list[str]:
+    """The command that starts a front on inherited listening sockets, the public one and perhaps the metrics'."""
     return [
-        sys.executable, "-m", "container.serve.front_process", "--socket", str(descriptor), "--workers", str(workers)
+        sys.executable, "-m", "container.serve.front_process", "--socket", str(descriptor), "--workers", str(workers),
+        *([] if metrics is None else ["--metrics", str(metrics)]),
     ]  # fmt: skip
 
 
@@ -58,16 +52,16 @@ def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(description="The public side of the server; started by the supervisor.")
     parser.add_argument("--socket", type=int, required=True, help="descriptor of the listening socket")
+    parser.add_argument("--metrics", type=int, help="descriptor of the metrics' listening socket")
     parser.add_argument("--workers", type=int, required=True, help="workers behind multi-model-server")
     arguments = parser.parse_args()
     config = ServeConfig.from_environment()
-    logs.configure(config.log_level)
-    # Its lines would repeat the supervisor's.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    uvloop.run(_run(config, socket.socket(fileno=arguments.socket), arguments.workers))
+    logs.configure(config.log_level, form=config.log_format)
+    metrics = socket.socket(fileno=arguments.metrics) if arguments.metrics is not None else None
+    uvloop.run(_run(config, socket.socket(fileno=arguments.socket), metrics, arguments.workers))
 
 
-async def _run(config: ServeConfig, listener: socket.socket, workers: int) -> None:
+async def _run(config: ServeConfig, listener: socket.socket, metrics: socket.socket | None, workers: int) -> None:
     run_dir = Path(os.environ[RUN_DIR_VARIABLE])
     memory = usable_bytes(config.memory_limit_bytes)
     heap = heap_bytes(memory, config.max_body_bytes)
@@ -95,21 +89,13 @@ async def _run(config: ServeConfig, listener: socket.socket, workers: int) -> No
 
         lanes = Traffic(new_lane) if config.multi_model else new_lane(MODEL, config.batch_size)
         front = Front(config, run_dir, state, gate, lanes)
-        server = _Server(
-            uvicorn.Config(
-                front,
-                http=Connection,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=_KEEP_ALIVE_S,
-                # By then every request that was accepted is answered; this is for connections that linger.
-                timeout_graceful_shutdown=2,
-            )
+        levels = Levels(
+            in_flight=lambda: gate.arriving + gate.requests,
+            waiting=lambda: lanes.waiting,
+            held_bytes=lambda: gate.held_bytes,
+            ready=front.ready,
         )
+        server = HttpServer(front, protocol=Connection, keep_alive_s=_KEEP_ALIVE_S)
         drains: set[asyncio.Task[None]] = set()
 
         async def drain() -> None:
@@ -120,7 +106,8 @@ async def _run(config: ServeConfig, listener: socket.socket, workers: int) -> No
 
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, lambda: drains.add(asyncio.ensure_future(drain())))
-        await server.serve(sockets=[listener])
+        async with watching(config, run_dir, levels, lambda: state().models, metrics) as front.watchers:
+            await server.serve(sockets=[listener])
 
 
 if __name__ == "__main__":

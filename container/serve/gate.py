@@ -1,6 +1,7 @@
 """How much the front takes on: requests and bytes that it holds, and how many bytes of them multi-model-server has."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,13 +17,14 @@ def most_bytes(memory_bytes: int, max_body_bytes: int) -> int:
 class Held:
     """A request that is held: what of it is here."""
 
-    __slots__ = ("_gate", "complete", "size")
+    __slots__ = ("_gate", "complete_at", "size")
 
     def __init__(self, gate: "Gate") -> None:
         self._gate = gate
         self.size = 0
         """Bytes of the body so far."""
-        self.complete = False
+        self.complete_at: float | None = None
+        """When all of it was here, by `time.monotonic()`."""
 
     def take(self, size: int) -> None:
         """Count bytes of the body.
@@ -40,7 +42,7 @@ class Held:
             RequestError: 503, as many are held as may be.
         """
         self._gate.enter()
-        self.complete = True
+        self.complete_at = time.monotonic()
 
 
 class Gate:
@@ -67,12 +69,17 @@ class Gate:
             yield held
         finally:
             self._bytes -= held.size
-            if held.complete:
+            if held.complete_at is not None:
                 self.requests -= 1
             else:
                 self.arriving -= 1
             if not self.requests and not self.arriving:
                 self._empty.set()
+
+    @property
+    def held_bytes(self) -> int:
+        """Of all bodies."""
+        return self._bytes
 
     def enter(self) -> None:
         """Count one of those that were arriving as complete; see `Held.enter`."""

@@ -1,26 +1,68 @@
-"""One line per event, key=value: what the server writes to its standard output."""
+"""What the server writes to its standard output: one line per event, as key=value or as JSON."""
 
+import json
 import logging
+import math
 import sys
 import time
-from typing import TextIO
+from collections.abc import Mapping
+from typing import Literal, TextIO
+
+LogFormat = Literal["text", "json"]
 
 _BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/+-*;@,[]()%")
 
 
-def configure(level: int, stream: TextIO | None = None) -> None:
-    """Send every logger's records to `stream` (standard output by default), in one format."""
+class Event(str):
+    """A line of `key=value` that also has its fields, for JSON."""
+
+    name: str
+    fields: Mapping[str, object]
+
+
+def configure(level: int, stream: TextIO | None = None, form: LogFormat = "text") -> None:
+    """Send every logger's records to `stream` (standard output by default), in one format.
+
+    A stack trace that another process has left goes into a record as `extra={"trace": …}`.
+    """
     handler = logging.StreamHandler(stream or sys.stdout)
-    handler.setFormatter(_Formatter("%(asctime)s level=%(levelname)s %(message)s"))
+    handler.setFormatter(JsonFormatter() if form == "json" else _TextFormatter())
     # Where the log's reader has gone (`slipway serve … | head`), every line would print a stack trace.
     logging.raiseExceptions = False
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    # Its debug lines quote what is in pictures.
+    logging.getLogger("PIL").setLevel(max(level, logging.INFO))
 
 
-def event(name: str, **fields: object) -> str:
+def event(name: str, **fields: object) -> Event:
     """`event=name key=value ...`; a value that holds a space or a quote is quoted, and None is left out."""
-    pairs = {"event": name} | {key: value for key, value in fields.items() if value is not None}
-    return " ".join(f"{key}={_quote(str(value))}" for key, value in pairs.items())
+    kept = {key: value for key, value in fields.items() if value is not None}
+    line = Event(" ".join(f"{key}={_quote(str(value))}" for key, value in ({"event": name} | kept).items()))
+    line.name, line.fields = name, kept
+    return line
+
+
+def json_line(level: str, at: float, fields: Mapping[str, object]) -> str:
+    """One line of the log in JSON, in ASCII and without its end.
+
+    Args:
+        level: As in INFO.
+        at: Seconds since 1970.
+        fields: `event` and whatever belongs to it; what JSON has no form for is written as text.
+    """
+    plain = {key: _plain(value) for key, value in fields.items()}
+    return json.dumps({"time": _iso(at), "level": level, **plain}, default=str)
+
+
+def _iso(at: float) -> str:
+    """ISO 8601 in UTC, so that the lines of several machines sort."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at * 1000) % 1000:03d}Z"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value if isinstance(value, (bool, int, list, dict)) else str(value)
 
 
 def _quote(text: str) -> str:
@@ -30,9 +72,28 @@ def _quote(text: str) -> str:
     return '"' + "".join(char if char.isprintable() else repr(char)[1:-1] for char in escaped) + '"'
 
 
-class _Formatter(logging.Formatter):
-    """ISO 8601 times in UTC, so that the lines of several machines sort."""
+class _TextFormatter(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s level=%(levelname)s %(message)s")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
-        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        return f"{seconds}.{int(record.msecs):03d}Z"
+        return _iso(record.created)
+
+    def format(self, record: logging.LogRecord) -> str:
+        line, trace = super().format(record), getattr(record, "trace", "")
+        return f"{line}\n{trace.rstrip()}" if trace else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per record; a stack trace is its field `trace`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, object] = (
+            {"event": record.msg.name, **record.msg.fields}
+            if isinstance(record.msg, Event)
+            else {"event": "log", "logger": record.name, "message": record.getMessage()}
+        )
+        trace = self.formatException(record.exc_info) if record.exc_info else getattr(record, "trace", "")
+        if trace:
+            fields["trace"] = trace
+        return json_line(record.levelname, record.created, fields)

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import shutil
-import sys
 import time
 import uuid
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from container.serve.model_server import MODEL, InnerPorts, place_in_store
 from container.serve.model_server_process import ModelServerEndedError, ModelServerProcess
 from container.serve.replies import RequestError, RequestHead
 from container.serve.resources import Machine
-from container.serve.state import ServerState, WorkerStatus
+from container.serve.state import Ends, ServerState, WorkerStatus
 
 logger = logging.getLogger(__name__)
 
@@ -143,14 +142,14 @@ class ModelRunner:
         for status in WorkerStatus.read_all(self._run_dir):
             if status.phase == "failed":
                 if status.trace:
-                    sys.stdout.write(status.trace)
+                    logger.error(event("load-failed", worker=status.pid), extra={"trace": status.trace})
                 raise ServeError(status.message)
             if not is_alive(status.pid):
                 self._bury(status)
             elif status.phase == "loaded":
                 loaded.add(status.pid)
                 if status.pid not in self._announced:
-                    logger.info(f"{status.message} worker={status.pid}")
+                    logger.info(event("loaded", **status.facts, worker=status.pid))
                     self._announced.add(status.pid)
             if not is_alive(status.server_pid):
                 raise ModelServerEndedError("the process that it forks workers from ended")
@@ -159,6 +158,7 @@ class ModelRunner:
     def _bury(self, status: WorkerStatus) -> None:
         logger.warning(event("worker-ended", worker=status.pid, phase=status.phase))
         WorkerStatus.forget(self._run_dir, status.pid)
+        Ends.count(self._run_dir, "worker")
         if status.phase == "loading":
             self._deaths_while_loading += 1
             if self._deaths_while_loading >= MOST_DEATHS_WHILE_LOADING:

@@ -11,6 +11,7 @@ from pathlib import Path
 from container.serve import fork_server
 from container.serve.config import MEBIBYTE, ServeConfig
 from container.serve.java import Java
+from container.serve.logs import LogFormat
 
 MODEL = "model"
 HANDLER = "container.serve.service:handle"
@@ -30,17 +31,24 @@ _NEVER_S = 2**31 - 1
 _CHATTER = (
     r"^(attachIOStreams|terminateIOStreams|Stopped Scanner|\[PID\]|MMS worker started|Python runtime|Listening on port|"
     r"Connection accepted|model_service_worker started|Frontend disconnected).*|"
-    r".* level=INFO Model \S+ loaded io_fd.*"
+    r".*( level=INFO |&quot;message&quot;: &quot;)Model \S+ loaded io_fd.*"
 )
 
-_LOGGING = f"""<?xml version="1.0" encoding="UTF-8"?>
+# Fields as in logs.py. A stack trace of Java's helps nobody who has not its source.
+_PATTERNS: dict[LogFormat, str] = {
+    "text": "%d{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}{UTC} level=%p event=model-server-error message=&quot;%m&quot;%n",
+    "json": "{&quot;time&quot;: &quot;%d{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}{UTC}&quot;, &quot;level&quot;: &quot;%p&quot;, "
+    "&quot;event&quot;: &quot;model-server-error&quot;, &quot;message&quot;: &quot;%enc{%m}{JSON}&quot;}%n",
+}
+
+_LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration status="error" shutdownHook="disable">
   <Appenders>
     <Console name="own" target="SYSTEM_OUT">
-      <PatternLayout pattern="%d{{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}}{{UTC}} level=%p event=model-server-error message=&quot;%m&quot;%n%ex{{0}}"/>
+      <PatternLayout alwaysWriteExceptions="false" pattern="@PATTERN@"/>
     </Console>
     <Console name="worker" target="SYSTEM_OUT">
-      <RegexFilter regex="{_CHATTER}" onMatch="DENY" onMismatch="ACCEPT"/>
+      <RegexFilter regex="@CHATTER@" onMatch="DENY" onMismatch="ACCEPT"/>
       <PatternLayout pattern="%m%n"/>
     </Console>
   </Appenders>
@@ -55,7 +63,7 @@ _LOGGING = f"""<?xml version="1.0" encoding="UTF-8"?>
     <Root level="error"><AppenderRef ref="own"/></Root>
   </Loggers>
 </Configuration>
-"""  # noqa: E501
+"""
 
 
 def place_in_store(run_dir: Path, key: str) -> Path:
@@ -120,7 +128,8 @@ def write_files(run_dir: Path, ports: InnerPorts, config: ServeConfig, *, heap: 
         "metric_time_interval": _NEVER_S,
     }
     (run_dir / "model-server.properties").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-    (run_dir / "log4j2.xml").write_text(_LOGGING)
+    logging_setup = _LOGGING.replace("@CHATTER@", _CHATTER).replace("@PATTERN@", _PATTERNS[config.log_format])
+    (run_dir / "log4j2.xml").write_text(logging_setup)
     (run_dir / "store").mkdir(exist_ok=True)
     fork_server.write_home(run_dir / "home", FORKED_FROM if config.multi_model else fork_server.__name__)
     _extract_newer_classes(run_dir / "classes")

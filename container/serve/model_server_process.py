@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from container.processes import die_with_parent, kill_group
-from container.serve import model_server
+from container.serve import model_server, output
 from container.serve.checks import choose_inner_ports
 from container.serve.client import Client
 from container.serve.config import ServeConfig
@@ -65,6 +64,7 @@ class ModelServerProcess:
             gpus=machine.gpus,
             threads=max(1, min(4, machine.cpus // 2)),
         )
+        written = output.descriptor(self._config.log_format, "model-server")
         self._process = await asyncio.create_subprocess_exec(
             *model_server.command(
                 machine.java, self._run_dir, heap=self.heap, cpus=machine.cpus, extra=self._config.vm_arguments
@@ -72,7 +72,8 @@ class ModelServerProcess:
             env=self._environment,
             cwd=self._run_dir,
             stdin=asyncio.subprocess.DEVNULL,
-            stderr=sys.stdout.fileno(),
+            stdout=written,
+            stderr=written,
             start_new_session=True,
             preexec_fn=die_with_parent,
         )

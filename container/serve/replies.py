@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Self
 
 # multi-model-server's own answers have another type, and so are told from a worker's.
@@ -34,6 +34,21 @@ BUG = RequestError(500, "an error inside the server; its log says more under thi
 TOO_LATE = RequestError(504, "the request was not answered before its deadline; try again later")
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a worker did for one request, in seconds."""
+
+    taken: float = 0.0
+    """When it began with the batch, by `time.monotonic()`, which all processes of a machine share."""
+    decode: float = 0.0
+    """Of threads that decode; they work side by side, and while others are in the forward pass."""
+    forward: float = 0.0
+    """Of the forward passes that its pictures were in."""
+    encode: float = 0.0
+    pictures: int = 0
+    """That went through the model."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reply:
     """One answer, and where it was made (for the access log)."""
@@ -45,6 +60,7 @@ class Reply:
     """Process id of the worker."""
     batch: int | None = None
     """Requests that the worker got together with this one, itself included."""
+    work: Work | None = None
     retry_after_s: int = 1
     """Said where the status is 503."""
 
@@ -59,19 +75,27 @@ class Reply:
         """The reply that an error stands for."""
         return replace(cls.error(error.status, error.message, request_id), retry_after_s=error.retry_after_s)
 
-    def made_by(self, worker: int, batch: int) -> Self:
-        """The same, with where it was made."""
-        return replace(self, worker=worker, batch=batch)
+    def made_by(self, worker: int, batch: int, taken: float) -> Self:
+        """The same, with where it was made, and when that was begun with."""
+        return replace(self, worker=worker, batch=batch, work=replace(self.work or Work(), taken=taken))
 
     def pack(self) -> tuple[bytes, Sequence[bytes]]:
         """A part of a bundle: everything but the body, and the body."""
-        head = {"status": self.status, "content_type": self.content_type, "worker": self.worker, "batch": self.batch}
+        head = {
+            "status": self.status,
+            "content_type": self.content_type,
+            "worker": self.worker,
+            "batch": self.batch,
+            "work": self.work and astuple(self.work),
+        }
         return json.dumps(head).encode(), (self.body,)
 
     @classmethod
     def unpack(cls, head: bytes, body: bytes) -> Self:
         """The inverse of `pack`."""
-        return cls(body=body, **json.loads(head))
+        fields = json.loads(head)
+        work = fields.pop("work")
+        return cls(body=body, work=Work(*work) if work else None, **fields)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +26,7 @@ from container.serve import bundle, logs, reply_wire
 from container.serve.builtin import BuiltIn
 from container.serve.config import ServeConfig
 from container.serve.loaded_torch import device_works, is_out_of_memory
-from container.serve.logs import event
+from container.serve.logs import Event, event
 from container.serve.predictor import Predictor
 from container.serve.replies import BUG, Reply, Request, RequestHead
 from container.serve.state import MODEL_DIR_FILE, RUN_DIR_VARIABLE, WorkerStatus
@@ -63,7 +64,7 @@ class Worker:
     def __init__(self, context: Context) -> None:
         self._config = ServeConfig.from_environment()
         self._pid = os.getpid()
-        logs.configure(self._config.log_level, sys.stderr)
+        logs.configure(self._config.log_level, sys.stderr, self._config.log_format)
         # A line per metric and request, which nobody reads.
         logging.getLogger("mms.service").setLevel(logging.ERROR)
         mms.service.create_predict_response = _create_predict_response
@@ -75,7 +76,7 @@ class Worker:
         status = WorkerStatus(pid=os.getpid(), server_pid=os.getppid(), phase="loading")
         status.write(run_dir)
         try:
-            self._functions, summary = load(self._config, context)
+            self._functions, loaded = load(self._config, context)
         except UserError as error:
             cause = error.__cause__ if isinstance(error, ServeError) else None
             trace = "".join(traceback.format_exception(cause)) if cause else ""
@@ -84,7 +85,7 @@ class Worker:
             message = f"the model cannot be loaded: {type(error).__name__}: {error}"
             trace = traceback.format_exc()
             _end(replace(status, message=message, trace=trace, out_of_memory=is_out_of_memory(error)), run_dir)
-        replace(status, phase="loaded", message=summary).write(run_dir)
+        replace(status, phase="loaded", facts=loaded.fields).write(run_dir)
 
     def answer(self, batch: Batch) -> list[bytes]:
         """Answer bundles of requests, each by a bundle of replies (see bundle.py)."""
@@ -100,11 +101,12 @@ class Worker:
         return [self._answer_bundle(item["body"]) for item in batch]
 
     def _answer_bundle(self, message: bytearray) -> bytes:
+        taken = time.monotonic()
         requests = [Request(RequestHead.unpack(head), body) for head, body in bundle.unpack(message)]
         real = [request for request in requests if not request.head.probe]
         replies = iter(self._guarded(real))
         answers = [self._probe(request) if request.head.probe else next(replies) for request in requests]
-        return b"".join(bundle.pack([answer.made_by(self._pid, len(real)).pack() for answer in answers]))
+        return b"".join(bundle.pack([answer.made_by(self._pid, len(real), taken).pack() for answer in answers]))
 
     def _guarded(self, requests: list[Request]) -> list[Reply]:
         if not requests:
@@ -129,7 +131,7 @@ class Worker:
         return Reply(status=200, content_type="text/plain", body=b"")
 
 
-def load(config: ServeConfig, context: Context) -> tuple[Functions, str]:
+def load(config: ServeConfig, context: Context) -> tuple[Functions, Event]:
     """Load the model, or have the user's code load it.
 
     Returns:

@@ -4,6 +4,7 @@ The supervisor says in one file whether the server is ready; every worker says i
 A file is replaced as a whole, so a reader never sees half of one.
 """
 
+import contextlib
 import json
 import os
 import time
@@ -19,6 +20,7 @@ MODEL_DIR_FILE = "model-directory"
 """Of many models: the file in the place of a model in multi-model-server's store that says where the model is."""
 
 _WORKERS = "workers"
+_ENDS = "ends.json"
 
 # The supervisor writes twice a second.
 STALE_AFTER_S = 3.0
@@ -99,7 +101,9 @@ class WorkerStatus:
     """The process that multi-model-server forks workers from."""
     phase: Literal["loading", "loaded", "failed"]
     message: str = ""
-    """What was loaded; or, failed, why loading can never succeed."""
+    """Failed: why loading can never succeed."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What was loaded, as the log has it."""
     trace: str = ""
     """The stack trace of a failure in the user's own code."""
     out_of_memory: bool = False
@@ -120,7 +124,32 @@ class WorkerStatus:
         (run_dir / _WORKERS / f"{pid}.json").unlink(missing_ok=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """How often each part of the server has ended since the server was started, without being asked to."""
+
+    worker: int = 0
+    model_server: int = 0
+    front: int = 0
+
+    @classmethod
+    def read(cls, run_dir: Path) -> Self:
+        try:
+            return cls(**json.loads((run_dir / _ENDS).read_text()))
+        except (OSError, ValueError):
+            return cls()
+
+    @classmethod
+    def count(cls, run_dir: Path, part: Literal["worker", "model_server", "front"]) -> None:
+        """Count one; for the supervisor alone."""
+        counts = asdict(cls.read(run_dir))
+        counts[part] += 1
+        # On a full disk one is not counted.
+        with contextlib.suppress(OSError):
+            _write(run_dir / _ENDS, counts)
+
+
 def _write(path: Path, fields: dict[str, object]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(fields))
+    temporary.write_text(json.dumps(fields, default=str))
     temporary.replace(path)

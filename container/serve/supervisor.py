@@ -23,7 +23,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ from container import gpu
 from container.cpus import SPIN
 from container.errors import ServeError, UserError
 from container.processes import adopt_orphans, children, die_with_parent, kill_descendants, reap
-from container.serve import checks, front_process, logs
+from container.serve import checks, front_process, logs, output
 from container.serve.client import Client
 from container.serve.config import BASE_DIR, VARIABLES, ServeConfig
 from container.serve.logs import event
@@ -39,7 +39,7 @@ from container.serve.model_runner import ModelRunner
 from container.serve.model_server_process import ModelServerEndedError
 from container.serve.multi_model.runner import MultiModelRunner
 from container.serve.resources import Machine
-from container.serve.state import RUN_DIR_VARIABLE, SUPERVISOR_VARIABLE, ServerState
+from container.serve.state import RUN_DIR_VARIABLE, SUPERVISOR_VARIABLE, Ends, ServerState
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +80,18 @@ class Runner(Protocol):
 class Supervisor:
     """One server: a listening socket, a front, and multi-model-server with its workers."""
 
-    def __init__(self, config: ServeConfig, machine: Machine, listener: socket.socket, run_dir: Path) -> None:
+    def __init__(
+        self,
+        config: ServeConfig,
+        machine: Machine,
+        listener: socket.socket,
+        metrics: socket.socket | None,
+        run_dir: Path,
+    ) -> None:
         self._config = config
         self._machine = machine
         self._listener = listener
+        self._metrics = metrics
         self._run_dir = run_dir
         # With many models, the GPUs are shared out among them.
         self._workers = config.workers or (1 if config.multi_model else max(1, machine.gpus))
@@ -110,7 +118,7 @@ class Supervisor:
             tasks: set[asyncio.Task[None]] = {
                 asyncio.create_task(self._keep_state(runner)),
                 asyncio.create_task(self._keep_front()),
-                asyncio.create_task(_keep_model(runner)),
+                asyncio.create_task(self._keep_model(runner)),
             }
             first_signal = asyncio.create_task(self._signals.get())
             waited_for: list[asyncio.Task[Any]] = [*tasks, first_signal]
@@ -155,16 +163,17 @@ class Supervisor:
             runner.changed.clear()
 
     async def _keep_front(self) -> None:
-        restarts = _Restarts("the front")
+        restarts = _Restarts("the front", lambda: Ends.count(self._run_dir, "front"))
         while True:
             descriptor = self._listener.fileno()
+            metrics = self._metrics.fileno() if self._metrics else None
             self._front = await asyncio.create_subprocess_exec(
-                *front_process.command(descriptor, self._workers),
+                *front_process.command(descriptor, metrics, self._workers),
                 env=self._environment,
                 cwd=self._run_dir,
-                pass_fds=(descriptor,),
+                pass_fds=(descriptor,) if metrics is None else (descriptor, metrics),
                 stdin=asyncio.subprocess.DEVNULL,
-                stderr=sys.stdout.fileno(),
+                stderr=output.descriptor(self._config.log_format, "front"),
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
@@ -172,6 +181,14 @@ class Supervisor:
             if self._draining:
                 return
             restarts.note(f"exit code {code}")
+
+    async def _keep_model(self, runner: Runner) -> None:
+        restarts = _Restarts("multi-model-server", lambda: Ends.count(self._run_dir, "model_server"))
+        while True:
+            try:
+                await runner.run()
+            except ModelServerEndedError as error:
+                restarts.note(str(error))
 
     async def _drain(self, received: signal.Signals, runner: Runner) -> int:
         """Have the front finish what it has accepted; it refuses everything else meanwhile."""
@@ -203,8 +220,9 @@ class Supervisor:
 class _Restarts:
     """Counts how often a part has ended."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, count: Callable[[], None]) -> None:
         self._what = what
+        self._count = count
         self._times: deque[float] = deque(maxlen=_MOST_RESTARTS + 1)
 
     def note(self, why: str) -> None:
@@ -215,21 +233,13 @@ class _Restarts:
         """
         now = time.monotonic()
         self._times.append(now)
+        self._count()
         logger.error(event("ended", part=self._what, why=why))
         if len(self._times) > _MOST_RESTARTS and now - self._times[0] < _RESTART_WINDOW_S:
             raise ServeError(
                 f"{self._what} ended {len(self._times)} times within {_RESTART_WINDOW_S / 60:.0f} minutes, "
                 f"the last time with {why}; the log above says more"
             )
-
-
-async def _keep_model(runner: Runner) -> None:
-    restarts = _Restarts("multi-model-server")
-    while True:
-        try:
-            await runner.run()
-        except ModelServerEndedError as error:
-            restarts.note(str(error))
 
 
 def _environment(config: ServeConfig, run_dir: Path, *, threads: int) -> dict[str, str]:
@@ -262,16 +272,17 @@ def serve(config: ServeConfig) -> int:
     gpus = gpu.look(off_by="" if config.use_cuda else gpu.SWITCH)
     logger.info(event("gpu", found=gpus.text))
     machine = Machine.look(gpus=gpus.count, memory_limit_bytes=config.memory_limit_bytes)
-    with checks.open_port(config) as listener, _run_dir() as run_dir:
+    with checks.open_port(config) as listener, checks.metrics_port(config) as metrics, _run_dir() as run_dir:
         address, port = listener.getsockname()[:2]
         place = {"models": config.models_dir} if config.multi_model else {"model": config.model_dir}
         logger.info(event("listening", address=address, port=port, **place))
         adopt_orphans()
         try:
-            return asyncio.run(Supervisor(config, machine, listener, run_dir).run())
+            return asyncio.run(Supervisor(config, machine, listener, metrics, run_dir).run())
         finally:
             listener.close()
             kill_descendants()
+            output.finish()
 
 
 @contextlib.contextmanager
@@ -288,7 +299,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     try:
         config = ServeConfig.from_environment()
-        logs.configure(config.log_level)
+        logs.configure(config.log_level, form=config.log_format)
         if arguments.check:
             # Only here: it imports torch.
             from container.serve.check import check

@@ -86,6 +86,8 @@ def _server(base: Path) -> Iterator[tuple[ChildProcess, str]]:
         "SAGEMAKER_BASE_DIR": str(base),
         "SAGEMAKER_BIND_TO_PORT": "0",
         "SLIPWAY_HOST": "127.0.0.1",
+        # Its lines are read.
+        "SLIPWAY_LOG_FORMAT": "text",
     }
     lines: deque[str] = deque(maxlen=_LAST_LINES)
     ports: list[str] = []

@@ -99,7 +99,9 @@ class ServerProcess:
 
     @property
     def port(self) -> int:
-        match = await_true(lambda: re.search(r"event=listening .*port=(\d+)", self.log), "the server listens")
+        # As text and as JSON.
+        pattern = r'event(?:=|": ")listening.*port(?:=|": )(\d+)'
+        match = await_true(lambda: re.search(pattern, self.log), "the server listens")
         return int(match[1])
 
     def await_ready(self) -> None:
@@ -132,6 +134,11 @@ class ServerProcess:
         """The fields of every log line of one kind, in order."""
         lines = [line for line in self.log.splitlines() if f"event={name} " in line or line.endswith(f"event={name}")]
         return [dict(re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S+)', line)) for line in lines]
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Every line of a log in JSON; the last one may be on its way."""
+        return [json.loads(line) for line in self.log.splitlines(keepends=True) if line.endswith("\n")]
 
     def worker_of(self, answer: Answer) -> int:
         """Process id of the worker that gave an answer, by the log."""

@@ -24,6 +24,8 @@ def test_the_defaults() -> None:
     assert (default.deadline_s, default.drain_s) == (55, 25)
     assert (default.top_k, default.max_pixels) == (5, 100_000_000)
     assert default.user_program is None
+    assert (default.metrics_port, default.metrics_host, default.emf_namespace) == (None, "127.0.0.1", None)
+    assert default.log_format == "text"
 
 
 def test_empty_values_are_none() -> None:
@@ -49,6 +51,10 @@ def test_empty_values_are_none() -> None:
         ({"SAGEMAKER_MULTI_MODEL": "True"}, "multi_model", True),
         ({"SLIPWAY_MEMORY_MB": "2048"}, "memory_limit_bytes", 2**31),
         ({"SLIPWAY_EVICT": "lru"}, "evict", True),
+        ({"SLIPWAY_METRICS_PORT": "9090"}, "metrics_port", 9090),
+        ({"SLIPWAY_METRICS_PORT": "0"}, "metrics_port", None),
+        ({"SLIPWAY_LOG_FORMAT": "JSON"}, "log_format", "json"),
+        ({"SLIPWAY_EMF": "Dogs/Serving"}, "emf_namespace", "Dogs/Serving"),
         ({"SAGEMAKER_CONTAINER_LOG_LEVEL": "debug"}, "log_level", 10),
         ({"SAGEMAKER_CONTAINER_LOG_LEVEL": "30"}, "log_level", 30),
         ({"SAGEMAKER_MODEL_SERVER_VMARGS": "-Xms1g '-Da=b c'"}, "vm_arguments", ("-Xms1g", "-Da=b c")),
@@ -75,6 +81,12 @@ def test_settings(settings: dict[str, str], field: str, value: object) -> None:
         ("SLIPWAY_MAX_REQUESTS", "0"),
         ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud"),
         ("SAGEMAKER_MODEL_SERVER_VMARGS", "'"),
+        ("SLIPWAY_METRICS_PORT", "65536"),
+        ("SLIPWAY_METRICS_PORT", "8080"),
+        ("SLIPWAY_LOG_FORMAT", "xml"),
+        ("SLIPWAY_EMF", "AWS/SageMaker"),
+        ("SLIPWAY_EMF", "a\nb"),
+        ("SLIPWAY_EMF_S", "0"),
         ("SAGEMAKER_MULTI_MODEL", "yes"),
         ("SLIPWAY_MEMORY_MB", "0"),
         ("SLIPWAY_EVICT", "all"),

@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from container.serve.model_server import InnerPorts, place_in_store
 from container.serve.model_server_process import ModelServerEndedError
 from container.serve.multi_model.memory import measured_bytes
 from container.serve.replies import RequestError
-from container.serve.state import MODEL_DIR_FILE, HeldModel, WorkerStatus
+from container.serve.state import MODEL_DIR_FILE, Ends, HeldModel, WorkerStatus
 
 logger = logging.getLogger(__name__)
 
@@ -93,14 +92,14 @@ class Model:
         for status in WorkerStatus.read_all(self.place):
             if status.phase == "failed":
                 if status.trace:
-                    sys.stdout.write(status.trace)
+                    logger.error(event("load-failed", worker=status.pid), extra={"trace": status.trace})
                 raise RequestError(507 if status.out_of_memory else 422, status.message)
             if not is_alive(status.pid):
                 self._bury(status)
             elif status.phase == "loaded":
                 loaded += 1
                 if status.pid not in self.announced:
-                    logger.info(f"{status.message} worker={status.pid} model={self.key}")
+                    logger.info(event("loaded", **status.facts, worker=status.pid, model=self.key))
                     self.announced.add(status.pid)
             if not is_alive(status.server_pid):
                 if self.deaths_while_loading:  # most often both are ended for the same memory
@@ -111,6 +110,8 @@ class Model:
     def _bury(self, status: WorkerStatus) -> None:
         logger.warning(event("worker-ended", worker=status.pid, phase=status.phase, model=self.key))
         WorkerStatus.forget(self.place, status.pid)
+        # The place is RUN_DIR/store/KEY.
+        Ends.count(self.place.parents[1], "worker")
         if status.phase == "loaded":
             self.deaths_while_loading = 0
             return

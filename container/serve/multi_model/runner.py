@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import logging
 import os
-import sys
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from container.processes import children, die_with_parent
+from container.serve import output
 from container.serve.client import Client
 from container.serve.config import ServeConfig
 from container.serve.gate import most_bytes
@@ -113,12 +113,14 @@ class MultiModelRunner:
 
     async def _preload(self) -> None:
         (self._run_dir / preloaded.ADDRESS).unlink(missing_ok=True)
+        written = output.descriptor(self._config.log_format, "model-server")
         self._preloaded = await asyncio.create_subprocess_exec(
             *preloaded.command(),
             env=self._environment,
             cwd=self._run_dir,
             stdin=asyncio.subprocess.DEVNULL,
-            stderr=sys.stdout.fileno(),
+            stdout=written,
+            stderr=written,
             start_new_session=True,
             preexec_fn=die_with_parent,
         )

@@ -23,6 +23,11 @@ class Traffic:
             self._lanes[model.key] = self._new_lane(model.key, model.batch_size)
         return self._lanes[model.key]
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait, of all models."""
+        return sum(lane.waiting for lane in self._lanes.values())
+
     def forget(self, model: HeldModel) -> None:
         """The model is gone; requests that still hold its lane finish with it."""
         self._lanes.pop(model.key, None)

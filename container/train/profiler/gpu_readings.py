@@ -1,36 +1,22 @@
 """The GPUs of this host that the job uses, asked through NVML, the driver's management library."""
 
-from collections.abc import Callable
-
 import pynvml  # type: ignore[import-untyped]
 import torch
 
+from container import gpu_meters
+from container.gpu_meters import GpuMeters, Reader
 from container.train.profiler.system_samples import Reading
 
 
 class GpuReadings:
-    """Call it again and again.
-
-    What a GPU does not tell is left out: a slice of one (MIG), for instance, has no utilisation and no power of its
-    own.
-    """
+    """Call it again and again; what a GPU does not tell is left out."""
 
     def __init__(self) -> None:
         pynvml.nvmlInit()
-        self._handles = [_handle(index) for index in range(torch.cuda.device_count())]
-        self._untold: set[tuple[int, str]] = set()
+        self._meters = GpuMeters([_handle(index) for index in range(torch.cuda.device_count())], _READERS)
 
     def __call__(self) -> list[Reading]:
-        readings = []
-        for index, handle in enumerate(self._handles):
-            for dimension, read in _READERS.items():
-                if handle is None or (index, dimension) in self._untold:
-                    continue
-                try:
-                    readings.append(Reading("gpu", f"gpu{index}", dimension, read(handle)))
-                except pynvml.NVMLError:
-                    self._untold.add((index, dimension))
-        return readings
+        return [Reading("gpu", f"gpu{index}", dimension, value) for index, dimension, value in self._meters()]
 
 
 def _handle(index: int) -> object | None:
@@ -46,13 +32,12 @@ def _handle(index: int) -> object | None:
 
 
 def _memory_percent(handle: object) -> float:
-    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    return 100 * float(memory.used) / float(memory.total)
+    return 100 * gpu_meters.memory_used_bytes(handle) / gpu_meters.memory_total_bytes(handle)
 
 
-_READERS: dict[str, Callable[[object], float]] = {
-    "GPUUtilization": lambda handle: float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu),
+_READERS: dict[str, Reader] = {
+    "GPUUtilization": gpu_meters.utilization_percent,
     "GPUMemoryUtilization": _memory_percent,
-    "GPUMemoryUsed": lambda handle: float(pynvml.nvmlDeviceGetMemoryInfo(handle).used),
-    "GPUPower": lambda handle: float(pynvml.nvmlDeviceGetPowerUsage(handle)) / 1000,
+    "GPUMemoryUsed": gpu_meters.memory_used_bytes,
+    "GPUPower": gpu_meters.power_watts,
 }

@@ -1,0 +1,1 @@
+"""What the server tells of itself beside its log: metrics for Prometheus, and for CloudWatch in the log."""

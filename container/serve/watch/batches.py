@@ -1,0 +1,24 @@
+"""Counting each batch once, though each of its requests brings its size."""
+
+from container.serve.replies import Reply
+
+# Workers that have had a batch; one that is replaced has another process id.
+_MOST_WORKERS = 1024
+
+
+class NewBatches:
+    """Knows a batch by its worker and by when that began with it."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, float] = {}
+
+    def size(self, reply: Reply) -> int:
+        """Requests in the reply's batch if this is the first reply of it, else 0."""
+        if reply.worker is None or reply.work is None or reply.batch is None:
+            return 0
+        if reply.work.taken <= self._last.get(reply.worker, 0.0):
+            return 0
+        if len(self._last) >= _MOST_WORKERS:
+            self._last.clear()
+        self._last[reply.worker] = reply.work.taken
+        return reply.batch
