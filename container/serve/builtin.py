@@ -49,9 +49,11 @@ class _Job:
         """The first error is the one that is told."""
         self.error = self.error or error
 
-    def work(self, encode_s: float = 0.0) -> Work:
+    def work(self, encode_s: float | None = None) -> Work:
         """For the metrics."""
-        return Work(decode=self.decode_s, forward=self.forward_s, encode=encode_s, pictures=len(self.rows))
+        return Work(
+            decode=self.decode_s or None, forward=self.forward_s or None, encode=encode_s, pictures=len(self.rows)
+        )
 
 
 @dataclass(frozen=True)

@@ -36,15 +36,15 @@ TOO_LATE = RequestError(504, "the request was not answered before its deadline; 
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker did for one request, in seconds."""
+    """What a worker did for one request, in seconds; None where it did not come to that, or that is not known."""
 
     taken: float = 0.0
     """When it began with the batch, by `time.monotonic()`, which all processes of a machine share."""
-    decode: float = 0.0
+    decode: float | None = None
     """Of threads that decode; they work side by side, and while others are in the forward pass."""
-    forward: float = 0.0
+    forward: float | None = None
     """Of the forward passes that its pictures were in."""
-    encode: float = 0.0
+    encode: float | None = None
     pictures: int = 0
     """That went through the model."""
 

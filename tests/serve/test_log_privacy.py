@@ -47,9 +47,13 @@ def test_no_picture_is_in_the_log(base_dir: Path, start_server, picture: bytes, 
         server.post(good, f"image/{encoded[:200]}", encoded[:500]),
         server.post(good, accept=encoded * 20),
         server.post(good, accept=f"application/json;explain={encoded[:100]}"),
-        server.request("POST", "/invocations", good, {"X-Amzn-SageMaker-Custom-Attributes": f"explain={encoded[:300]}"}),
+        server.request(
+            "POST", "/invocations", good, {"X-Amzn-SageMaker-Custom-Attributes": f"explain={encoded[:300]}"}
+        ),
         server.request("POST", f"/invocations?picture={encoded}", good),
-        server.request("POST", "/invocations", good, {"Cookie": encoded, "X-Picture": encoded, "Content-Encoding": MARK}),
+        server.request(
+            "POST", "/invocations", good, {"Cookie": encoded, "X-Picture": encoded, "Content-Encoding": MARK}
+        ),
     ]
     await_true(lambda: wrong[-1].headers["x-request-id"] in server.log, "the last one is logged")
     assert server.stop() == 0

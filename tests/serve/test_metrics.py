@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from container.serve.watch.server_collector import GPU_MEANINGS
 from tests.serve.many_models import MULTI, ManyModels, put_model
 from tests.serve.scrape import Scrape, free_port, get
 from tests.serve.server_process import REPOSITORY, ServerProcess, await_true
@@ -91,11 +92,15 @@ def test_batches_are_counted_once_each(watched: Watched, pictures: list[bytes]) 
     before = watched.scrape()
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(watched.server.post, pictures))
-    after = watched.await_value(requests(before, "200") + 20, "slipway_requests_total", route="invocations", status="200")
+    after = watched.await_value(
+        requests(before, "200") + 20, "slipway_requests_total", route="invocations", status="200"
+    )
     lines = await_true(
-        lambda: (found := [line for answer in answers for line in watched.server.request_lines(answer)])
-        and len(found) == 20
-        and found,
+        lambda: (
+            (found := [line for answer in answers for line in watched.server.request_lines(answer)])
+            and len(found) == 20
+            and found
+        ),
         "the requests are logged",
     )
     # Every request of a batch of n says n.
@@ -111,7 +116,9 @@ def test_the_stages_fit_into_the_whole(watched: Watched, picture: bytes) -> None
     before = watched.scrape()
     for _ in range(5):
         assert watched.server.post(picture).status == 200
-    after = watched.await_value(requests(before, "200") + 5, "slipway_requests_total", route="invocations", status="200")
+    after = watched.await_value(
+        requests(before, "200") + 5, "slipway_requests_total", route="invocations", status="200"
+    )
 
     def grown(name: str, **labels: str) -> float:
         return after.value(name, **labels) - before.value(name, **labels)
@@ -202,10 +209,10 @@ def test_many_models_have_labels(model_dir: Path, tmp_path: Path, start_server, 
     assert seen.labels("slipway_model_info") == []
 
 
-def test_the_documents_table_is_what_is_served(watched: Watched) -> None:
+def test_the_documents_table_is_what_is_served(watched: Watched, picture: bytes) -> None:
     """Those of GPUs too, which need one to be served."""
-    from container.serve.watch.server_collector import GPU_MEANINGS
-
+    assert watched.server.post(picture).status == 200
+    watched.await_value(1, "slipway_requests_total", route="invocations", status="200")
     rows = {
         line.split(" | ")[0].strip("| `"): line.split(" | ")[1:]
         for line in (REPOSITORY / "docs" / "serving.md").read_text().splitlines()

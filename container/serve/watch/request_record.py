@@ -40,12 +40,12 @@ class RequestRecord:
         """Seconds by stage, of those that it came through."""
         if self.received is None:
             return {}
-        stages = {"receive": self.received - self.start}
+        stages: dict[str, float | None] = {"receive": self.received - self.start}
         work = self.reply.work if self.reply else None
         if work:
             stages["queue"] = max(0.0, work.taken - self.received)
             stages |= {"decode": work.decode, "forward": work.forward, "encode": work.encode}
-        return stages
+        return {stage: seconds for stage, seconds in stages.items() if seconds is not None}
 
 
 class Watcher(Protocol):
