@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.serving.load import Target
 from bench.serving.server import Launch, Server, StartError, free_port
 from bench.serving.workload import Workload
-from container.cpus import available_cpus
+from container.cpus import SPIN, available_cpus
 from container.processes import descendants
 
 BATCH_SIZE = 8
@@ -66,27 +66,33 @@ def processes_of(server: Server) -> dict[str, list[int]]:
 
 def without_front(server: Server, workload: Workload) -> tuple[Target, int]:
     """The same requests straight to multi-model-server, as the front sends them, and how many of them one holds."""
+    from container.serve.bundle import pack
     from container.serve.model_server import MODEL
-    from container.serve.replies import HEAD_HEADER, RequestHead
+    from container.serve.replies import RequestHead
     from container.serve.state import ServerState
 
     states = [ServerState.read(path.parent) for path in server.scratch.glob("slipway-*/state.json")]
     if not states or not states[0].accepting:
         raise StartError("multi-model-server cannot be reached: there is no state of a running server")
     head = RequestHead(
-        request_id="bench",
-        content_type="image/jpeg",
-        accept=None,
-        deadline=time.monotonic() + _LONG_S,
-    )
-    headers = {"Content-Type": "application/octet-stream", HEAD_HEADER: head.to_header()}
-    bodies = [str(path) for path in workload.pictures]
-    return Target(states[0].inference_port, f"/predictions/{MODEL}", headers, bodies), 1
+        request_id="bench", content_type="image/jpeg", accept=None, deadline=time.monotonic() + _LONG_S
+    ).pack()
+    folder = server.scratch / "bundles"
+    folder.mkdir()
+    bundles = []
+    for number in range(len(workload.pictures) // BATCH_SIZE):
+        group = workload.pictures[number * BATCH_SIZE : (number + 1) * BATCH_SIZE]
+        bundles.append(folder / f"{number:04}")
+        bundles[-1].write_bytes(b"".join(pack([(head, [picture.read_bytes()]) for picture in group])))
+    headers = {"Content-Type": "application/octet-stream"}
+    return Target(
+        states[0].inference_port, f"/predictions/{MODEL}", headers, [str(path) for path in bundles]
+    ), BATCH_SIZE
 
 
 def worker_environment() -> dict[str, str]:
     """What our supervisor gives a single worker, as far as it matters to how fast the worker is."""
-    return {"OMP_NUM_THREADS": str(available_cpus()), "OMP_WAIT_POLICY": "PASSIVE"}
+    return {"OMP_NUM_THREADS": str(available_cpus()), SPIN[0]: SPIN[1]}
 
 
 class Functions:

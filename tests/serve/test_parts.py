@@ -145,7 +145,9 @@ def test_the_java_of_the_archive_is_taken_where_there_is_one(tmp_path: Path) -> 
 def test_the_environment_has_an_archive_and_java_takes_it(tmp_path: Path) -> None:
     found = java.find_java()
     assert found.archive is not None
-    model_server.write_files(tmp_path, InnerPorts(20001, 20002), ServeConfig.from_environment({}), gpus=0, threads=1)
+    model_server.write_files(
+        tmp_path, InnerPorts(20001, 20002), ServeConfig.from_environment({}), heap=256 << 20, gpus=0, threads=1
+    )
     command = model_server.command(found, tmp_path, heap=256 << 20, cpus=1, extra=("-XX:AOTMode=on",))
     ended = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False)
     assert "--mms-config-file" in ended.stdout, f"-XX:AOTMode=on ends Java where the archive is of no use: {ended}"
