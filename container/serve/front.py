@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from container.serve.batch_transform import execution_parameters
 from container.serve.config import ServeConfig
 from container.serve.connection import Exchange
 from container.serve.gate import Gate, Held
@@ -32,13 +33,21 @@ logger = logging.getLogger(__name__)
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _ROUTES = {"/ping": "GET", "/invocations": "POST"}
+_PARAMETERS = "/execution-parameters"
 
 
 class Front:
     """The ASGI application."""
 
     def __init__(
-        self, config: ServeConfig, run_dir: Path, state: LatestState, gate: Gate, lanes: Lane | Traffic
+        self,
+        config: ServeConfig,
+        run_dir: Path,
+        state: LatestState,
+        gate: Gate,
+        lanes: Lane | Traffic,
+        *,
+        workers: int,
     ) -> None:
         """
         Args:
@@ -47,6 +56,7 @@ class Front:
             state: The supervisor's word.
             gate: What is held at all.
             lanes: Where requests wait for the one model, or for each of many.
+            workers: Of a model.
         """
         self._config = config
         self._state = state
@@ -55,6 +65,7 @@ class Front:
         self._lane = lanes if isinstance(lanes, Lane) else None
         self.watchers: Sequence[Watcher] = ()
         """Are told of every request that is over."""
+        self._parameters = execution_parameters(config, workers)
         self._models = Models(config, run_dir, lanes, state) if isinstance(lanes, Traffic) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,7 +87,9 @@ class Front:
             with self._gate.holding() as held:
                 try:
                     asked = self._route(scope)
-                    if asked.verb == "invoke":
+                    if asked.verb == "parameters":
+                        record.route, reply = "execution-parameters", self._parameters
+                    elif asked.verb == "invoke":
                         record.route, record.model = "invocations", asked.name
                         reply = await self._invoke(exchange, headers, receive, request_id, deadline, asked, held)
                     else:
@@ -134,8 +147,14 @@ class Front:
         path, method = scope["path"], scope["method"]
         if self._models and path not in _ROUTES:
             return route(method, scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1"))
+        if path == _PARAMETERS:
+            if method != "GET":
+                raise MethodError(path, ("GET",))
+            return Route("parameters")
         if path not in _ROUTES:
-            raise RequestError(404, "there is nothing here; the routes are GET /ping and POST /invocations")
+            raise RequestError(
+                404, f"there is nothing here; the routes are GET /ping, GET {_PARAMETERS} and POST /invocations"
+            )
         if self._models and path == "/invocations":
             raise RequestError(
                 404, "this server holds many models (SAGEMAKER_MULTI_MODEL); ask one of them: POST /models/NAME/invoke"

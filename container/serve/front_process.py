@@ -88,7 +88,7 @@ async def _run(config: ServeConfig, listener: socket.socket, metrics: socket.soc
             return Lane(limits, room, send)
 
         lanes = Traffic(new_lane) if config.multi_model else new_lane(MODEL, config.batch_size)
-        front = Front(config, run_dir, state, gate, lanes)
+        front = Front(config, run_dir, state, gate, lanes, workers=workers)
         levels = Levels(
             in_flight=lambda: gate.arriving + gate.requests,
             waiting=lambda: lanes.waiting,

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from container.serve.batch_transform import execution_parameters
+from container.serve.config import ServeConfig
 from tests.serve.server_process import ServerProcess
 
 
@@ -74,22 +76,40 @@ def test_400_for_what_is_not_what_it_says(server: ServerProcess, body, content_t
     assert hint in answer.error
 
 
+def test_a_batch_transform_job_is_told_what_may_be_sent_at_a_time(server: ServerProcess) -> None:
+    """SageMaker takes no more than 100 MB of all requests at a time together."""
+    answer = server.request("GET", "/execution-parameters")
+    assert answer.status == 200
+    assert answer.json == {"MaxConcurrentTransforms": 16, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 1}
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "requests", "wanted"),
+    [("25", "128", (4, 25)), ("6", "128", (16, 6)), ("6", "3", (3, 6)), ("1024", "128", (1, 100))],
+)
+def test_requests_of_the_largest_size_fit_into_a_transform_job(
+    megabytes: str, requests: str, wanted: tuple[int, int]
+) -> None:
+    config = ServeConfig.from_environment({"SAGEMAKER_MAX_PAYLOAD_IN_MB": megabytes, "SLIPWAY_MAX_REQUESTS": requests})
+    fields = json.loads(execution_parameters(config, workers=1).body)
+    assert (fields["MaxConcurrentTransforms"], fields["MaxPayloadInMB"]) == wanted
+
+
 def test_400_for_a_header_without_end(server: ServerProcess, picture) -> None:
     answer = server.post(picture, accept="text/csv," * 1000)
     assert (answer.status, "Accept" in answer.error) == (400, True)
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/models", "/models/model", "/predictions/model", "/execution-parameters", "/%2e"]
-)
+@pytest.mark.parametrize("path", ["/", "/models", "/models/model", "/predictions/model", "/%2e"])
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
 def test_404_for_everything_else_management_included(server: ServerProcess, method: str, path: str) -> None:
     answer = server.request(method, path + "?url=http://127.0.0.1:1/evil.mar&initial_workers=1")
-    assert (answer.status, "GET /ping and POST /invocations" in answer.error) == (404, True)
+    assert (answer.status, "GET /execution-parameters and POST /invocations" in answer.error) == (404, True)
 
 
 @pytest.mark.parametrize(("method", "path", "allowed"), [
-    ("GET", "/invocations", "POST"), ("DELETE", "/invocations", "POST"), ("POST", "/ping", "GET")
+    ("GET", "/invocations", "POST"), ("DELETE", "/invocations", "POST"), ("POST", "/ping", "GET"),
+    ("POST", "/execution-parameters", "GET")
 ])  # fmt: skip
 def test_405_names_the_method(server: ServerProcess, method: str, path: str, allowed: str) -> None:
     answer = server.request(method, path)

@@ -33,7 +33,7 @@ _PAGE_SIZE, _LARGEST_PAGE = 100, 1000
 
 _UNKNOWN = RequestError(404, "no model of this name is loaded")
 
-Verb = Literal["invoke", "load", "list", "get", "unload"]
+Verb = Literal["parameters", "invoke", "load", "list", "get", "unload"]
 
 
 @dataclass(frozen=True)
