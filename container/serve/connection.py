@@ -67,7 +67,8 @@ class Connection(HttpToolsProtocol):
                 self.transport.close()
             return
         super().data_received(data)
-        if self._in_headers:
+        if self._in_headers or not self.cycle or self.cycle.response_complete:
+            # Empty lines may come before a request, and do not begin one; nor may they come for ever.
             self._look_at_headers(len(data))
         elif self._headers_timer:
             self._stop_headers_timer()
@@ -75,10 +76,10 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_headers = True
-        self._header_bytes = 0
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
+        self._header_bytes = 0
         super().on_headers_complete()
         # The task that answers has been made, but has not run yet.
         exchange = Exchange(self)
