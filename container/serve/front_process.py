@@ -102,6 +102,10 @@ async def _run(config: ServeConfig, listener: socket.socket, metrics: socket.soc
             front.draining = True
             logger.info(event("draining", requests=gate.requests + gate.arriving))
             await gate.until_empty()
+            # The supervisor has this socket too: who came now would wait in it for an answer that nobody gives.
+            listener.shutdown(socket.SHUT_RDWR)
+            for listening in server.servers:
+                listening.close()
             server.should_exit = True
 
         loop = asyncio.get_running_loop()
