@@ -17,7 +17,7 @@ from container.train.hyperparameters import markdown_table
 from tests.report.records import PlannedJob
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/training.md"])
@@ -51,6 +51,14 @@ def test_links_and_named_files_are_there(page: Path):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
     for name in re.findall(r"`((?:container|slipway|docker|tests)/[\w./-]+)`", text):
         assert (ROOT / name).exists(), f"{page.name} names {name}"
+
+
+def test_every_test_that_the_threat_model_names_is_there():
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "security.md").read_text()))
+    files = (ROOT / "tests").rglob("test_*.py")
+    there = {name for file in files for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.M)}
+    assert named
+    assert named <= there, f"docs/security.md names {named - there}"
 
 
 @cache
