@@ -49,7 +49,7 @@ def output_fn(body, accept):
 
 def test_every_line_of_a_servers_life_is_an_object(base_dir: Path, start_server) -> None:
     (base_dir / "model" / "code" / "inference.py").write_text(CODE)
-    server = start_server(base_dir, SLIPWAY_LOG_FORMAT="json", SLIPWAY_DEADLINE_S="3")
+    server = start_server(base_dir, SLIPWAY_LOG_FORMAT="json", SLIPWAY_DEADLINE_S="8")
     server.await_ready()
     raised, printed = server.post("raise", "text/csv"), server.post("print", "text/csv")
     assert (raised.status, printed.status) == (500, 200)

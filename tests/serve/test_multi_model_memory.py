@@ -1,13 +1,18 @@
 """What a model that does not fit is told, and which model is idle longest."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
+from container.serve.bundle import Part
+from container.serve.client import DownError
 from container.serve.config import MEBIBYTE
+from container.serve.gate import Room
+from container.serve.lane import Lane, Limits
 from container.serve.multi_model.memory import Budget, FullError
 from container.serve.multi_model.traffic import Traffic
-from container.serve.replies import RequestError
+from container.serve.replies import Reply, RequestError
 from container.serve.state import HeldModel
 
 PLENTY = 10**12
@@ -36,12 +41,17 @@ def test_a_model_that_never_fits_is_no_reason_to_unload_others(budget: Budget):
     assert not isinstance(caught.value, FullError)
 
 
+async def nobody(_parts: Sequence[Part]) -> list[Reply]:
+    raise DownError
+
+
 def test_a_model_that_was_just_loaded_is_not_the_one_that_is_idle_longest():
     async def used_at() -> tuple[float, float]:
-        traffic = Traffic(workers=1, max_bytes=MEBIBYTE)
+        limits = Limits(workers=1, batch_size=1, delay_s=0, bundle_bytes=MEBIBYTE)
+        traffic = Traffic(lambda _key, _size: Lane(limits, Room(MEBIBYTE), nobody))
         models = [HeldModel(key=key, url="", batch_size=1, accepting=True) for key in ("old", "new")]
         old = traffic.lane(models[0])
-        async with old.held():
+        with old.held():
             pass
         return old.used_at, traffic.lane(models[1]).used_at
 
