@@ -38,7 +38,8 @@ class Pace:
         Raises:
             RequestError: 503, it cannot; `retry_after_s` is when one like it could.
         """
-        if not self._requests:
+        # One that is alone is always tried: nothing else would show that the model has become faster.
+        if not ahead or not self._requests:
             return
         late_s = time.monotonic() + (ahead + 1) * self._busy_s / self._requests - deadline
         if late_s > 0:
