@@ -29,6 +29,8 @@ SILENT_JARS = {
     }
 }
 RUNTIME_JAR = "lib/jrt-fs.jar"
+# docker/layers/java_archive.py takes it out of multi-model-server's own jar.
+TAKEN_OUT_JAR = "share/slipway-java/newer.jar"
 
 
 def sha256(path: Path) -> str:
@@ -63,13 +65,13 @@ def at(root: Path, path: Path) -> ComponentEvidence:
 
 
 def java_libraries(root: Path) -> Iterator[Component]:
-    """What the jars below `root` hold, a Java runtime's left out; a jar that does not say is listed as a file.
+    """What the jars below `root` hold, a Java runtime's and ours left out; a jar that does not say is listed as a file.
 
     Raises:
         zipfile.BadZipFile: A file is called .jar and is none.
     """
     for jar in sorted(root.rglob("*.jar")):
-        if jar.match(RUNTIME_JAR):
+        if jar.match(RUNTIME_JAR) or jar.match(TAKEN_OUT_JAR):
             continue
         found = coordinates(jar)
         for coordinate, licence in found.items():
