@@ -1,6 +1,7 @@
 """The network on a CPU, by OpenVINO."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import openvino  # type: ignore[import-untyped]
@@ -8,6 +9,12 @@ import openvino  # type: ignore[import-untyped]
 from container.preprocessing import Preprocessing
 from container.serve.engine.engine import Logits, Pixels
 from container.serve.engine.graph import Tensors, build
+
+
+@cache
+def _core() -> openvino.Core:
+    """One for the process, which outlives every network: its plugin is not unloaded under what still uses it."""
+    return openvino.Core()
 
 
 class OpenVino:
@@ -27,7 +34,7 @@ class OpenVino:
         Raises:
             UnknownTensorsError: As `build`.
         """
-        compiled = openvino.Core().compile_model(
+        compiled = _core().compile_model(
             build(architecture, tensors, preprocessing),
             "CPU",
             {
