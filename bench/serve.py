@@ -4,8 +4,8 @@
 
 All servers hold the same ResNet-50 with 133 classes, have the same cores, and answer the same JPEG photographs. Each
 must name the right class before it is measured. In every round each is asked once at each concurrency by so many
-clients that wait for their answers, one server after the other while the others are idle, and a ratio is the median
-over the rounds.
+clients that wait for their answers, one server after the other while the others are stopped (SIGSTOP), and a ratio
+is the median over the rounds.
 
 The limit is our decoding and our engine in one process without HTTP, its threads decoding one batch while another goes
 through the network. The seed project's handler runs under sagemaker-inference and multi-model-server as they come.
@@ -23,6 +23,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,37 +71,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
         load = stack.enter_context(LoadProcess())
         servers, starts, left_out = _start(wanted, workload, given.starts, stack)
         mine = servers["ours"]
-        targets = {name: server.launch.target for name, server in servers.items()}
         latencies: dict[str, Latencies] = {}
         what: dict[str, Callable[[], float]] = {}
 
-        def point(name: str, target: "Target", concurrency: int, each: int = 1) -> Callable[[], float]:
+        def point(name: str, server: "Server", target: "Target", concurrency: int, each: int = 1) -> None:
             """`each`: pictures in a request."""
             latencies[name] = Latencies()
 
             def ask() -> float:
                 clients = max(1, concurrency // each)
-                samples = load.closed(target, concurrency=clients, warm_s=given.warm, seconds=given.seconds)
+                with server.thawed():
+                    samples = load.closed(target, concurrency=clients, warm_s=given.warm, seconds=given.seconds)
                 latencies[name].add(samples)
                 of_one = seconds_per_answer(samples) / each
                 tell(f"{name}: {1 / of_one:.1f} requests/s")
                 return of_one
 
-            return ask
+            what[name] = ask
 
+        # What is compared comes one after the other.
         for concurrency in given.concurrency:
-            for side, target in targets.items():
-                what[name_of(side, concurrency)] = point(name_of(side, concurrency), target, concurrency)
-        if "without_front" in wanted:
-            try:
-                direct = name_of("without_front", front_at)
-                target, each = ours.without_front(mine, workload)
-                what[direct] = point(direct, target, front_at, each)
-            except StartError as error:
-                left_out.append(str(error))
-        if "limit" in wanted:
-            limit = stack.enter_context(LimitProcess(workload))
-            what["limit"] = lambda: limit.seconds_per_picture(given.seconds)
+            if concurrency == front_at and "limit" in wanted:
+                limit = stack.enter_context(LimitProcess(workload))
+                what["limit"] = partial(limit.seconds_per_picture, given.seconds)
+            for side, server in servers.items():
+                point(name_of(side, concurrency), server, server.launch.target, concurrency)
+                if side == "ours" and concurrency == front_at and "without_front" in wanted:
+                    try:
+                        with mine.thawed():
+                            target, each = ours.without_front(mine, workload)
+                        point(name_of("without_front", front_at), mine, target, front_at, each)
+                    except StartError as error:
+                        left_out.append(str(error))
         seconds = measure(what, given.rounds, tell)
         result: dict[str, Any] = {
             **results(seconds, latencies, given.concurrency, front_at),
@@ -127,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _start(
     wanted: Sequence[str], workload: "Workload", times: int, stack: ExitStack
 ) -> tuple[dict[str, "Server"], dict[str, float], list[str]]:
-    """Start each so often while nothing else runs, and leave it running after the last time.
+    """Start each so often while nothing else runs, and leave it frozen after the last time.
 
     Returns:
         The servers, the medians of their starts, and a line about each that could not be had.
@@ -149,6 +151,7 @@ def _start(
                 taken.append(server.await_ready())
                 if last:
                     server.check(workload)
+                    server.freeze()
                     servers[name] = server
                 else:
                     server.stop()
@@ -180,9 +183,10 @@ def _open_loop(
     length = given.rounds * given.seconds
     both: list[tuple[Spacing, Latencies]] = [("even", even), ("random", random)]
     for spacing, latencies in both:
-        samples = load.open(
-            server.launch.target, rate=_LOAD * rate, warm_s=given.warm, seconds=length, spacing=spacing
-        )  # fmt: skip
+        with server.thawed():
+            samples = load.open(
+                server.launch.target, rate=_LOAD * rate, warm_s=given.warm, seconds=length, spacing=spacing
+            )  # fmt: skip
         latencies.add(samples)
         tell(f"open loop, {spacing}: {len(samples.status)} requests")
     return summary(even, random, _LOAD * rate)

@@ -19,6 +19,8 @@ BATCH_SIZE = 8
 # So far ahead is the deadline of a request that does not come through the front.
 _LONG_S = 1e6
 
+_PATIENCE_S, _TICK_S = 10.0, 0.05
+
 
 def launch(workload: Workload) -> Launch:
     """Our server, as a user starts it."""
@@ -65,29 +67,32 @@ def processes_of(server: Server) -> dict[str, list[int]]:
 
 
 def without_front(server: Server, workload: Workload) -> tuple[Target, int]:
-    """The same requests straight to multi-model-server, as the front sends them, and how many of them one holds."""
-    from container.serve.bundle import pack
+    """The same requests straight to multi-model-server, as the front sends them, and how many of them one holds.
+
+    Their bodies are in this process's memory until it ends.
+    """
+    from container.serve.memory_file import MemoryFile
     from container.serve.model_server import MODEL
     from container.serve.replies import RequestHead
     from container.serve.state import ServerState
 
-    states = [ServerState.read(path.parent) for path in server.scratch.glob("slipway-*/state.json")]
-    if not states or not states[0].accepting:
-        raise StartError("multi-model-server cannot be reached: there is no state of a running server")
-    head = RequestHead(
-        request_id="bench", content_type="image/jpeg", accept=None, deadline=time.monotonic() + _LONG_S
-    ).pack()
+    [run_dir] = server.scratch.glob("slipway-*/")
+    give_up_at = time.monotonic() + _PATIENCE_S
+    while not (state := ServerState.read(run_dir)).accepting:
+        # It was frozen, and has to say that it lives.
+        if time.monotonic() > give_up_at:
+            raise StartError("multi-model-server cannot be reached: the server accepts nothing")
+        time.sleep(_TICK_S)
+    head = RequestHead(request_id="bench", content_type="image/jpeg", accept=None, deadline=time.monotonic() + _LONG_S)
+    parts = [head.pack(MemoryFile([picture.read_bytes()]).address) for picture in workload.pictures]
     folder = server.scratch / "bundles"
     folder.mkdir()
     bundles = []
-    for number in range(len(workload.pictures) // BATCH_SIZE):
-        group = workload.pictures[number * BATCH_SIZE : (number + 1) * BATCH_SIZE]
+    for number in range(len(parts) // BATCH_SIZE):
         bundles.append(folder / f"{number:04}")
-        bundles[-1].write_bytes(b"".join(pack([(head, [picture.read_bytes()]) for picture in group])))
+        bundles[-1].write_bytes(b"[%b]" % b",".join(parts[number * BATCH_SIZE : (number + 1) * BATCH_SIZE]))
     headers = {"Content-Type": "application/octet-stream"}
-    return Target(
-        states[0].inference_port, f"/predictions/{MODEL}", headers, [str(path) for path in bundles]
-    ), BATCH_SIZE
+    return Target(state.inference_port, f"/predictions/{MODEL}", headers, [str(path) for path in bundles]), BATCH_SIZE
 
 
 def worker_environment() -> dict[str, str]:

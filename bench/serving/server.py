@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.serving.load import Target, ask_each
 from bench.serving.workload import Reading, Workload
-from container.processes import children, die_with_parent, kill_group, reap
+from container.processes import children, descendants, die_with_parent, kill_group, reap
 
 # multi-model-server reads a port as a signed 16-bit number; ours takes its inner ports from 20000 on.
 _PORTS = itertools.cycle(range(15000 + os.getpid() % 2000, 20000))
@@ -138,13 +139,33 @@ class Server:
                 said = f"class {found}" if answer.status == 200 else f"status {answer.status}"
                 raise StartError(f"{self.launch.name} answers {said} to a picture of class {wanted}")
 
+    def freeze(self) -> None:
+        """Stop all of it where it is: one that looks for work again and again takes from those that are measured."""
+        self._signal_all(signal.SIGSTOP)
+
+    @contextmanager
+    def thawed(self) -> Iterator[None]:
+        """It runs from entering to leaving, and is frozen then."""
+        self._signal_all(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self.freeze()
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for parent in [self.pid, *self._left_over()]:
+            for pid in [parent, *descendants(parent)]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
     def stop(self) -> None:
         """SIGTERM, and after a while SIGKILL to all of it."""
+        self._signal_all(signal.SIGCONT)
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         give_up_at = time.monotonic() + _STOP_S
         while self._process.poll() is None and time.monotonic() < give_up_at:
-            # What its processes left behind is ours (see `adopt_orphans`), and it may wait for the end of that.
+            # It may wait for the end of what its processes left behind.
             self._reap()
             time.sleep(_TICK_S)
         kill_group(self._process.pid)
@@ -152,13 +173,17 @@ class Server:
         self._reap()
 
     def _reap(self) -> None:
-        for pid in children(os.getpid()):
-            if pid != self._process.pid and group_of(pid) == self._process.pid:
-                reap(pid)
+        for pid in self._left_over():
+            reap(pid)
+
+    def _left_over(self) -> list[int]:
+        """Processes of its group that have come to us, because those that started them ended (see `adopt_orphans`)."""
+        return [pid for pid in children(os.getpid()) if pid != self.pid and group_of(pid) == self.pid]
 
     def _await(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> None:
         while not self._is_answered(method, path, body, headers):
-            if self._process.poll() is not None and not self._has_left_something():
+            if self._process.poll() is not None and not self._left_over():
+                # A start script may end when it has started the server.
                 raise StartError(
                     f"{self.launch.name} ended with exit code {self._process.returncode}: {self._last_line}"
                 )
@@ -177,10 +202,6 @@ class Server:
             return False
         finally:
             connection.close()
-
-    def _has_left_something(self) -> bool:
-        """A start script may end when it has started the server."""
-        return any(group_of(pid) == self._process.pid for pid in children(os.getpid()))
 
     @property
     def _last_line(self) -> str:

@@ -1,8 +1,7 @@
-"""Several requests as one message to a worker, or their replies as one message back: what each is in JSON, and its body
-as it is.
+"""The replies to several requests as one message: what each is in JSON, and its body as it is.
 
-    count, then for each: length of the head, length of the body     unsigned 32-bit numbers, the first byte highest
-    for each: the head, the body
+count, then for each: length of the head, length of the body     unsigned 32-bit numbers, the first byte highest
+for each: the head, the body
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""How many connections there can be: each takes a file descriptor."""
+"""How many connections there can be: each takes a file descriptor, and every request that is held another one."""
 
 import logging
 import resource
@@ -16,10 +16,15 @@ _RESERVED = 64
 _EXPECTED = 1024
 
 
-def connection_limit() -> int:
-    """Raise the limit on open files to the hard limit, and say how many connections that leaves room for."""
+def connection_limit(requests: int) -> int:
+    """Raise the limit on open files to the hard limit, and say how many connections that leaves room for.
+
+    Args:
+        requests: That may be held at once.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST + _RESERVED
+    reserved = _RESERVED + requests
+    wanted = _MOST + reserved
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -27,7 +32,7 @@ def connection_limit() -> int:
         soft = wanted
     if soft == resource.RLIM_INFINITY:
         soft = wanted
-    limit = max(1, min(_MOST, soft - _RESERVED))
+    limit = max(1, min(_MOST, soft - reserved))
     if limit < _EXPECTED:
         logger.warning(
             event("few-files", connections=limit, fix="raise the limit on open files, for instance ulimit -n 4096")

@@ -20,6 +20,7 @@ from container.serve.gate import Gate, Held
 from container.serve.headers import Headers, echoed, request_head
 from container.serve.lane import Lane
 from container.serve.logs import event
+from container.serve.memory_file import MemoryFile
 from container.serve.multi_model.routes import MAX_LOAD_BODY_BYTES, TARGET_HEADER, MethodError, Models, Route, route
 from container.serve.multi_model.traffic import Traffic
 from container.serve.receive import ClientGoneError, Receive, Scope, receive_body
@@ -206,16 +207,28 @@ class Front:
                 deadline=deadline,
             )
             held.enter()
-            waiting = lane.put(head.pack(), body, deadline)
-            exchange.watch(waiting.answer.cancel)
-            try:
-                return await waiting.answer
-            except asyncio.CancelledError:
-                if exchange.is_closing():
-                    raise ClientGoneError from None
-                raise
-            finally:
-                exchange.watch(None)
+            with _shared(body) as file:
+                waiting = lane.put(head.pack(file.address), deadline)
+                exchange.watch(waiting.answer.cancel)
+                try:
+                    return await waiting.answer
+                except asyncio.CancelledError:
+                    if exchange.is_closing():
+                        raise ClientGoneError from None
+                    raise
+                finally:
+                    exchange.watch(None)
+
+
+def _shared(body: list[bytes]) -> MemoryFile:
+    """The body where a worker can read it, and nowhere else: `body` is emptied."""
+    try:
+        return MemoryFile(body)
+    except OSError as error:
+        logger.error(event("not-shared", why=error))
+        raise RequestError(503, "the server can hold no more requests at the moment; try again") from None
+    finally:
+        body.clear()
 
 
 async def _send(

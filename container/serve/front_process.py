@@ -13,17 +13,16 @@ from pathlib import Path
 import uvloop
 
 from container.serve import logs
-from container.serve.bundle import Part
 from container.serve.client import Client, DownError
 from container.serve.config import ServeConfig
 from container.serve.connection import Connection
 from container.serve.descriptors import connection_limit
 from container.serve.front import Front
-from container.serve.gate import Gate, Room, most_bytes
+from container.serve.gate import Gate, most_bytes
 from container.serve.http_server import HttpServer
 from container.serve.lane import Lane, Limits
 from container.serve.logs import event
-from container.serve.model_server import MODEL, bundle_bytes, heap_bytes, window_bytes
+from container.serve.model_server import MODEL
 from container.serve.multi_model.traffic import Traffic
 from container.serve.replies import Reply
 from container.serve.resources import usable_bytes
@@ -64,28 +63,21 @@ def main() -> None:
 async def _run(config: ServeConfig, listener: socket.socket, metrics: socket.socket | None, workers: int) -> None:
     run_dir = Path(os.environ[RUN_DIR_VARIABLE])
     memory = usable_bytes(config.memory_limit_bytes)
-    heap = heap_bytes(memory, config.max_body_bytes)
     gate = Gate(max_requests=config.max_requests, max_bytes=most_bytes(memory, config.max_body_bytes))
-    room = Room(window_bytes(heap))
     state = LatestState(run_dir)
-    Connection.most = connection_limit()
+    Connection.most = connection_limit(config.max_requests)
     async with Client() as client:
 
         def new_lane(key: str, batch_size: int) -> Lane:
-            async def send(parts: Sequence[Part]) -> list[Reply]:
+            async def send(parts: Sequence[bytes]) -> list[Reply]:
                 now = state()
                 if not now.accepting:
                     raise DownError
                 # One bundle may be before it; multi-model-server ends a worker that does not answer.
                 return await client.predict(now.inference_port, parts, 2 * config.deadline_s + _SPARE_S, key)
 
-            limits = Limits(
-                workers=workers,
-                batch_size=batch_size,
-                delay_s=config.batch_delay_ms / 1000,
-                bundle_bytes=bundle_bytes(heap, config.max_body_bytes),
-            )
-            return Lane(limits, room, send)
+            limits = Limits(workers=workers, batch_size=batch_size, delay_s=config.batch_delay_ms / 1000)
+            return Lane(limits, send)
 
         lanes = Traffic(new_lane) if config.multi_model else new_lane(MODEL, config.batch_size)
         front = Front(config, run_dir, state, gate, lanes, workers=workers)

@@ -1,8 +1,8 @@
-"""How much the front takes on: requests and bytes that it holds, and how many bytes of them multi-model-server has."""
+"""How much the front takes on: requests, and bytes of their bodies."""
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from container.serve.config import MEBIBYTE
@@ -97,32 +97,3 @@ class Gate:
     async def until_empty(self) -> None:
         """Wait until no request is held."""
         await self._empty.wait()
-
-
-class Room:
-    """Bytes that multi-model-server may have at once, of all models together."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._waiting: dict[Callable[[], None], None] = {}
-
-    def take(self, size: int, when_free: Callable[[], None]) -> bool:
-        """Take room for `size` bytes, if there is; more than there will ever be is let in alone.
-
-        Args:
-            size: Bytes.
-            when_free: Called once when there is more room, if there is too little now.
-        """
-        if self._bytes and self._bytes + size > self._max_bytes:
-            self._waiting[when_free] = None
-            return False
-        self._bytes += size
-        return True
-
-    def give_back(self, size: int) -> None:
-        """There is more room; those that wait are called in the order in which they came."""
-        self._bytes -= size
-        waiting, self._waiting = self._waiting, {}
-        for when_free in waiting:
-            when_free()

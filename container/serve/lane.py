@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
-from container.serve.bundle import Part
 from container.serve.client import DownError
-from container.serve.gate import Room
 from container.serve.logs import event
 from container.serve.pace import Pace
 from container.serve.replies import BUG, TOO_LATE, Reply, RequestError
@@ -21,7 +19,7 @@ logger = logging.getLogger(__name__)
 # So often is it tried again to reach multi-model-server where that is not there.
 _AGAIN_S = 0.1
 
-Send = Callable[[Sequence[Part]], Awaitable[list[Reply]]]
+Send = Callable[[Sequence[bytes]], Awaitable[list[Reply]]]
 """Sends a bundle and returns a reply for each. Raises `DownError` where nobody has got it, else `RequestError`."""
 
 
@@ -29,13 +27,11 @@ Send = Callable[[Sequence[Part]], Awaitable[list[Reply]]]
 class Waiting:
     """A complete request."""
 
-    head: bytes
-    body: Sequence[bytes]
+    part: bytes
+    """By `RequestHead.pack`."""
     deadline: float
     """By `time.monotonic()`."""
     answer: asyncio.Future[Reply]
-    size: int
-    """Bytes of both."""
     since: float = field(default_factory=time.monotonic)
 
     def fail(self, error: RequestError) -> None:
@@ -52,19 +48,16 @@ class Limits:
     batch_size: int
     delay_s: float
     """How long the first of a bundle waits for others while a worker is free."""
-    bundle_bytes: int
 
 
 class Lane:
     """Sends at once what waits while a worker is free. While all are busy, requests wait here, where one whose client
     leaves costs nothing, until a bundle returns; one bundle per worker goes ahead, if it is full."""
 
-    def __init__(self, limits: Limits, room: Room, send: Send) -> None:
+    def __init__(self, limits: Limits, send: Send) -> None:
         self._limits = limits
-        self._room = room
         self._send = send
         self._queue: OrderedDict[Waiting, None] = OrderedDict()
-        self._queued_bytes = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
         self._sent = 0
@@ -109,12 +102,11 @@ class Lane:
         """Wait until nobody asks this model anything."""
         await self._idle.wait()
 
-    def put(self, head: bytes, body: Sequence[bytes], deadline: float) -> Waiting:
+    def put(self, part: bytes, deadline: float) -> Waiting:
         """Take a request on.
 
         Args:
-            head: `RequestHead.pack()`.
-            body: In pieces.
+            part: By `RequestHead.pack`.
             deadline: By `time.monotonic()`.
 
         Returns:
@@ -125,22 +117,17 @@ class Lane:
         """
         self._pace.refuse_if_hopeless(self.waiting + self.sent, deadline)
         loop = asyncio.get_running_loop()
-        waiting = Waiting(head, body, deadline, loop.create_future(), len(head) + sum(map(len, body)))
+        waiting = Waiting(part, deadline, loop.create_future())
         timer = loop.call_later(max(0.0, deadline - waiting.since), waiting.fail, TOO_LATE)
         waiting.answer.add_done_callback(lambda _: self._answered(waiting, timer))
         self._queue[waiting] = None
-        self._queued_bytes += waiting.size
         self._look_at(0.0)
         return waiting
 
     def _answered(self, waiting: Waiting, timer: asyncio.TimerHandle) -> None:
         timer.cancel()
         # Late, or its client has left.
-        self._leave(waiting)
-
-    def _leave(self, waiting: Waiting) -> None:
-        if self._queue.pop(waiting, self) is None:
-            self._queued_bytes -= waiting.size
+        self._queue.pop(waiting, None)
 
     def _look_at(self, at: float) -> None:
         """See what can be sent: at `at`, by `time.monotonic()`, or when those that came together are all here."""
@@ -156,12 +143,10 @@ class Lane:
     def _look(self) -> None:
         self._wake = None
         while self._queue and self._may_send():
-            bundle, size = self._next()
-            if not self._room.take(size, self._look):
-                return
+            bundle = list(islice(self._queue, self._limits.batch_size))
             for waiting in bundle:
-                self._leave(waiting)
-            task = asyncio.get_running_loop().create_task(self._carry(bundle, size))
+                del self._queue[waiting]
+            task = asyncio.get_running_loop().create_task(self._carry(bundle))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             self._in_flight += 1
@@ -169,7 +154,7 @@ class Lane:
 
     def _may_send(self) -> bool:
         limits = self._limits
-        full = len(self._queue) >= limits.batch_size or self._queued_bytes >= limits.bundle_bytes
+        full = len(self._queue) >= limits.batch_size
         if self._in_flight >= limits.workers:
             return full and self._in_flight < 2 * limits.workers
         if limits.delay_s and not full:
@@ -179,24 +164,13 @@ class Lane:
                 return False
         return True
 
-    def _next(self) -> tuple[list[Waiting], int]:
-        """The next bundle, and its bytes. One request that is larger than a bundle goes alone."""
-        bundle: list[Waiting] = []
-        size = 0
-        for waiting in islice(self._queue, self._limits.batch_size):
-            if bundle and size + waiting.size > self._limits.bundle_bytes:
-                break
-            bundle.append(waiting)
-            size += waiting.size
-        return bundle, size
-
-    async def _carry(self, bundle: list[Waiting], size: int) -> None:
+    async def _carry(self, bundle: list[Waiting]) -> None:
         """Send a bundle and hand out what comes back."""
         sent_at = time.monotonic()
         error: RequestError | None = None
         replies: list[Reply] = []
         try:
-            replies = await self._send([(waiting.head, waiting.body) for waiting in bundle])
+            replies = await self._send([waiting.part for waiting in bundle])
             if len(replies) != len(bundle):
                 error = BUG
         except RequestError as failure:
@@ -205,7 +179,7 @@ class Lane:
             logger.exception(event("bug"))
             error = BUG
         # Before these are answered, the next bundle is on its way.
-        self._returned(bundle, size, sent_at, error)
+        self._returned(bundle, sent_at, error)
         if error is None:
             for waiting, reply in zip(bundle, replies, strict=True):
                 if not waiting.answer.done():
@@ -214,14 +188,13 @@ class Lane:
             for waiting in bundle:
                 waiting.fail(error)
 
-    def _returned(self, bundle: list[Waiting], size: int, sent_at: float, error: RequestError | None) -> None:
+    def _returned(self, bundle: list[Waiting], sent_at: float, error: RequestError | None) -> None:
         self._in_flight -= 1
         self._sent -= len(bundle)
         if error is None and (self._queue or self._in_flight >= self._limits.workers):
             self._pace.note(sent_at, len(bundle))
         else:
             self._pace.rest()
-        self._room.give_back(size)
         if isinstance(error, DownError):
             self._put_back(bundle)
             self._look_at(time.monotonic() + _AGAIN_S)
@@ -234,4 +207,3 @@ class Lane:
             if not waiting.answer.done():
                 self._queue[waiting] = None
                 self._queue.move_to_end(waiting, last=False)
-                self._queued_bytes += waiting.size

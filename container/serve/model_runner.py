@@ -14,6 +14,7 @@ from container.processes import is_alive
 from container.serve.client import Client
 from container.serve.config import STARTUP_TIMEOUT, ServeConfig
 from container.serve.logs import event
+from container.serve.memory_file import MemoryFile
 from container.serve.model_server import MODEL, InnerPorts, place_in_store
 from container.serve.model_server_process import ModelServerEndedError, ModelServerProcess
 from container.serve.replies import RequestError, RequestHead
@@ -187,7 +188,8 @@ async def probe_model(client: Client, ports: InnerPorts, model: str = MODEL) -> 
         deadline=start + _PROBE_TIMEOUT_S,
         probe=True,
     )
-    [reply] = await client.predict(ports.inference, [(head.pack(), ())], _PROBE_TIMEOUT_S, model)
+    with MemoryFile(()) as nothing:
+        [reply] = await client.predict(ports.inference, [head.pack(nothing.address)], _PROBE_TIMEOUT_S, model)
     if reply.status != 200:
         raise RequestError(reply.status, "the warm-up prediction failed")
     logger.info(event("warmed-up", worker=reply.worker, ms=round((time.monotonic() - start) * 1000, 1)))

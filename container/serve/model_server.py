@@ -22,6 +22,9 @@ FORKED_FROM = "container.serve.multi_model.stand_in"
 # An answer of a thousand pictures and classes is 4 MB; a user's output_fn may return more.
 MAX_REPLY_BYTES = 256 * MEBIBYTE
 
+# To a worker: what is said of the largest batch, each with all the headers that it may have.
+MAX_MESSAGE_BYTES = 32 * MEBIBYTE
+
 # These would override the configuration below.
 REMOVED_VARIABLES = ("MMS_CONFIG_FILE", "MODEL_SERVER_HOME")
 
@@ -73,19 +76,9 @@ def place_in_store(run_dir: Path, key: str) -> Path:
     return directory
 
 
-def heap_bytes(memory_bytes: int, max_body_bytes: int) -> int:
-    """Java's heap: enough for `window_bytes` of bodies, which it holds three times over while it hands them on."""
-    return max(256 * MEBIBYTE, min(memory_bytes // 8, 2048 * MEBIBYTE), 8 * max_body_bytes)
-
-
-def window_bytes(heap: int) -> int:
-    """Bytes of requests that multi-model-server may be given at once."""
-    return heap // 6
-
-
-def bundle_bytes(heap: int, max_body_bytes: int) -> int:
-    """Bytes of requests that may go to a worker together: one that works, and one more, are in the window."""
-    return max(window_bytes(heap) // 2, max_body_bytes)
+def heap_bytes(memory_bytes: int) -> int:
+    """Java's heap at most: bodies do not pass through it, but answers do."""
+    return max(256 * MEBIBYTE, min(memory_bytes // 8, 2048 * MEBIBYTE))
 
 
 @dataclass(frozen=True)
@@ -96,14 +89,13 @@ class InnerPorts:
     management: int
 
 
-def write_files(run_dir: Path, ports: InnerPorts, config: ServeConfig, *, heap: int, gpus: int, threads: int) -> None:
+def write_files(run_dir: Path, ports: InnerPorts, config: ServeConfig, *, gpus: int, threads: int) -> None:
     """Write what `command` refers to: the configuration, the logging setup, and an empty model store.
 
     Args:
         run_dir: A directory of our own.
         ports: Two free ports.
         config: The server's settings.
-        heap: Bytes of Java's heap.
         gpus: GPUs to spread the workers over; 0 for none.
         threads: Threads that receive and send requests.
 
@@ -116,8 +108,7 @@ def write_files(run_dir: Path, ports: InnerPorts, config: ServeConfig, *, heap: 
         # A worker ends itself at the deadline (see service.py); this is for one that cannot.
         "default_response_timeout_seconds": round(config.deadline_s) + 5,
         "decode_input_request": "false",
-        # And the heads beside the largest body, and what says how long each is.
-        "max_request_size": bundle_bytes(heap, config.max_body_bytes) + MEBIBYTE,
+        "max_request_size": MAX_MESSAGE_BYTES,
         "max_response_size": MAX_REPLY_BYTES,
         "job_queue_size": config.max_requests + 64,
         "number_of_gpu": gpus,

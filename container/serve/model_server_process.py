@@ -39,7 +39,7 @@ class ModelServerProcess:
             name: value for name, value in environment.items() if name not in model_server.REMOVED_VARIABLES
         }
         self._process: asyncio.subprocess.Process | None = None
-        self.heap = model_server.heap_bytes(machine.memory_bytes, config.max_body_bytes)
+        self.heap = model_server.heap_bytes(machine.memory_bytes)
         """Bytes of Java's heap."""
 
     @property
@@ -60,7 +60,6 @@ class ModelServerProcess:
             self._run_dir,
             ports,
             self._config,
-            heap=self.heap,
             gpus=machine.gpus,
             threads=max(1, min(4, machine.cpus // 2)),
         )

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from typing import Self
 
+from container.serve.memory_file import Address
+
 # multi-model-server's own answers have another type, and so are told from a worker's.
 FRAME_TYPE = "application/x-slipway-reply"
 
@@ -112,14 +114,14 @@ class RequestHead:
     probe: bool = False
     """A warm-up by the supervisor; the body is empty."""
 
-    def pack(self) -> bytes:
-        """The head of a part of a bundle."""
-        return json.dumps(asdict(self)).encode()
+    def pack(self, body: Address) -> bytes:
+        """A part of the message to a worker, in JSON: this, and where the body is."""
+        return json.dumps({"head": asdict(self), "body": body}).encode()
 
     @classmethod
-    def unpack(cls, head: bytes) -> Self:
-        """The inverse of `pack`."""
-        return cls(**json.loads(head))
+    def unpack_all(cls, message: bytes | bytearray) -> list[tuple[Self, Address]]:
+        """The parts of such a message, which is a list of them."""
+        return [(cls(**part["head"]), Address(*part["body"])) for part in json.loads(message)]
 
 
 ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"

@@ -1,5 +1,4 @@
-"""The worker's side of its connection to multi-model-server: reading at memory's speed, and encoding a batch of replies
-so that it is never misread.
+"""Encoding a batch of replies for multi-model-server so that it is never misread.
 
 Its ModelResponseDecoder is called again whenever more bytes of a reply have arrived. It starts over when a
 length or a string is not complete yet, but reads the four bytes of a status, and everything in the map of headers,
@@ -9,7 +8,6 @@ AdaptiveRecvByteBufAllocator hands out no other buffer sizes), so the status is 
 the content type, which HTTP ignores, and the map is left empty.
 """
 
-import socket
 import struct
 from collections.abc import Sequence
 
@@ -39,23 +37,6 @@ def encode_batch(frames: Sequence[bytes], request_ids: Sequence[str]) -> bytearr
         message += struct.pack("!iiii", _OK, 0, 0, len(frame))
         message += frame
     return message + _NO_MORE
-
-
-def receive(connection: socket.socket, length: int) -> bytearray:
-    """Exactly `length` bytes, into one buffer; in place of multi-model-server's own, which makes a new one of what is
-    left for every read.
-
-    Raises:
-        ValueError: multi-model-server has closed the connection; its worker ends by that.
-    """
-    data = bytearray(length)
-    view = memoryview(data)
-    while view:
-        size = connection.recv_into(view)
-        if not size:
-            raise ValueError("Frontend disconnected")
-        view = view[size:]
-    return data
 
 
 def _padding(offset: int) -> int:

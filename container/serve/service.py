@@ -18,17 +18,17 @@ from typing import Any, NoReturn, Protocol
 
 import mms.service
 from mms.context import Context
-from mms.protocol import otf_message_handler
 
 from container.cpus import available_cpus
 from container.errors import ServeError, UserError
-from container.serve import bundle, logs, reply_wire
+from container.serve import bundle, logs, memory_file, reply_wire
 from container.serve.builtin import BuiltIn
 from container.serve.config import ServeConfig
 from container.serve.loaded_torch import device_works, is_out_of_memory
 from container.serve.logs import Event, event
+from container.serve.memory_file import Address
 from container.serve.predictor import Predictor
-from container.serve.replies import BUG, Reply, Request, RequestHead
+from container.serve.replies import BUG, TOO_LATE, Reply, Request, RequestHead
 from container.serve.state import MODEL_DIR_FILE, RUN_DIR_VARIABLE, WorkerStatus
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,6 @@ class Worker:
         # A line per metric and request, which nobody reads.
         logging.getLogger("mms.service").setLevel(logging.ERROR)
         mms.service.create_predict_response = _create_predict_response
-        otf_message_handler._retrieve_buffer = reply_wire.receive
         run_dir = Path(os.environ[RUN_DIR_VARIABLE])
         if self._config.multi_model:
             run_dir = Path(context.system_properties["model_dir"])
@@ -102,10 +101,13 @@ class Worker:
 
     def _answer_bundle(self, message: bytearray) -> bytes:
         taken = time.monotonic()
-        requests = [Request(RequestHead.unpack(head), body) for head, body in bundle.unpack(message)]
-        real = [request for request in requests if not request.head.probe]
+        opened = [_open(head, address) for head, address in RequestHead.unpack_all(message)]
+        real = [request for request in opened if isinstance(request, Request) and not request.head.probe]
         replies = iter(self._guarded(real))
-        answers = [self._probe(request) if request.head.probe else next(replies) for request in requests]
+        answers = [
+            request if isinstance(request, Reply) else self._probe(request) if request.head.probe else next(replies)
+            for request in opened
+        ]
         return b"".join(bundle.pack([answer.made_by(self._pid, len(real), taken).pack() for answer in answers]))
 
     def _guarded(self, requests: list[Request]) -> list[Reply]:
@@ -129,6 +131,18 @@ class Worker:
             logger.exception(event("bug", id=request.head.request_id))
             return Reply.failure(BUG, request.head.request_id)
         return Reply(status=200, content_type="text/plain", body=b"")
+
+
+def _open(head: RequestHead, address: Address) -> Request | Reply:
+    """A request with its body, or the reply where that cannot be had."""
+    try:
+        return Request(head, memory_file.read(address))
+    except memory_file.GoneError:
+        # Its client has left, or it was too late.
+        return Reply.failure(TOO_LATE, head.request_id)
+    except OSError:
+        logger.exception(event("bug", id=head.request_id))
+        return Reply.failure(BUG, head.request_id)
 
 
 def load(config: ServeConfig, context: Context) -> tuple[Functions, Event]:

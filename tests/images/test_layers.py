@@ -143,7 +143,7 @@ def test_java_starts_with_the_archive_of_its_classes(docker: Docker, images: Ima
         from container.serve import java, model_server
         from container.serve.config import ServeConfig
         ports, run = model_server.InnerPorts(20001, 20002), Path(tempfile.mkdtemp())
-        model_server.write_files(run, ports, ServeConfig.from_environment({}), heap=256 << 20, gpus=0, threads=1)
+        model_server.write_files(run, ports, ServeConfig.from_environment({}), gpus=0, threads=1)
         extra = ("-XX:AOTMode=on",)
         command = model_server.command(java.find_java(), run, heap=256 << 20, cpus=1, extra=extra)
         print(subprocess.run([*command, "--help"], capture_output=True, text=True).stdout)

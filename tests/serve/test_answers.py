@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.serve.rounding import ROUNDING
 from tests.serve.server_process import Answer, ServerProcess
 
 
@@ -59,7 +60,7 @@ def test_the_answer_is_the_models_own(model_dir, picture, expected) -> None:
         logits = model(card.preprocessing.normalize(torch.from_numpy(square[None].copy())))
     wanted = torch.softmax(logits, 1)[0].tolist()
     got = {entry["index"]: entry["probability"] for entry in expected}
-    assert [got[index] for index in range(3)] == pytest.approx(wanted, abs=1e-5)
+    assert [got[index] for index in range(3)] == pytest.approx(wanted, abs=ROUNDING)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """What is packed is what is unpacked, and nothing else is taken for it."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from container.serve.bundle import pack, unpack
+from container.serve.memory_file import Address
 from container.serve.replies import Reply, RequestHead
 
 PARTS = st.lists(st.tuples(st.binary(max_size=50), st.lists(st.binary(max_size=50), max_size=3)), max_size=9)
@@ -27,7 +30,9 @@ def test_what_is_cut_short_or_too_long_is_no_bundle(parts: list[tuple[bytes, lis
 
 def test_heads_and_replies_travel_as_they_are() -> None:
     head = RequestHead(request_id="1", content_type='a"\xe9', accept=None, deadline=1.5, attributes="x\n")
-    assert RequestHead.unpack(head.pack()) == head
+    address = Address(1, 2, "abc")
+    parts = [head.pack(address), replace(head, probe=True).pack(address)]
+    assert RequestHead.unpack_all(b"[%b]" % b",".join(parts)) == [(head, address), (replace(head, probe=True), address)]
     reply = Reply(status=422, content_type="a", body=b"\0\n{", worker=3, batch=2)
     line, [body] = reply.pack()
     assert Reply.unpack(line, body) == reply

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from container.serve.gate import Gate, Held, Room
+from container.serve.gate import Gate, Held
 from container.serve.replies import RequestError
 
 
@@ -67,17 +67,3 @@ def test_the_gate_tells_when_it_is_empty() -> None:
         await empty
 
     run(test)
-
-
-def test_the_room_counts_bytes_and_lets_a_giant_in_alone() -> None:
-    room = Room(100)
-    called: list[str] = []
-    assert room.take(60, lambda: None)
-    assert not room.take(60, lambda: called.append("second"))
-    assert not room.take(500, lambda: called.append("giant"))
-    room.give_back(60)
-    assert called == ["second", "giant"]
-    assert room.take(500, lambda: None)
-    assert not room.take(1, lambda: called.append("after"))
-    room.give_back(500)
-    assert called == ["second", "giant", "after"]

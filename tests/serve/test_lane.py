@@ -6,9 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from container.serve.bundle import Part
 from container.serve.client import DownError
-from container.serve.gate import Room
 from container.serve.lane import Lane, Limits, Waiting
 from container.serve.replies import Reply, RequestError
 
@@ -22,8 +20,8 @@ class Workers:
         self.bundles: list[list[str]] = []
         self._answers: list[asyncio.Future[list[Reply]]] = []
 
-    async def send(self, parts: Sequence[Part]) -> list[Reply]:
-        self.bundles.append([head.decode() for head, _ in parts])
+    async def send(self, parts: Sequence[bytes]) -> list[Reply]:
+        self.bundles.append([part.decode() for part in parts])
         self._answers.append(asyncio.get_running_loop().create_future())
         return await self._answers[-1]
 
@@ -51,15 +49,12 @@ def run(test: Callable[[Workers], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-def lane_of(
-    workers: Workers, *, count: int = 1, batch: int = 4, delay_s: float = 0.0, most: int = 1000, room: int = 10**6
-) -> Lane:
-    limits = Limits(workers=count, batch_size=batch, delay_s=delay_s, bundle_bytes=most)
-    return Lane(limits, Room(room), workers.send)
+def lane_of(workers: Workers, *, count: int = 1, batch: int = 4, delay_s: float = 0.0) -> Lane:
+    return Lane(Limits(workers=count, batch_size=batch, delay_s=delay_s), workers.send)
 
 
-def put(lane: Lane, names: str, *, size: int = 1, seconds: float = HOUR) -> list[Waiting]:
-    return [lane.put(name.encode(), [b"x" * (size - 1)], time.monotonic() + seconds) for name in names]
+def put(lane: Lane, names: str, *, seconds: float = HOUR) -> list[Waiting]:
+    return [lane.put(name.encode(), time.monotonic() + seconds) for name in names]
 
 
 def test_a_free_worker_gets_what_has_come_together_at_once() -> None:
@@ -159,21 +154,6 @@ def test_with_a_delay_an_idle_worker_waits_for_a_full_bundle_as_long() -> None:
         while len(workers.bundles) < 2:
             await asyncio.sleep(0.001)
         assert time.monotonic() >= alone.since + 0.01
-
-    run(test)
-
-
-def test_a_bundle_is_bounded_in_bytes_and_so_is_all_that_is_sent() -> None:
-    async def test(workers: Workers) -> None:
-        lane = lane_of(workers, batch=9, most=100, room=110)
-        put(lane, "abc", size=60)
-        put(lane, "d", size=500)
-        await settle()
-        assert workers.bundles == [["a"]], "a and b are more than a bundle together, and more than the room"
-        await workers.answer(0)
-        await workers.answer(1)
-        await workers.answer(2)
-        assert workers.bundles == [["a"], ["b"], ["c"], ["d"]], "the giant goes alone"
 
     run(test)
 

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from container.serve.bundle import Part
 from container.serve.client import DownError
 from container.serve.config import MEBIBYTE
-from container.serve.gate import Room
 from container.serve.lane import Lane, Limits
 from container.serve.multi_model.memory import Budget, FullError
 from container.serve.multi_model.traffic import Traffic
@@ -41,14 +39,14 @@ def test_a_model_that_never_fits_is_no_reason_to_unload_others(budget: Budget):
     assert not isinstance(caught.value, FullError)
 
 
-async def nobody(_parts: Sequence[Part]) -> list[Reply]:
+async def nobody(_parts: Sequence[bytes]) -> list[Reply]:
     raise DownError
 
 
 def test_a_model_that_was_just_loaded_is_not_the_one_that_is_idle_longest():
     async def used_at() -> tuple[float, float]:
-        limits = Limits(workers=1, batch_size=1, delay_s=0, bundle_bytes=MEBIBYTE)
-        traffic = Traffic(lambda _key, _size: Lane(limits, Room(MEBIBYTE), nobody))
+        limits = Limits(workers=1, batch_size=1, delay_s=0)
+        traffic = Traffic(lambda _key, _size: Lane(limits, nobody))
         models = [HeldModel(key=key, url="", batch_size=1, accepting=True) for key in ("old", "new")]
         old = traffic.lane(models[0])
         with old.held():

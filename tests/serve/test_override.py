@@ -22,6 +22,7 @@ from container.errors import ArtifactError, ServeError
 from container.serve.config import ServeConfig
 from container.serve.override import UserCode
 from container.serve.replies import Reply, Request, RequestHead
+from tests.serve.rounding import ROUNDING
 from tests.serve.server_process import Answer
 
 Load = Callable[..., UserCode]
@@ -169,9 +170,9 @@ def test_no_function_at_all_answers_as_without_the_script(user_code: Load, pictu
     code = user_code("import math")
     for accept in ("application/json", "text/csv", "application/json;format=index"):
         ours, theirs = ask(code, pictures[1], accept=accept).body, server.post(pictures[1], accept=accept).body
-        # Other threads and another layout in memory: the last digit may differ.
+        # Another engine, other threads and another layout in memory.
         assert NUMBER.sub(b"", ours) == NUMBER.sub(b"", theirs)
-        assert [*map(float, NUMBER.findall(ours))] == pytest.approx([*map(float, NUMBER.findall(theirs))], abs=1e-5)
+        assert [*map(float, NUMBER.findall(ours))] == pytest.approx([*map(float, NUMBER.findall(theirs))], abs=ROUNDING)
     body = io.BytesIO()
     np.save(body, np.zeros((1, 8, 8, 3), np.uint8))
     listed = json.loads(ask(code, body.getvalue(), "application/x-npy").body)["predictions"]
@@ -301,7 +302,7 @@ def ask_index(running, picture: bytes) -> bytes:
 def assert_same_predictions(got: dict, wanted: dict) -> None:
     for mine, theirs in zip(got["predictions"], wanted["predictions"], strict=True):
         assert mine["index"] == theirs["index"]
-        assert mine["probability"] == pytest.approx(theirs["probability"], abs=1e-4)
+        assert mine["probability"] == pytest.approx(theirs["probability"], abs=max(ROUNDING, 1e-4))
 
 
 @pytest.mark.parametrize(

@@ -89,14 +89,22 @@ def test_workers_tell_how_far_they_are(tmp_path: Path) -> None:
 
 def test_inner_ports_are_free_and_two() -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        # The system gives none of these to those who ask for any: the ones beside it stay free.
+        port = next(port for port in range(15000 + os.getpid() % 4000, 20000, 10) if bound(taken, port))
         taken.listen()
-        port = taken.getsockname()[1]
         chosen = checks.choose_inner_ports(range(port - 1, port + 4), avoid=port - 1)
         assert port not in (chosen.inference, chosen.management)
         assert chosen.inference != chosen.management
         with pytest.raises(ServeError, match="SAGEMAKER_SAFE_PORT_RANGE"):
             checks.choose_inner_ports(range(port, port + 2), avoid=port + 1)
+
+
+def bound(connection: socket.socket, port: int) -> bool:
+    try:
+        connection.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
 
 
 def test_temporary_files_that_cannot_be_written(monkeypatch) -> None:
@@ -145,9 +153,7 @@ def test_the_java_of_the_archive_is_taken_where_there_is_one(tmp_path: Path) -> 
 def test_the_environment_has_an_archive_and_java_takes_it(tmp_path: Path) -> None:
     found = java.find_java()
     assert found.archive is not None
-    model_server.write_files(
-        tmp_path, InnerPorts(20001, 20002), ServeConfig.from_environment({}), heap=256 << 20, gpus=0, threads=1
-    )
+    model_server.write_files(tmp_path, InnerPorts(20001, 20002), ServeConfig.from_environment({}), gpus=0, threads=1)
     command = model_server.command(found, tmp_path, heap=256 << 20, cpus=1, extra=("-XX:AOTMode=on",))
     ended = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False)
     assert "--mms-config-file" in ended.stdout, f"-XX:AOTMode=on ends Java where the archive is of no use: {ended}"
@@ -155,24 +161,20 @@ def test_the_environment_has_an_archive_and_java_takes_it(tmp_path: Path) -> Non
 
 def test_multi_model_server_is_configured_for_loopback_and_seconds(tmp_path: Path) -> None:
     config = ServeConfig.from_environment({"SLIPWAY_DEADLINE_S": "20", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "100"})
-    model_server.write_files(tmp_path, InnerPorts(20001, 20002), config, heap=1 << 28, gpus=0, threads=1)
+    model_server.write_files(tmp_path, InnerPorts(20001, 20002), config, gpus=0, threads=1)
     lines = (tmp_path / "model-server.properties").read_text().splitlines()
     settings = dict(line.split("=", 1) for line in lines)
     assert settings["inference_address"] == "http://127.0.0.1:20001"
     assert settings["management_address"] == "http://127.0.0.1:20002"
     assert settings["default_response_timeout_seconds"] == "25"
     assert settings["decode_input_request"] == "false"
-    assert int(settings["max_request_size"]) > 100 << 20
+    assert int(settings["max_request_size"]) < 100 << 20, "bodies do not pass through it"
     assert list((tmp_path / "store").iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("memory_mb", "body_mb", "heap_mb"), [(1024, 1, 256), (8192, 25, 1024), (65536, 25, 2048), (4096, 100, 800)]
-)
-def test_javas_heap_follows_memory_and_bodies(memory_mb: int, body_mb: int, heap_mb: int) -> None:
-    heap = model_server.heap_bytes(memory_mb << 20, body_mb << 20)
-    assert heap == heap_mb << 20
-    assert model_server.window_bytes(heap) >= body_mb << 20
+@pytest.mark.parametrize(("memory_mb", "heap_mb"), [(1024, 256), (8192, 1024), (65536, 2048)])
+def test_javas_heap_follows_memory(memory_mb: int, heap_mb: int) -> None:
+    assert model_server.heap_bytes(memory_mb << 20) == heap_mb << 20
 
 
 def test_the_log_has_one_line_per_record(capsys) -> None:
