@@ -64,11 +64,12 @@ class Watch:
         self.pings.append((time.monotonic(), ready))
 
     def _weigh(self) -> None:
-        parts = {part: sum(map(_resident, pids)) for part, pids in processes_of(self._server).items()}
+        parts = {part: sum(map(resident, pids)) for part, pids in processes_of(self._server).items()}
         self.memory.append((time.monotonic(), parts))
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
+    """Bytes of a process's resident memory; 0 where it is gone."""
     try:
         with open(f"/proc/{pid}/statm") as file:  # noqa: PTH123 - once a second for every process
             return int(file.read().split()[1]) * _PAGE
