@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
-import psutil
 import pytest
 
 from container.serve.state import STALE_AFTER_S
@@ -140,34 +139,32 @@ def test_a_disk_that_is_too_small_ends_the_server_with_the_reason(base_dir: Path
     )
 
 
-class Unheard(ServerProcess):
-    """Its standard output is a device that is always full."""
-
-    log = ""
-
-    @property
-    def port(self) -> int:
-        def listening() -> list[int]:
-            connections = psutil.Process(self.process.pid).net_connections("tcp")
-            return [each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN]
-
-        [port] = await_true(listening, "the server listens")
-        return port
-
-
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_log_that_cannot_be_written(model_dir: Path, tmp_path: Path, picture: bytes, log_format: str) -> None:
-    (tmp_path / "stdout.log").symlink_to("/dev/full")
+def test_a_log_that_cannot_be_written_for_a_while(model_dir: Path, picture: bytes, log_format: str) -> None:
     settings = {"SLIPWAY_LOG_FORMAT": log_format, "SLIPWAY_EMF": "Test", "SLIPWAY_EMF_S": "1"}
-    server = Unheard(model_dir.parent, tmp_path, **settings)
+    with mounted("1m") as disk:
+        server = ServerProcess(model_dir.parent, disk, **settings)
+        try:
+            server.await_ready()
+            front = front_of(server)
+            with load(server, picture) as clients:
+                with filled(disk):
+                    # Metrics for CloudWatch are due meanwhile.
+                    clients.await_answers(AFTERWARDS, since=time.monotonic() + 2)
+                metrics = server.log.count('"_aws"')
+                await_true(lambda: server.log.count('"_aws"') > metrics, "the log is written again")
+            assert set(clients.outcomes) == {200}
+            assert front_of(server) == front
+            assert server.stop() == 0
+        finally:
+            server.kill()
+
+
+def test_a_log_that_can_never_be_written_is_no_error_at_the_end(model_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "stdout.log").symlink_to("/dev/full")
+    server = ServerProcess(model_dir.parent, tmp_path, PYTHONUNBUFFERED="")
     try:
-        server.await_ready()
-        front = front_of(server)
-        with load(server, picture) as clients:
-            # Metrics for CloudWatch go there meanwhile.
-            clients.await_answers(AFTERWARDS, since=time.monotonic() + 1)
-        assert set(clients.outcomes) == {200}
-        assert front_of(server) == front
+        await_true(server.descendants, "its parts are started")
         assert server.stop() == 0
         assert server.errors == ""
     finally:

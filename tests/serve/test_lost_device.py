@@ -5,6 +5,7 @@ There need be no GPU: the model's own code has torch behave as it does where one
 
 import io
 import resource
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,8 +52,8 @@ def output_fn(word, accept):
     return word, "text/plain"
 """
 
-# As often as the supervisor would have given up a part of its own, and once more.
-MANY = 5
+# The supervisor gives multi-model-server or the front up when it has ended so often within ten minutes.
+MANY = 4
 
 
 @pytest.fixture(scope="module")
@@ -79,31 +80,24 @@ def say(server: ServerProcess, word: str) -> Answer:
     return server.post(word, "text/csv")
 
 
-def test_a_lost_device_under_load(server: ServerProcess) -> None:
-    """Whoever shared its batch is asked to come again, not blamed; the next worker has a device that works."""
-    worker = server.worker_of(say(server, "fine"))
+def test_a_request_that_loses_the_device_again_and_again_under_load(server: ServerProcess) -> None:
+    """Whoever shared its batch is asked to come again, not blamed; the next worker has a device that works, and however
+    often that is so, the server goes on."""
+    lost = []
     with load(server, b"fine", content_type="text/csv") as clients:
-        poisoned = say(server, "poison")
-        await_true(lambda: has_ended(worker), "the worker ends itself")
-        server.await_ready()
-        clients.await_answers(AFTERWARDS, since=clients.seen[-1].ended)
-    assert (poisoned.status, poisoned.headers["retry-after"]) == (503, "1")
-    assert poisoned.error == "the device failed while it worked on this request; try again"
+        for _ in range(MANY):
+            poisoned = say(server, "poison")
+            assert (poisoned.status, poisoned.headers["retry-after"]) == (503, "1")
+            assert poisoned.error == "the device failed while it worked on this request; try again"
+            lost.append(server.worker_of(poisoned))
+            await_true(lambda: has_ended(lost[-1]), "the worker ends itself")
+            await_true(lambda: server.ping().status == 503, "ping notices")
+            server.await_ready()
+            clients.await_answers(AFTERWARDS, since=time.monotonic())
     assert set(clients.outcomes) <= {200, 503}
-    assert str(worker) in [line["worker"] for line in server.events("device-lost")]
+    assert len(set(lost)) == MANY
+    assert {int(line["worker"]) for line in server.events("device-lost")} == set(lost)
     assert "AcceleratorError: CUDA error: device-side assert triggered" in server.log
-    assert server.worker_of(say(server, "fine")) != worker
-
-
-def test_a_request_that_loses_the_device_every_time_does_not_end_the_server(server: ServerProcess) -> None:
-    before = len(server.events("device-lost"))
-    for _ in range(MANY):
-        answer = say(server, "poison")
-        assert answer.status == 503
-        await_true(lambda: has_ended(server.worker_of(answer)), "the worker ends itself")  # noqa: B023
-        server.await_ready()
-    assert len(server.events("device-lost")) == before + MANY
-    assert say(server, "fine").status == 200
     assert server.process.poll() is None
 
 
