@@ -14,6 +14,7 @@ import pytest
 
 from container.serve.state import STALE_AFTER_S
 from tests.serve.load import load
+from tests.serve.many_models import MULTI, ManyModels, put_model
 from tests.serve.server_process import Answer, ServerProcess, await_true
 from tests.serve.test_chaos import AFTERWARDS, BROKEN, front_of
 from tests.serve.test_life import has_ended
@@ -107,6 +108,8 @@ def test_what_ends_while_the_disk_is_full_comes_back_when_there_is_room(
             os.kill(worker if part == "worker" else java, signal.SIGKILL)
             said = await_true(lambda: no_room(server.ping()), "ping says why")
             assert "restarted" in said
+            if part == "worker":
+                await_true(lambda: server.events("worker-waits"), "the next one says what it waits for")
         server.await_ready()
         clients.await_answers(AFTERWARDS, since=time.monotonic())
     assert set(clients.outcomes) <= {200, 503}
@@ -124,6 +127,22 @@ def test_the_front_is_replaced_while_the_disk_is_full(server: ServerProcess, dis
         assert server.ping().status == 200
     assert set(clients.outcomes) <= {200, 503, *BROKEN}
     assert sum(clients.outcomes[fault] for fault in BROKEN) <= 4, "more than were under way"
+
+
+def test_one_of_many_models_is_not_loaded_before_there_is_room(
+    model_dir: Path, tmp_path: Path, start_server, disk: Path, picture: bytes
+) -> None:
+    put_model(tmp_path, "here", model_dir)
+    put_model(tmp_path, "late", model_dir)
+    many = ManyModels(start_server(tmp_path, TMPDIR=str(disk), **MULTI), tmp_path)
+    many.server.await_ready()
+    assert many.load("here").status == 200
+    with filled(disk):
+        refused = many.load("late")
+        assert many.invoke("here", picture).status == 200
+    assert (refused.status, refused.error) == (503, f"{NO_ROOM}; try again")
+    assert many.load("late").status == 200
+    assert many.invoke("late", picture).status == 200
 
 
 def test_a_disk_that_is_too_small_ends_the_server_with_the_reason(base_dir: Path, tmp_path: Path) -> None:
