@@ -48,6 +48,7 @@ def read_picture(source: bytes | Path, *, shrink_to: int | None = None, max_pixe
 
     Raises:
         PictureError: The data is empty, not a picture of a known format, damaged, truncated or too large.
+        MemoryError: There is too little memory for it at the moment.
     """
     where = f" {source}" if isinstance(source, Path) else ""
     try:
@@ -62,7 +63,7 @@ def read_picture(source: bytes | Path, *, shrink_to: int | None = None, max_pixe
         image.load()
         turn = exif_turn(image)
         return _to_rgb(image if turn is None else image.transpose(turn))
-    except PictureError:
+    except (PictureError, MemoryError):
         raise
     except Exception as error:  # decoders raise anything at all on damaged data
         reason = "not a picture in a known format" if isinstance(error, UnidentifiedImageError) else error

@@ -21,7 +21,7 @@ from container.serve.explain_request import MAX_EXPLAINED
 from container.serve.loaded_torch import free_cached_memory, is_out_of_memory
 from container.serve.logs import event
 from container.serve.predictor import Predictor
-from container.serve.replies import BUG, TOO_LATE, Reply, Request, RequestError, Work
+from container.serve.replies import BUG, NO_MEMORY, TOO_LATE, Reply, Request, RequestError, Work
 
 logger = logging.getLogger(__name__)
 
@@ -109,9 +109,8 @@ class BuiltIn:
             return _Job(request, form.offer, pictures, self._explained_classes(pictures, form.offer))
         except RequestError as error:
             return Reply.failure(error, head.request_id)
-        except Exception:
-            logger.exception(event("bug", id=head.request_id))
-            return Reply.failure(BUG, head.request_id)
+        except Exception as error:  # noqa: BLE001 - it is logged
+            return Reply.failure(_unforeseen(error, id=head.request_id), head.request_id)
 
     def _explained_classes(self, pictures: Pictures, offer: str) -> list[int | None]:
         wishes = [wish for wish in pictures.explain if wish]
@@ -155,21 +154,14 @@ class BuiltIn:
                 job.fail(RequestError(422, f"{where}{error}"))
             except RequestError as error:
                 job.fail(error)
-            except Exception:
-                logger.exception(event("bug", id=job.request.head.request_id))
-                job.fail(BUG)
+            except Exception as error:  # noqa: BLE001 - it is logged
+                job.fail(_unforeseen(error, id=job.request.head.request_id))
         if not good:
             return
         try:
             self._forward(good)
-        except Exception as error:
-            if is_out_of_memory(error):
-                logger.exception(event("out-of-memory", pictures=len(good)))
-                free_cached_memory()
-                _fail_all(good, RequestError(503, "the device has too little memory free; try again"))
-            else:
-                logger.exception(event("bug", pictures=len(good)))
-                _fail_all(good, BUG)
+        except Exception as error:  # noqa: BLE001 - it is logged
+            _fail_all(good, _unforeseen(error, pictures=len(good)))
 
     def _forward(self, good: list[_Ready]) -> None:
         """One forward pass, and another one for those pictures that are explained."""
@@ -244,6 +236,15 @@ class BuiltIn:
         )
         work = job.work(time.monotonic() - start)
         return Reply(status=200, content_type=job.offer.partition(";")[0], body=body, work=work)
+
+
+def _unforeseen(error: Exception, **about: object) -> RequestError:
+    """What a request is answered with after an error that is none of its own."""
+    short = is_out_of_memory(error)
+    logger.error(event("out-of-memory" if short else "bug", **about), exc_info=error)
+    if short:
+        free_cached_memory()
+    return NO_MEMORY if short else BUG
 
 
 def _fail_all(pictures: list[_Ready], error: RequestError) -> None:

@@ -160,8 +160,10 @@ def make_run_dir() -> Path:
     try:
         run_dir = Path(tempfile.mkdtemp(prefix="slipway-"))
     except OSError as error:
+        # Of several directories Python takes the first one that can be written; this is after the last.
         raise ServeError(
-            f"nothing can be written to {tempfile.gettempdir()}: {error.strerror}; set TMPDIR to a writable directory"
+            f"nothing can be written to {error.filename or 'any directory for temporary files'}: {error.strerror}; "
+            "set TMPDIR to a writable directory"
         ) from error
     if len(os.fsencode(run_dir)) > _LONGEST_RUN_DIR:
         run_dir.rmdir()

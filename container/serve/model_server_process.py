@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from container.errors import ServeError
 from container.processes import die_with_parent, kill_group
 from container.serve import model_server, output
 from container.serve.checks import choose_inner_ports
@@ -14,11 +15,15 @@ from container.serve.config import ServeConfig
 from container.serve.logs import event
 from container.serve.model_server import InnerPorts
 from container.serve.resources import Machine
+from container.serve.state import is_full
 
 logger = logging.getLogger(__name__)
 
 _TICK_S = 0.1
 _START_S = 120.0
+
+# So often is it tried again to write to a disk that was full.
+_ROOM_S = 0.5
 
 
 class ModelServerEndedError(Exception):
@@ -55,14 +60,7 @@ class ModelServerProcess:
             ServeError: It cannot be started at all.
         """
         machine = self._machine
-        ports = choose_inner_ports(self._config.inner_ports, avoid=self._config.port)
-        model_server.write_files(
-            self._run_dir,
-            ports,
-            self._config,
-            gpus=machine.gpus,
-            threads=max(1, min(4, machine.cpus // 2)),
-        )
+        ports = await self._write_files()
         written = output.descriptor(self._config.log_format, "model-server")
         self._process = await asyncio.create_subprocess_exec(
             *model_server.command(
@@ -84,6 +82,30 @@ class ModelServerProcess:
                 raise ModelServerEndedError(f"no answer within {_START_S:.0f} seconds of its start")
             await asyncio.sleep(_TICK_S)
         return ports
+
+    async def _write_files(self) -> InnerPorts:
+        """Write what it is started with; once it has run, wait for room where the disk is full."""
+        while True:
+            ports = choose_inner_ports(self._config.inner_ports, avoid=self._config.port)
+            try:
+                model_server.write_files(
+                    self._run_dir,
+                    ports,
+                    self._config,
+                    gpus=self._machine.gpus,
+                    threads=max(1, min(4, self._machine.cpus // 2)),
+                )
+            except OSError as error:
+                if not is_full(error):
+                    raise
+                if self._process is None:
+                    raise ServeError(
+                        f"there is too little room in {self._run_dir.parent}; empty it, or set TMPDIR to a directory "
+                        "that has some"
+                    ) from error
+                await asyncio.sleep(_ROOM_S)
+            else:
+                return ports
 
     def check(self) -> None:
         """See that it lives.

@@ -47,6 +47,14 @@ def finish() -> None:
     descriptor.cache_clear()
 
 
+def let_go() -> None:
+    """Write what waits, at the end of a process; where that cannot be, Python would end with an error of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class _Pipe:
     def __init__(self, part: str) -> None:
         self._reading, self.writing = os.pipe()
@@ -133,10 +141,10 @@ def _text(data: bytes) -> str:
 
 
 def _write(data: bytes) -> None:
-    sys.stdout.flush()
-    while data:
-        try:
+    try:
+        sys.stdout.flush()
+        while data:
             data = data[os.write(sys.stdout.fileno(), data) :]
-        except OSError:
-            # The log's reader has gone; the parts must not be held up by that.
-            return
+    except OSError:
+        # The log's reader has gone, or its disk is full; the parts must not be held up by that.
+        return

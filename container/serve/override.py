@@ -23,8 +23,9 @@ from container.errors import PictureError, ServeError, UserError
 from container.serve import config as variables
 from container.serve.config import ServeConfig
 from container.serve.default_functions import DefaultFunctions
+from container.serve.loaded_torch import free_cached_memory, is_out_of_memory
 from container.serve.logs import event
-from container.serve.replies import ATTRIBUTES_HEADER, BUG, TOO_LATE, Reply, Request, RequestError
+from container.serve.replies import ATTRIBUTES_HEADER, BUG, NO_MEMORY, TOO_LATE, Reply, Request, RequestError
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +122,10 @@ class UserCode:
             return Reply.error(415, "this content type is not known to the model's code", request_id)
         if isinstance(error, BaseInferenceToolkitError) and 400 <= int(error.status_code) <= 599:
             return Reply.error(int(error.status_code), str(error.message), request_id)
+        if is_out_of_memory(error):
+            logger.error(event("out-of-memory", id=request_id), exc_info=error)
+            free_cached_memory()
+            return Reply.failure(NO_MEMORY, request_id)
         logger.error(event("user-code", id=request_id), exc_info=error)
         return Reply.error(500, "the model's own code failed on this request; the log says more", request_id)
 

@@ -33,6 +33,7 @@ class RequestError(Exception):
 
 
 BUG = RequestError(500, "an error inside the server; its log says more under this request id")
+NO_MEMORY = RequestError(503, "there is too little memory free for this request; try again")
 TOO_LATE = RequestError(504, "the request was not answered before its deadline; try again later")
 
 

@@ -28,12 +28,17 @@ from container.serve.loaded_torch import device_works, is_out_of_memory
 from container.serve.logs import Event, event
 from container.serve.memory_file import Address
 from container.serve.predictor import Predictor
-from container.serve.replies import BUG, TOO_LATE, Reply, Request, RequestHead
-from container.serve.state import MODEL_DIR_FILE, RUN_DIR_VARIABLE, WorkerStatus
+from container.serve.replies import BUG, TOO_LATE, Reply, Request, RequestError, RequestHead
+from container.serve.state import MODEL_DIR_FILE, RUN_DIR_VARIABLE, WorkerStatus, is_full
 
 logger = logging.getLogger(__name__)
 
 Batch = Sequence[Mapping[str, Any]]
+
+_DEVICE_LOST = RequestError(503, "the device failed while it worked on this request; try again")
+
+# So often is it tried again to write to a disk that was full.
+_ROOM_S = 0.5
 
 
 class Functions(Protocol):
@@ -73,7 +78,7 @@ class Worker:
             run_dir = Path(context.system_properties["model_dir"])
             self._config = ServeConfig.from_environment(model_dir=Path((run_dir / MODEL_DIR_FILE).read_text()))
         status = WorkerStatus(pid=os.getpid(), server_pid=os.getppid(), phase="loading")
-        status.write(run_dir)
+        _await_room(status, run_dir, self._config.deadline_s)
         try:
             self._functions, loaded = load(self._config, context)
         except UserError as error:
@@ -113,16 +118,22 @@ class Worker:
     def _guarded(self, requests: list[Request]) -> list[Reply]:
         if not requests:
             return []
+        ids = [request.head.request_id for request in requests]
         try:
-            return self._functions.answer(requests)
+            replies = self._functions.answer(requests)
         except Exception:
-            logger.exception(event("bug", ids=",".join(request.head.request_id for request in requests)))
-            return [Reply.failure(BUG, request.head.request_id) for request in requests]
-        finally:
-            if not device_works():
-                logger.error(event("device-lost", worker=os.getpid()))
-                # After this batch's answers are out.
-                threading.Timer(0.2, os._exit, [1]).start()
+            logger.exception(event("bug", ids=",".join(ids)))
+            replies = [Reply.failure(BUG, name) for name in ids]
+        if device_works():
+            return replies
+        logger.error(event("device-lost", worker=os.getpid()))
+        # After this batch's answers are out.
+        threading.Timer(0.2, os._exit, [1]).start()
+        # Most of a batch have not lost it, and another worker may answer them.
+        return [
+            Reply.failure(_DEVICE_LOST, name) if reply.status == BUG.status else reply
+            for name, reply in zip(ids, replies, strict=True)
+        ]
 
     def _probe(self, request: Request) -> Reply:
         try:
@@ -192,6 +203,23 @@ def _create_predict_response(
         logger.error(event("bug", message=message))
         bundles = [b"".join(bundle.pack([]))] * len(ids)
     return reply_wire.encode_batch(bundles, [ids[place] for place in range(len(ids))])
+
+
+def _await_room(status: WorkerStatus, run_dir: Path, patience_s: float) -> None:
+    """Write a worker's first word; multi-model-server has another one started where that took too long."""
+    give_up_at = time.monotonic() + patience_s
+    waiting = False
+    while True:
+        try:
+            status.write(run_dir)
+            return
+        except OSError as error:
+            if not waiting:
+                logger.error(event("worker-waits", worker=status.pid, why=error))
+            if not is_full(error) or time.monotonic() > give_up_at:
+                os._exit(1)
+        waiting = True
+        time.sleep(_ROOM_S)
 
 
 def _end(status: WorkerStatus, run_dir: Path) -> NoReturn:

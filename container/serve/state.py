@@ -1,17 +1,19 @@
 """What the parts of a server tell each other through small files in the run directory.
 
 The supervisor says in one file whether the server is ready; every worker says in a file of its own how far it is.
-A file is replaced as a whole, so a reader never sees half of one.
+A file is replaced as a whole, so a reader never sees half of one; only where the disk is full it is overwritten in its
+place, which takes no room.
 """
 
 import contextlib
+import errno
 import json
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 RUN_DIR_VARIABLE = "SLIPWAY_RUN_DIR"
 SUPERVISOR_VARIABLE = "SLIPWAY_SUPERVISOR_PID"
@@ -25,6 +27,8 @@ _ENDS = "ends.json"
 # The supervisor writes twice a second.
 STALE_AFTER_S = 3.0
 _READ_AGAIN_AFTER_S = 0.05
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +61,20 @@ class ServerState:
     beat: float = 0.0
     """`time.monotonic()` of the writing."""
 
-    def write(self, run_dir: Path) -> None:
-        _write(run_dir / "state.json", asdict(replace(self, beat=time.monotonic())))
+    def write(self, run_dir: Path) -> bool:
+        """False: it is written, but the disk is full.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        return _write(run_dir / "state.json", asdict(replace(self, beat=time.monotonic())))
 
     @classmethod
     def read(cls, run_dir: Path) -> Self:
         """The last word; not ready and not accepting where there is none, or it is too old to be trusted."""
         nothing = cls(ready=False, accepting=False, reason="the server is starting", inference_port=0)
         try:
-            fields = json.loads((run_dir / "state.json").read_text())
+            fields = _read(run_dir / "state.json")
             models = {name: HeldModel(**model) for name, model in fields.pop("models").items()}
             state = cls(**fields, models=models)
         except (OSError, ValueError):
@@ -116,7 +125,7 @@ class WorkerStatus:
     @classmethod
     def read_all(cls, run_dir: Path) -> list[Self]:
         """Of all workers so far, dead ones too."""
-        return [cls(**json.loads(path.read_text())) for path in sorted((run_dir / _WORKERS).glob("[0-9]*.json"))]
+        return [cls(**_read(path)) for path in sorted((run_dir / _WORKERS).glob("[0-9]*.json"))]
 
     @staticmethod
     def forget(run_dir: Path, pid: int) -> None:
@@ -135,7 +144,7 @@ class Ends:
     @classmethod
     def read(cls, run_dir: Path) -> Self:
         try:
-            return cls(**json.loads((run_dir / _ENDS).read_text()))
+            return cls(**_read(run_dir / _ENDS))
         except (OSError, ValueError):
             return cls()
 
@@ -149,7 +158,42 @@ class Ends:
             _write(run_dir / _ENDS, counts)
 
 
-def _write(path: Path, fields: dict[str, object]) -> None:
+def is_full(error: OSError) -> bool:
+    """Whether there is no room on the disk, or no more of it for this user."""
+    return error.errno in _FULL
+
+
+def _write(path: Path, fields: dict[str, object]) -> bool:
+    data = json.dumps(fields, default=str).encode()
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(fields, default=str))
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if is_full(error) and _overwrite(path, data):
+            return False
+        raise
+    return True
+
+
+def _overwrite(path: Path, data: bytes) -> bool:
+    """Write into the room that a file has already; False where there is none, or not enough."""
+    try:
+        with path.open("r+b", buffering=0) as file:
+            about = os.fstat(file.fileno())
+            if len(data) > max(about.st_size, about.st_blocks * 512):
+                return False
+            # At once, so that a reader hardly ever meets half of it; spaces after JSON mean nothing.
+            padded = data.ljust(about.st_size)
+            return file.write(padded) == len(padded)
+    except OSError:
+        return False
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except ValueError:
+        # Half of it was there, on a full disk.
+        return json.loads(path.read_text())

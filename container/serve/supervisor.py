@@ -38,6 +38,7 @@ from container.serve.logs import event
 from container.serve.model_runner import ModelRunner
 from container.serve.model_server_process import ModelServerEndedError
 from container.serve.multi_model.runner import MultiModelRunner
+from container.serve.publication import Publication
 from container.serve.resources import Machine
 from container.serve.state import RUN_DIR_VARIABLE, SUPERVISOR_VARIABLE, Ends, ServerState
 
@@ -143,17 +144,9 @@ class Supervisor:
 
     async def _keep_state(self, runner: Runner) -> None:
         """Publish the state twice a second and whenever it changes, and reap what was adopted."""
-        last: ServerState | None = None
+        publish = Publication(self._run_dir)
         while True:
-            state = runner.state
-            try:
-                state.write(self._run_dir)
-            except OSError as error:
-                # The front takes silence for not ready; a full disk may be emptied again.
-                logger.error(event("state-not-written", error=error))
-            if last is None or (last.ready, last.reason) != (state.ready, state.reason):
-                logger.info(event("ready" if state.ready else "not-ready", reason=state.reason or None))
-            last = state
+            publish(runner.state)
             own = {*runner.pids, self._front.pid if self._front else None}
             for pid in children(os.getpid()):
                 if pid not in own:
@@ -306,9 +299,11 @@ def main() -> None:
 
             sys.stdout.write(check(config))
             return
-        sys.exit(serve(config))
+        code = serve(config)
+        output.let_go()
+        sys.exit(code)
     except UserError as error:
-        sys.stdout.flush()
+        output.let_go()
         sys.stderr.write(f"serve: {error}\n")
         sys.exit(1)
 

@@ -1,11 +1,13 @@
 """The small parts: what the machine offers, processes, states, ports, log lines, Java."""
 
+import errno
 import json
 import logging
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -88,9 +90,10 @@ def test_workers_tell_how_far_they_are(tmp_path: Path) -> None:
 
 
 def test_inner_ports_are_free_and_two() -> None:
+    # Not one that connections of other tests may still hold.
+    port = checks.choose_inner_ports(range(20000, 32000), avoid=0).inference
     with socket.socket() as taken:
-        # The system gives none of these to those who ask for any: the ones beside it stay free.
-        port = next(port for port in range(15000 + os.getpid() % 4000, 20000, 10) if bound(taken, port))
+        taken.bind(("127.0.0.1", port))
         taken.listen()
         chosen = checks.choose_inner_ports(range(port - 1, port + 4), avoid=port - 1)
         assert port not in (chosen.inference, chosen.management)
@@ -99,17 +102,18 @@ def test_inner_ports_are_free_and_two() -> None:
             checks.choose_inner_ports(range(port, port + 2), avoid=port + 1)
 
 
-def bound(connection: socket.socket, port: int) -> bool:
-    try:
-        connection.bind(("127.0.0.1", port))
-    except OSError:
-        return False
-    return True
-
-
 def test_temporary_files_that_cannot_be_written(monkeypatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
     with pytest.raises(ServeError, match="set TMPDIR to a writable directory"):
+        checks.make_run_dir()
+
+
+def test_without_any_directory_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    with pytest.raises(ServeError, match=r"^nothing can be written to any .*: No usable .*; set TMPDIR to"):
         checks.make_run_dir()
 
 

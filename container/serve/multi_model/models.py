@@ -22,7 +22,7 @@ from container.serve.model_server import InnerPorts, place_in_store
 from container.serve.model_server_process import ModelServerEndedError
 from container.serve.multi_model.memory import measured_bytes
 from container.serve.replies import RequestError
-from container.serve.state import MODEL_DIR_FILE, Ends, HeldModel, WorkerStatus
+from container.serve.state import MODEL_DIR_FILE, Ends, HeldModel, WorkerStatus, is_full
 
 logger = logging.getLogger(__name__)
 
@@ -166,7 +166,13 @@ class Loader:
         Raises:
             RequestError: Why it cannot be loaded.
         """
-        (model.place / MODEL_DIR_FILE).write_text(str(model.directory))
+        try:
+            (model.place / MODEL_DIR_FILE).write_text(str(model.directory))
+        except OSError as error:
+            if not is_full(error):
+                raise
+            shutil.rmtree(model.place, ignore_errors=True)
+            raise RequestError(503, "there is no room left for temporary files; try again") from error
         model.deaths_while_loading = 0
         registration = asyncio.create_task(
             self._client.register(ports, self._workers, model.key), name=f"register {model.key}"

@@ -5,6 +5,7 @@ Embedded metric format" in the CloudWatch user guide.
 """
 
 import asyncio
+import contextlib
 import os
 import random
 import sys
@@ -110,8 +111,11 @@ class Emf:
             self._write()
 
     def _write(self) -> None:
-        sys.stdout.flush()
-        os.write(sys.stdout.fileno(), f"{self.line(time.time())}\n".encode())
+        line = f"{self.line(time.time())}\n".encode()
+        # Nobody reads, or the disk is full: the next interval may be read again.
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            os.write(sys.stdout.fileno(), line)
 
 
 class Sample:
