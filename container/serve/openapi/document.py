@@ -8,43 +8,43 @@ import json
 from container.serve.config import ServeConfig
 from container.serve.openapi import invocation, many_models
 from container.serve.openapi.parts import JSON_TYPE, Json, fields, json_content, responses
-from container.serve.replies import Reply
+from container.serve.replies import ATTRIBUTES_HEADER, Reply
 
-ROUTE = "/openapi.json"
+PATH = "/openapi.json"
 
 
-def document(config: ServeConfig) -> Reply:
+def description(config: ServeConfig) -> Reply:
     """The answer that holds the document."""
     body = json.dumps(_document(config), ensure_ascii=False).encode()
     return Reply(status=200, content_type=JSON_TYPE, body=body)
 
 
 def _document(config: ServeConfig) -> Json:
-    routes: Json = {
-        "/ping": {"get": _ping()},
-        "/execution-parameters": {"get": _execution_parameters()},
-        ROUTE: {"get": _own()},
-    }
+    routes: Json = {"/ping": {"get": _ping(config)}, PATH: {"get": _own()}}
     schemas: Json = {"Error": _error(), **invocation.schemas(config)}
     if config.multi_model:
         routes |= many_models.paths(config)
         schemas |= many_models.schemas()
     else:
+        routes["/execution-parameters"] = {"get": _execution_parameters()}
         routes["/invocations"] = {"post": invocation.operation(config, many_models=False)}
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Slipway",
             "version": "1",
-            "description": "An image classifier behind SageMaker's inference contract.",
+            "description": "An image classifier behind SageMaker's inference contract. Every error has the form Error, "
+            "but for what is not HTTP, which is answered 400 in plain text. Other paths are answered 404, other "
+            "methods 405 with Allow.",
         },
         "paths": routes,
         "components": {"schemas": schemas, "headers": _headers()},
     }
 
 
-def _ping() -> Json:
-    answers = responses("A prediction has been made since the model was loaded, and all workers live.", {}, ())
+def _ping(config: ServeConfig) -> Json:
+    one = "A prediction has been made since the model was loaded, and all workers live."
+    answers = responses("Models can be loaded." if config.multi_model else one, {}, ())
     # SageMaker looks at nothing but the status.
     del answers["200"]["headers"]
     return {"summary": "Whether the server can predict", "operationId": "ping", "responses": answers}
@@ -86,11 +86,12 @@ def _error() -> Json:
 
 
 def _headers() -> Json:
+    request_id = {"type": "string", "format": "uuid"}
     return {
-        "RequestId": {
-            "description": "The request's name in the log.",
-            "required": True,
-            "schema": {"type": "string", "format": "uuid"},
+        "RequestId": {"description": "The request's name in the log.", "required": True, "schema": request_id},
+        "PerhapsRequestId": {
+            "description": "The request's name in the log, of what is a request at all.",
+            "schema": request_id,
         },
         "RetryAfter": {
             "description": "Seconds after which it is worth another try.",
@@ -98,7 +99,7 @@ def _headers() -> Json:
             "schema": {"type": "integer", "minimum": 1},
         },
         "CustomAttributes": {
-            "description": "As the request had them: of them what is printable ASCII.",
+            "description": f"The request's {ATTRIBUTES_HEADER}: what of them is printable ASCII.",
             "schema": {"type": "string", "maxLength": 1024},
         },
     }

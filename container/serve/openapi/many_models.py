@@ -8,10 +8,11 @@ _NAME: Json = {
     "name": "model_name",
     "in": "path",
     "required": True,
-    "description": "Any text of at most 1024 bytes.",
+    "description": "Any text of at most 1024 bytes of UTF-8, percent-encoded.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 1024},
 }
 _TEXT: Json = {"type": "string"}
+_ERRORS = (400, 408, 413, 500, 503)
 
 
 def paths(config: ServeConfig) -> Json:
@@ -44,25 +45,24 @@ def _list() -> Json:
                 "schema": _TEXT,
             },
         ],
-        "responses": responses("A page of them.", json_content(ref("Models")), (400, 500)),
+        "responses": responses("A page of them.", json_content(ref("Models")), _ERRORS),
     }
 
 
 def _load() -> Json:
     name = {"type": "string", "minLength": 1, "maxLength": 1024}
+    url = {"type": "string", "description": "An absolute path below models/."}
     return {
         "summary": "Load a model",
         "operationId": "loadModel",
         "requestBody": {
             "required": True,
-            "content": json_content(
-                fields({"model_name": name, "url": {"type": "string", "description": "An absolute path below models/."}})
-            ),
+            "content": json_content(fields({"model_name": name, "url": url})),
         },
         "responses": responses(
             "It is loaded, and a prediction was made.",
             json_content(ref("Model")),
-            (400, 404, 409, 413, 422, 500, 504, 507),
+            (*_ERRORS, 404, 409, 422, 504, 507),
         ),
     }
 
@@ -71,7 +71,7 @@ def _get() -> Json:
     return {
         "summary": "One of the loaded models",
         "operationId": "getModel",
-        "responses": responses("It is loaded.", json_content(ref("Model")), (400, 404, 500)),
+        "responses": responses("It is loaded.", json_content(ref("Model")), (*_ERRORS, 404)),
     }
 
 
@@ -82,6 +82,6 @@ def _unload() -> Json:
         "responses": responses(
             "Its requests are answered, its processes are gone, and their memory is free.",
             json_content(fields({"modelName": _TEXT})),
-            (400, 404, 500),
+            (*_ERRORS, 404),
         ),
     }

@@ -7,11 +7,12 @@ Json = dict[str, Any]
 
 JSON_TYPE = "application/json"
 
-ANY_TIME = (408, 431, 503)
-"""What any request may be answered with: its headers are slow or too long, or there are too many connections."""
+ANY_TIME = (400, 408, 431, 503)
+"""What may be answered before it is known what is asked for: it is not HTTP, its headers are slow or too long, or there
+are too many connections."""
 
 _WORDS = {
-    400: "The body is not what its type says, or something that was asked for cannot be.",
+    400: "The request or its body is not what it has to be, or something that was asked for cannot be.",
     404: "There is no such model.",
     406: "No type that Accept allows is offered, or it is one that holds no explanation.",
     408: "Headers or body are too slow, or the body did not arrive before the deadline.",
@@ -54,18 +55,23 @@ def responses(good: str, content: Json, errors: Iterable[int], headers: Mapping[
     Args:
         good: What 200 means.
         content: Its contents by type; empty where it has none.
-        errors: Statuses.
+        errors: Statuses beside those of `ANY_TIME`; 400 among them where the server itself answers it.
         headers: Of every answer, beside those that all have.
     """
     own = dict(headers or {})
     said: Json = {"200": {"description": good, "headers": {"X-Request-Id": ref("RequestId", "headers"), **own}}}
     if content:
         said["200"]["content"] = content
-    for status in sorted({*errors, *ANY_TIME}):
+    asked = set(errors)
+    for status in sorted({*asked, *ANY_TIME}):
         again = {"Retry-After": ref("RetryAfter", "headers")} if status == 503 else {}
+        kind = "PerhapsRequestId" if status == 400 else "RequestId"
+        body = json_content(ref("Error")) if status != 400 or status in asked else {}
+        if status == 400:
+            body["text/plain"] = {"schema": {"type": "string", "description": "Of what is not HTTP."}}
         said[str(status)] = {
             "description": _WORDS[status],
-            "headers": {"X-Request-Id": ref("RequestId", "headers"), **again},
-            "content": json_content(ref("Error")),
+            "headers": {"X-Request-Id": ref(kind, "headers"), **again, **own},
+            "content": body,
         }
     return said
