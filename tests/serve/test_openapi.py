@@ -4,8 +4,11 @@ import base64
 import io
 import itertools
 import json
-from collections import Counter
+import re
+import socket
+from collections import defaultdict
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,11 @@ from PIL import Image
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, events
 
-from tests.serve.conftest import CLASSES, StartServer, jpeg
+from container.serve.config import ServeConfig
+from container.serve.openapi.document import description
+from tests.serve.conftest import CLASSES, jpeg
 from tests.serve.many_models import MULTI, ManyModels, put_code, put_model
-from tests.serve.server_process import ServerProcess
+from tests.serve.server_process import PATIENCE_S, REPOSITORY, ServerProcess
 
 DESCRIBED = {"SLIPWAY_OPENAPI": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1", "SLIPWAY_MAX_PICTURES": "8"}
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
@@ -40,9 +45,11 @@ def array(sides: tuple[int, ...]) -> bytes:
 
 
 FILES = st.builds(file, st.sampled_from(FORMATS), st.integers(0, 5))
-ARRAYS = st.builds(array, st.lists(st.integers(1, 20), min_size=2, max_size=3).map(tuple))
+ARRAYS = st.builds(array, st.lists(st.integers(1, 8), min_size=2, max_size=3).map(tuple))
 BASE64 = st.builds(
-    lambda data, before: before + base64.b64encode(data).decode(), FILES, st.sampled_from(["", "data:image/png;base64,"])
+    lambda data, before: before + base64.b64encode(data).decode(),
+    FILES,
+    st.sampled_from(["", "data:image/png;base64,"]),
 )
 
 for kind in ("image/*", "application/x-image", "application/octet-stream"):
@@ -50,20 +57,24 @@ for kind in ("image/*", "application/x-image", "application/octet-stream"):
 schemathesis.openapi.media_type("application/x-npy", ARRAYS)
 schemathesis.openapi.format("binary", FILES)
 schemathesis.openapi.format("base64-picture", BASE64)
+# What is loaded and unloaded is another one than what is asked.
+schemathesis.openapi.format("asked-model", st.sampled_from(["first", "gone"]))
+schemathesis.openapi.format("loaded-model", st.sampled_from(["second", "ä/b", "?"]))
 
 ACCEPTS = (
     "*/*", "application/json;format=index", "application/json;format=scores", "text/csv", "text/csv;format=scores",
-    "application/jsonlines", "application/jsonlines;format=scores", "application/x-npy", "application/json;explain=true",
-    "image/png", "text/*;q=0.5, application/json;q=0.1",
+    "application/jsonlines", "application/jsonlines;format=scores", "application/x-npy", "image/png",
+    "application/json;explain=true", "text/*;q=0.5, application/json;q=0.1",
 )  # fmt: skip
 
 accepts = itertools.cycle(ACCEPTS)
 
+TYPES = {"application/json", "application/jsonlines", "text/csv", "application/x-npy"}
 # What these are answered is data's own business: what of a good request cannot be had, and what a bad one is told.
 ACCEPTED = {"expected-statuses": ["2xx", "404", "406", "409"]}
 REFUSED = {"expected-statuses": ["400", "404", "405", "406", "409", "413", "415", "422"]}
 CONFIG = {
-    "generation": {"deterministic": True, "max-examples": 25, "database": "none"},
+    "generation": {"deterministic": True, "max-examples": 60, "database": "none"},
     "checks": {"positive_data_acceptance": ACCEPTED, "negative_data_rejection": REFUSED},
     "phases": {"stateful": {"enabled": False}},
     "continue-on-failure": True,
@@ -119,26 +130,45 @@ def known(described: Any) -> Any:
     return described
 
 
-def answered(server: ServerProcess, described: Any) -> dict[str, Counter[int]]:
-    """Ask the server all that can be made up from its description, and check every answer by it; the statuses that
-    there were, by operation."""
+@schemathesis.check
+def an_error_has_its_form_whatever_was_asked(_context: Any, response: Any, _case: schemathesis.Case) -> None:
+    """Also where the method is none that is described."""
+    if response.status_code >= 400:
+        error = response.json()["error"]
+        assert [error["status"], error["request_id"]] == [response.status_code, *response.headers["x-request-id"]]
+
+
+class Answered:
+    """What there was in answer to all that can be made up from a description."""
+
+    def __init__(self) -> None:
+        self.statuses: dict[str, set[int]] = defaultdict(set)
+        """By operation."""
+        self.types: dict[str, set[str]] = defaultdict(set)
+        """Of what was answered 200."""
+        self.failures: list[str] = []
+
+    def note(self, recorder: Any) -> None:
+        for key, exchange in recorder.interactions.items():
+            assert exchange.response is not None, recorder.label
+            self.statuses[recorder.label].add(exchange.response.status_code)
+            if exchange.response.status_code == 200:
+                self.types[recorder.label].update(exchange.response.headers.get("content-type", ()))
+            failed = (check for check in recorder.checks.get(key, ()) if check.status == Status.FAILURE)
+            self.failures += [told(recorder.cases[key].value, exchange, check) for check in failed]
+
+
+def ask_all(server: ServerProcess, described: Any) -> Answered:
+    """Make up requests, send them, and check every answer by the description."""
     schema = schemathesis.openapi.from_dict(described, config=SchemathesisConfig.from_dict(CONFIG))
     schema.config.update(base_url=f"http://127.0.0.1:{server.port}")
-    statuses: dict[str, Counter[int]] = {}
-    failures = []
+    answered = Answered()
     for found in schemathesis.engine.from_schema(schema).execute():
-        if isinstance(found, (events.NonFatalError, events.FatalError)):
-            failures.append(str(found))
-        if not isinstance(found, events.ScenarioFinished):
-            continue
-        for key, exchange in found.recorder.interactions.items():
-            assert exchange.response is not None
-            statuses.setdefault(found.recorder.label, Counter())[exchange.response.status_code] += 1
-            for check in found.recorder.checks.get(key, ()):
-                if check.status == Status.FAILURE:
-                    failures.append(told(found.recorder.cases[key].value, exchange, check))
-    assert not failures, "\n\n".join(failures[:10])
-    return statuses
+        assert not isinstance(found, (events.NonFatalError, events.FatalError)), found
+        if isinstance(found, events.ScenarioFinished):
+            answered.note(found.recorder)
+    assert not answered.failures, "\n\n".join(answered.failures[:10])
+    return answered
 
 
 def told(case: schemathesis.Case, exchange: Any, check: Any) -> str:
@@ -152,18 +182,77 @@ def told(case: schemathesis.Case, exchange: Any, check: Any) -> str:
 
 
 def test_one_model_answers_as_it_says(one: ServerProcess) -> None:
-    statuses = answered(one, known(document(one)))
-    print(statuses)
+    answered = ask_all(one, known(document(one)))
+    assert answered.types["POST /invocations"] == TYPES
+    assert answered.statuses["POST /invocations"] >= {200, 400, 405, 406, 415}
+    for path in ("/ping", "/execution-parameters", "/openapi.json"):
+        assert answered.statuses[f"GET {path}"] == {200, 405}
 
 
 def test_many_models_answer_as_they_say(many: ManyModels) -> None:
     assert many.load("first").status == 200
     described = known(document(many.server))
-    print(answered(many.server, described))
+    paths = described["paths"]
+    listing, loading = paths["/models"]["get"], paths["/models"]["post"]
+    one = paths["/models/{model_name}"]
+    [name] = one.pop("parameters")
+    asked, loaded = ({**name["schema"], "format": kind} for kind in ("asked-model", "loaded-model"))
+    one["get"]["parameters"] = [{**name, "schema": asked}]
+    one["delete"]["parameters"] = [{**name, "schema": loaded}]
+    paths["/models/{model_name}/invoke"]["parameters"] = [{**name, "schema": asked}]
+    body = loading["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    body["model_name"], body["url"] = loaded, {"enum": [many.url("second"), many.url("nowhere")]}
+    listing["parameters"][1]["schema"] = {"enum": ["", base64.urlsafe_b64encode(b"first").decode()]}
+    answered = ask_all(many.server, described)
+    assert answered.types["POST /models/{model_name}/invoke"] == TYPES
+    assert answered.statuses["POST /models"] >= {200, 400, 409}
+    assert answered.statuses["GET /models"] == {200, 400, 405}
+    assert answered.statuses["GET /models/{model_name}"] == {200, 400, 404, 405}
+    assert answered.statuses["DELETE /models/{model_name}"] >= {200, 400, 404}
+    assert answered.statuses["POST /models/{model_name}/invoke"] >= {200, 400, 405, 406, 415}
 
 
-def test_the_documents_are_openapi_3_1(one: ServerProcess, many: ManyModels) -> None:
-    for server in (one, many.server):
-        described = document(server)
+def test_the_documents_are_openapi_3_1(one: ServerProcess, many: ManyModels, model_dir: Path, tmp_path: Path) -> None:
+    put_code(tmp_path, "own", "")
+    own = ServeConfig.from_environment(model_dir=tmp_path / "models" / "own" / "model")
+    for described in (document(one), document(many.server), json.loads(description(own).body)):
         assert described["openapi"] == "3.1.0"
         OpenAPIV31SpecValidator(described).validate()
+    # What such a model takes and gives is its own.
+    invocation = described["paths"]["/invocations"]["post"]
+    assert [*invocation["requestBody"]["content"]] == [*invocation["responses"]["200"]["content"]] == ["*/*"]
+    assert "default" in invocation["responses"]
+
+
+def test_the_statuses_are_those_of_the_manual(one: ServerProcess, many: ManyModels) -> None:
+    manual = (REPOSITORY / "docs" / "serving.md").read_text()
+    [table] = re.findall(r"^\| status \| when \|\n(.*?)\n\n", manual, re.MULTILINE | re.DOTALL)
+    statuses = {
+        status
+        for row in table.splitlines()[1:]
+        for status in row.split("|")[1].split(", ")
+        for status in [status.strip()]
+    }
+    invocation = document(one)["paths"]["/invocations"]["post"]
+    assert {*invocation["responses"]} == statuses - {"404", "405"} | {"200"}
+    paths = document(many.server)["paths"]
+    assert {*paths["/models/{model_name}/invoke"]["post"]["responses"]} == statuses - {"405"} | {"200"}
+    [loading] = re.findall(r"^\| `POST /models` \| (.*) \|$", manual, re.MULTILINE)
+    described = {*paths["/models"]["post"]["responses"]}
+    assert {*re.findall(r"\b\d{3}\b", loading)} == described - {"408", "413", "431"}
+
+
+def test_what_is_not_http_is_told_so_in_plain_text(one: ServerProcess) -> None:
+    with socket.create_connection(("127.0.0.1", one.port), timeout=PATIENCE_S) as connection:
+        connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        answer = HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, answer.headers.get_content_type()) == (400, "text/plain")
+    for operations in document(one)["paths"].values():
+        for operation in operations.values():
+            assert "text/plain" in operation["responses"]["400"]["content"]
+
+
+def test_nothing_is_described_unless_that_is_wanted(server: ServerProcess) -> None:
+    answer = server.request("GET", "/openapi.json")
+    assert (answer.status, "there is nothing here" in answer.error) == (404, True)
