@@ -256,3 +256,10 @@ def test_what_is_not_http_is_told_so_in_plain_text(one: ServerProcess) -> None:
 def test_nothing_is_described_unless_that_is_wanted(server: ServerProcess) -> None:
     answer = server.request("GET", "/openapi.json")
     assert (answer.status, "there is nothing here" in answer.error) == (404, True)
+
+
+def test_a_description_tells_nothing_of_the_model_or_the_machine(one: ServerProcess, many: ManyModels) -> None:
+    for server in (one, many.server):
+        text = server.request("GET", "/openapi.json").body.decode()
+        assert not [secret for secret in ("dog", "bird", "resnet", str(many.base), "/tmp", "/opt") if secret in text]
+        assert not re.search(r"python|torch|uvicorn|java", text, re.IGNORECASE)
