@@ -119,6 +119,9 @@ EMF = Variable(
     "A namespace of CloudWatch: metrics go into the log for it, in CloudWatch's embedded metric format.",
 )
 EMF_INTERVAL = Variable(("SLIPWAY_EMF_S",), "60", "Seconds from one such line to the next; 1 to 3600.")
+OPENAPI = Variable(
+    ("SLIPWAY_OPENAPI",), "false", "true: GET /openapi.json on the public port describes the routes, in OpenAPI 3.1."
+)
 VM_ARGUMENTS = Variable(
     ("SAGEMAKER_MODEL_SERVER_VMARGS",), "none", "More options for multi-model-server's Java, after our own."
 )
@@ -127,7 +130,7 @@ VARIABLES = (
     PORT, HOST, INNER_PORTS, MAX_PAYLOAD, BATCH_SIZE, BATCH_DELAY, WORKERS, USE_CUDA, ENGINE, DEADLINE, DRAIN,
     STARTUP_TIMEOUT, MAX_REQUESTS, MAX_PICTURES, MAX_PIXELS_PER_PICTURE, TOP_K, ACCEPT, PROGRAM, BASE_DIR, MULTI_MODEL,
     MEMORY, EVICT, LOG_LEVEL, LOG_FORMAT, METRICS_PORT, METRICS_HOST, EMF,
-    EMF_INTERVAL, VM_ARGUMENTS,
+    EMF_INTERVAL, OPENAPI, VM_ARGUMENTS,
 )  # fmt: skip
 
 
@@ -170,6 +173,8 @@ class ServeConfig:
     metrics_host: str
     emf_namespace: str | None
     emf_interval_s: float
+    openapi: bool
+    """Describe the routes to whoever asks."""
     vm_arguments: tuple[str, ...]
 
     @classmethod
@@ -223,6 +228,7 @@ class ServeConfig:
             metrics_host=settings.text(METRICS_HOST),
             emf_namespace=_namespace(settings),
             emf_interval_s=settings.number(EMF_INTERVAL, 1, 3600),
+            openapi=settings.choice(OPENAPI, {"true": True, "false": False}),
             vm_arguments=_vm_arguments(settings),
         )
 

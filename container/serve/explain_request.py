@@ -53,12 +53,14 @@ class ExplainRequest:
         label, index = value.get("label"), value.get("index")
         if label is not None and not isinstance(label, str):
             raise RequestError(400, f"{where}.label is not a class name")
-        if index is not None and (not isinstance(index, int) or isinstance(index, bool)):
-            raise RequestError(400, f"{where}.index is not a whole number")
+        if index is not None:
+            index = _whole(index)
+            if index is None:
+                raise RequestError(400, f"{where}.index is not a whole number")
         if label is not None and index is not None:
             raise RequestError(400, f"{where} names both a label and an index; one of them is enough")
-        size = value.get("size", cls.size)
-        if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= LARGEST:
+        size = _whole(value.get("size", cls.size))
+        if size is None or not 1 <= size <= LARGEST:
             raise RequestError(400, f"{where}.size is not a whole number from 1 to {LARGEST}")
         return cls(label=label, index=index, view=_view(value.get("view", cls.view), f"{where}.view"), size=size)
 
@@ -88,6 +90,13 @@ class ExplainRequest:
             hint = f"did you mean {near[0]!r}?" if near else f"the first of them is {classes[0]!r}"
             raise RequestError(400, f"explain: the model has no class {self.label[:100]!r}; {hint}")
         return classes.index(self.label)
+
+
+def _whole(value: object) -> int | None:
+    """JSON has one kind of number, and some clients write 3 as 3.0; None for what is no whole one."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _view(value: object, where: str) -> View:

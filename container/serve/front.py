@@ -23,6 +23,7 @@ from container.serve.logs import event
 from container.serve.memory_file import MemoryFile
 from container.serve.multi_model.routes import MAX_LOAD_BODY_BYTES, TARGET_HEADER, MethodError, Models, Route, route
 from container.serve.multi_model.traffic import Traffic
+from container.serve.openapi import document
 from container.serve.receive import ClientGoneError, Receive, Scope, receive_body
 from container.serve.replies import BUG, Reply, RequestError
 from container.serve.request_id import new_request_id
@@ -67,6 +68,7 @@ class Front:
         self.watchers: Sequence[Watcher] = ()
         """Are told of every request that is over."""
         self._parameters = execution_parameters(config, workers)
+        self._description = document.description(config) if config.openapi else None
         self._models = Models(config, run_dir, lanes, state) if isinstance(lanes, Traffic) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,6 +92,8 @@ class Front:
                     asked = self._route(scope)
                     if asked.verb == "parameters":
                         record.route, reply = "execution-parameters", self._parameters
+                    elif asked.verb == "openapi" and self._description:
+                        record.route, reply = "openapi", self._description
                     elif asked.verb == "invoke":
                         record.route, record.model = "invocations", asked.name
                         reply = await self._invoke(exchange, headers, receive, request_id, deadline, asked, held)
@@ -146,6 +150,10 @@ class Front:
 
     def _route(self, scope: Scope) -> Route:
         path, method = scope["path"], scope["method"]
+        if self._description and path == document.PATH:
+            if method != "GET":
+                raise MethodError(path, ("GET",))
+            return Route("openapi")
         if self._models and path not in _ROUTES:
             return route(method, scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1"))
         if path == _PARAMETERS:

@@ -54,6 +54,7 @@ def test_empty_values_are_none() -> None:
         ({"SLIPWAY_METRICS_PORT": "9090"}, "metrics_port", 9090),
         ({"SLIPWAY_METRICS_PORT": "0"}, "metrics_port", None),
         ({"SLIPWAY_LOG_FORMAT": "JSON"}, "log_format", "json"),
+        ({"SLIPWAY_OPENAPI": "true"}, "openapi", True),
         ({"SLIPWAY_EMF": "Dogs/Serving"}, "emf_namespace", "Dogs/Serving"),
         ({"SAGEMAKER_CONTAINER_LOG_LEVEL": "debug"}, "log_level", 10),
         ({"SAGEMAKER_CONTAINER_LOG_LEVEL": "30"}, "log_level", 30),

@@ -196,6 +196,7 @@ def test_json_says_which_class_how_and_how_large(server: ServerProcess, picture,
     by_label = explain({"label": CLASSES[1], "view": "map", "size": 20})
     assert (by_label["index"], painted(by_label).mode, painted(by_label).size) == (1, "L", (20, 16))
     assert explain({"index": 1, "view": "map", "size": 20}) == by_label
+    assert explain({"index": 1.0, "view": "map", "size": 2e1}) == by_label
     assert explain({"index": 2})["label"] == CLASSES[2]
 
 
@@ -255,6 +256,7 @@ def test_406_for_types_that_hold_no_picture(server: ServerProcess, picture, acce
         ({"view": "jet"}, "explain.view is 'jet'; it is overlay or map"),
         ({"size": LARGEST + 1}, "explain.size is not a whole number from 1 to 1024"),
         ({"size": "big"}, "explain.size is not"),
+        ({"size": 20.5}, "explain.size is not"),
     ],
 )
 def test_400_says_what_would_be_right(server: ServerProcess, picture, wish: object, message: str) -> None:

@@ -208,7 +208,8 @@ def test_the_list_comes_in_pages(many: ManyModels):
         seen += [model["modelName"] for model in answer["models"]]
         token = answer.get("nextPageToken", "")
     assert (seen, token) == (["a/1", "c", "ä"], "")
-    for query in ("page_size=0", "page_size=1001", "page_size=x", "next_page_token=!", "next_page_token=%FF"):
+    sizes = ("page_size=0", "page_size=1001", "page_size=x", "page_size=")
+    for query in (*sizes, "next_page_token=!", "next_page_token=%FF"):
         assert many.server.request("GET", f"/models?{query}").status == 400
 
 
@@ -221,6 +222,11 @@ def test_the_list_comes_in_pages(many: ManyModels):
         ("DELETE", "/models", 405, "POST, GET"),
         ("PUT", "/models/x", 405, "GET, DELETE"),
         ("PUT", "/models/x/invoke", 405, "POST"),
+        ("GET", "/models/x/invoke", 405, "POST"),
+        ("DELETE", "/models/x/invoke", 405, "POST"),
+        ("POST", "/models/invoke", 405, "GET, DELETE"),
+        ("POST", "/models//invoke", 400, None),
+        ("GET", "/openapi.json", 404, None),
         ("POST", "/ping", 405, "GET"),
         ("GET", "/models/%FF", 400, None),
         ("GET", "/modelsx", 404, None),

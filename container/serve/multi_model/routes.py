@@ -33,7 +33,7 @@ _PAGE_SIZE, _LARGEST_PAGE = 100, 1000
 
 _UNKNOWN = RequestError(404, "no model of this name is loaded")
 
-Verb = Literal["parameters", "invoke", "load", "list", "get", "unload"]
+Verb = Literal["parameters", "openapi", "invoke", "load", "list", "get", "unload"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def route(method: str, raw_path: str, query: str) -> Route:
             "there is nothing here; with SAGEMAKER_MULTI_MODEL, the routes are GET /ping, GET and POST /models, GET "
             "and DELETE /models/NAME, and POST /models/NAME/invoke",
         )
-    elif raw_path.endswith(_INVOKE) and method not in ("GET", "DELETE"):
+    elif raw_path.removeprefix(_PREFIX).endswith(_INVOKE):
+        # A model whose own name ends like that is asked for with its slash percent-encoded.
         verbs = {"POST": "invoke"}
         raw_path = raw_path.removesuffix(_INVOKE)
     else:
@@ -129,7 +130,7 @@ def page(models: Mapping[str, str], query: str) -> dict[str, object]:
     Raises:
         RequestError: 400, a token that is none, or a size out of range.
     """
-    asked = {name: values[-1] for name, values in parse_qs(query).items()}
+    asked = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
     size = asked.get("page_size", str(_PAGE_SIZE))
     if not (size.isascii() and size.isdigit() and len(size) < 9 and 1 <= int(size) <= _LARGEST_PAGE):
         raise RequestError(400, f"page_size must be a whole number from 1 to {_LARGEST_PAGE}")
