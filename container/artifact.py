@@ -57,8 +57,10 @@ def load(directory: Path) -> tuple[nn.Module, ModelCard]:
     elif (directory / SEED_TENSORS).is_file():
         card = None
         tensors_file = directory / SEED_TENSORS
+    elif not directory.is_dir():
+        raise ArtifactError(f"there is no model directory {directory}")
     else:
-        found = ", ".join(sorted(path.name for path in directory.iterdir())[:8]) if directory.is_dir() else "nothing"
+        found = ", ".join(sorted(path.name for path in directory.iterdir())[:8])
         raise ArtifactError(
             f"no model in {directory}: it must hold {CARD} and {TENSORS}, or {SEED_TENSORS}; it holds "
             f"{found or 'nothing'}"

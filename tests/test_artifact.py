@@ -104,6 +104,8 @@ def test_a_directory_with_something_else(tmp_path: Path):
     (tmp_path / "xgboost-model").touch()
     with pytest.raises(ArtifactError, match=r"no model in .* it holds xgboost-model"):
         artifact.load(tmp_path)
+    with pytest.raises(ArtifactError, match=r"there is no model directory .*/gone"):
+        artifact.load(tmp_path / "gone")
 
 
 JSON = st.recursive(
