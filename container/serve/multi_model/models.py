@@ -30,6 +30,7 @@ _TICK_S = 0.02
 
 # Far more than a killed process takes to be gone.
 _END_S = 10.0
+_LAST_WORD_S = 2.0
 
 
 _KILLED = "a worker ended while it loaded the model, without saying why: most often there is too little memory"
@@ -182,7 +183,7 @@ class Loader:
                 while model.loaded_workers() < self._workers or not registration.done():
                     check()
                     if registration.done() and (refusal := registration.result()):
-                        raise _refused(model, refusal)
+                        raise await _refused(model, refusal)
                     await asyncio.sleep(_TICK_S)
             await probe_model(self._client, ports, model.key)
             return await asyncio.to_thread(measured_bytes, model.pids)
@@ -219,7 +220,13 @@ class Loader:
         shutil.rmtree(model.place, ignore_errors=True)
 
 
-def _refused(model: Model, why: str) -> RequestError:
+async def _refused(model: Model, why: str) -> RequestError:
+    """What a client is told where multi-model-server gave up, which sees that a worker ends before it is gone: its
+    connections go first."""
+    give_up_at = time.monotonic() + _LAST_WORD_S
+    while not model.deaths_while_loading and time.monotonic() < give_up_at:
+        await asyncio.sleep(_TICK_S)
+        model.loaded_workers()
     if model.deaths_while_loading:
         return RequestError(507, _KILLED)
     return RequestError(500, f"the model was not loaded: {why}")
