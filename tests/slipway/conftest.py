@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.images.registry import aws_api
-from tests.slipway.slipway_runs import SMALL, Slipway, Trained
+from tests.slipway.slipway_runs import EPOCHS, SMALL, Slipway, Trained
 
 if TYPE_CHECKING:
     from tests.slipway.sagemaker_account import DryAccount
@@ -115,10 +115,10 @@ def flawed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(colours, slipway, tmp_path_factory) -> Trained:
-    """`slipway train` on the sound data set, for so long that the classes are told apart in bf16 too."""
+    """`slipway train` on the sound data set."""
     directory = tmp_path_factory.mktemp("jobs") / "job"
     done = slipway(
-        "train", colours, "--job-dir", directory, *SMALL, "--epochs", 6, "--opt-learning-rate", 1e-3, "--seed", 1
+        "train", colours, "--job-dir", directory, *SMALL, "--epochs", EPOCHS, "--opt-learning-rate", 1e-3, "--seed", 1
     )
     assert done.returncode == 0, done.stderr
     return Trained(directory, done)

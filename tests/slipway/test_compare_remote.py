@@ -15,6 +15,7 @@ from slipway.compare.remote import job_name, read_remote_job, run_remotely
 from slipway.errors import ComparisonError, QuotaError, RemoteJobError, ServiceError
 from slipway.s3_channels import find_s3_channels
 from tests.images.registry import aws_api
+from tests.slipway.slipway_runs import EPOCHS
 
 REGION = "eu-west-1"
 VARIANTS = make_variants({"model-type": ["resnet18", "resnet34", "resnet50"]}, {})
@@ -77,7 +78,7 @@ def test_what_a_job_left_in_s3_is_what_a_job_here_leaves(account, tmp_path):
     found = read_remote_job(account.session, "first")
     assert (found.job, found.place) == ("first", "1 x ml.g4dn.xlarge")
     assert found.tensors.file_bytes == (account.trained.directory / "model" / "model.safetensors").stat().st_size
-    assert len(found.epochs) == 3
+    assert len(found.epochs) == EPOCHS
     assert found.test_accuracy is not None
 
 

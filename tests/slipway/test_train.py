@@ -10,7 +10,7 @@ import tarfile
 
 import pytest
 
-from tests.slipway.slipway_runs import SMALL, descendants, still_running
+from tests.slipway.slipway_runs import EPOCHS, SMALL, descendants, still_running
 
 
 def test_it_says_how_good_the_model_is_and_where_everything_is(trained):
@@ -23,9 +23,9 @@ def test_it_says_how_good_the_model_is_and_where_everything_is(trained):
 
 def test_without_a_terminal_there_is_a_plain_line_for_each_epoch(trained):
     epochs = re.findall(
-        r"^epoch (\d)/3  loss [\d.]+  evaluation loss [\d.]+  accuracy [\d.]+ %$", trained.done.stdout, re.M
+        rf"^epoch (\d)/{EPOCHS}  loss [\d.]+  evaluation loss [\d.]+  accuracy [\d.]+ %$", trained.done.stdout, re.M
     )
-    assert epochs == ["1", "2", "3"]
+    assert epochs == [str(1 + number) for number in range(EPOCHS)]
     assert "\x1b" not in trained.done.stdout
     assert "sagemaker-training-toolkit" not in trained.done.stdout
 
@@ -45,19 +45,19 @@ def test_the_archive_holds_the_model_directory_flat(trained):
 
 def test_the_same_job_directory_goes_on_from_the_checkpoints(trained, colours, slipway, tmp_path):
     job = shutil.copytree(trained.directory, tmp_path / "job", symlinks=True)
-    done = slipway("train", colours, "--job-dir", job, "--epochs", 4)
+    done = slipway("train", colours, "--job-dir", job, "--epochs", EPOCHS + 1)
     assert done.returncode == 0, done.stderr
     assert f"Resuming the job in {job}" in done.stdout
     assert "resuming from the checkpoint" in done.stdout
-    assert re.findall(r"^epoch (\d)/4", done.stdout, re.M) == ["4"]
+    assert re.findall(rf"^epoch (\d)/{EPOCHS + 1}", done.stdout, re.M) == [str(EPOCHS + 1)]
 
 
 def test_a_refused_change_leaves_the_job_as_it_was(trained, colours, slipway, tmp_path):
     job = shutil.copytree(trained.directory, tmp_path / "job", symlinks=True)
-    refused = slipway("train", colours, "--job-dir", job, "--epochs", 4, "--opt-learning-rate", 0.5)
+    refused = slipway("train", colours, "--job-dir", job, "--epochs", EPOCHS + 1, "--opt-learning-rate", 0.5)
     assert refused.returncode == 1
     assert "opt-learning-rate" in refused.stderr
-    done = slipway("train", colours, "--job-dir", job, "--epochs", 4)
+    done = slipway("train", colours, "--job-dir", job, "--epochs", EPOCHS + 1)
     assert done.returncode == 0, done.stderr
 
 
