@@ -1,6 +1,7 @@
 """The load generator as a process of its own: it takes jobs as lines of JSON, and answers with lines of JSON."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
@@ -75,12 +76,14 @@ def main() -> None:
     def requests(target: str) -> list[bytes]:
         return Target(**json.loads(target)).requests()
 
+    # Not sys.stdout itself: under PYTHONUNBUFFERED, what one write to a pipe leaves over is lost.
+    answers = os.fdopen(sys.stdout.fileno(), "wb", closefd=False)
     for line in sys.stdin:
         job = json.loads(line)
         made = requests(json.dumps(job["target"]))
         samples = uvloop.run(loops[job["kind"]](job["target"]["port"], made, **job["how"]))
-        sys.stdout.write(json.dumps(asdict(samples)) + "\n")
-        sys.stdout.flush()
+        answers.write(json.dumps(asdict(samples)).encode() + b"\n")
+        answers.flush()
 
 
 if __name__ == "__main__":
