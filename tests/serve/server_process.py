@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,3 +180,14 @@ class ServerProcess:
         while more := {pid for pid, parent in parents.items() if parent in found} - found:
             found |= more
         return found - {self.process.pid}
+
+
+@contextlib.contextmanager
+def running(server: ServerProcess) -> Iterator[ServerProcess]:
+    """It runs from entering to leaving; then it ends with 0, and has nothing to say."""
+    try:
+        yield server
+        assert server.stop() == 0, server.log
+        assert server.errors == ""
+    finally:
+        server.kill()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.serve.load import Load, load
-from tests.serve.server_process import ServerProcess, await_true
+from tests.serve.server_process import ServerProcess, await_true, running
 from tests.serve.test_life import has_ended
 
 # So many requests are answered after a fault before the load ends.
@@ -24,12 +24,8 @@ BROKEN = {"RemoteDisconnected", "ConnectionResetError", "ConnectionRefusedError"
 @pytest.fixture(scope="module")
 def shared(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     server = ServerProcess(model_dir.parent, tmp_path_factory.mktemp("log"))
-    try:
+    with running(server):
         yield server
-        assert server.stop() == 0
-        assert server.errors == ""
-    finally:
-        server.kill()
 
 
 @pytest.fixture

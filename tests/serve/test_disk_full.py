@@ -15,7 +15,7 @@ import pytest
 from container.serve.state import STALE_AFTER_S
 from tests.serve.load import load
 from tests.serve.many_models import MULTI, ManyModels, put_model
-from tests.serve.server_process import Answer, ServerProcess, await_true
+from tests.serve.server_process import Answer, ServerProcess, await_true, running
 from tests.serve.test_chaos import AFTERWARDS, BROKEN, front_of
 from tests.serve.test_life import has_ended
 
@@ -47,13 +47,9 @@ def disk() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def shared(model_dir: Path, disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     server = ServerProcess(model_dir.parent, tmp_path_factory.mktemp("log"), TMPDIR=str(disk))
-    try:
+    with running(server):
         yield server
-        assert server.stop() == 0
-        assert server.errors == ""
-        assert list(disk.iterdir()) == []
-    finally:
-        server.kill()
+    assert list(disk.iterdir()) == []
 
 
 @pytest.fixture

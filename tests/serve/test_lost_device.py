@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.serve.load import load
-from tests.serve.server_process import Answer, ServerProcess, await_true
+from tests.serve.server_process import Answer, ServerProcess, await_true, running
 from tests.serve.test_chaos import AFTERWARDS
 from tests.serve.test_life import has_ended
 
@@ -62,12 +62,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     code.mkdir(parents=True)
     (code / "inference.py").write_text(MODEL)
     server = ServerProcess(code.parents[1], tmp_path_factory.mktemp("log"), SLIPWAY_BATCH_SIZE="4")
-    try:
+    with running(server):
         yield server
-        assert server.stop() == 0
-        assert server.errors == ""
-    finally:
-        server.kill()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.serve.scrape import Scrape, free_port
-from tests.serve.server_process import PATIENCE_S, Answer, ServerProcess, await_true
+from tests.serve.server_process import PATIENCE_S, Answer, ServerProcess, await_true, running
 
 POST = b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: image/jpeg\r\n"
 
@@ -62,13 +62,9 @@ def narrow(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         SLIPWAY_MAX_REQUESTS="1",
         SAGEMAKER_MAX_PAYLOAD_IN_MB="1",
     )
-    try:
+    with running(server):
         server.await_ready()
         yield server
-        assert server.stop() == 0
-        assert server.errors == ""
-    finally:
-        server.kill()
 
 
 @pytest.fixture
