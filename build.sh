@@ -5,23 +5,23 @@ usage() {
 	cat <<'TEXT'
 Usage: ./build.sh [train|serve|all] [OPTION...]
 
-Builds the training and the serving image (default: both) as slipway:<target>-<git revision>, and slipway:<target>
-for the newest. "-dirty" is added to the revision where what the images are made of is not committed.
+Builds the training and the serving image (default: both), tagged slipway:<target>-<git revision> and slipway:<target>.
+The revision gets "-dirty" if the images' sources have uncommitted changes.
 
-  --base-image IMAGE       a Debian or Ubuntu with apt-get (default: debian:bookworm-slim); where nothing can be
-                           pulled, docker/base.sh makes one
-  --weights FILE|NAME      bake pretrained weights into the training image: a .pth, .pt or .safetensors file of a
-                           ResNet, or torchvision's own: resnet18, resnet34, resnet50, resnet101, resnet152
+  --base-image IMAGE       a Debian or Ubuntu with apt-get (default: debian:bookworm-slim); docker/base.sh makes one if
+                           none can be pulled
+  --weights FILE|NAME      include pretrained weights in the training image: a .pth, .pt or .safetensors file of a
+                           ResNet, or torchvision's: resnet18, resnet34, resnet50, resnet101, resnet152
   --compiler               add Triton and g++ to the training image, for the hyperparameter compile (1.1 GB more)
-  --name NAME              what comes before the colon in the images' names (default: slipway)
-  --system-packages "A B"  more Debian packages, in both images
-  --network MODE           the network of the build's steps, as in `docker build` (host helps behind some proxies)
+  --name NAME              the images' name, before the colon (default: slipway)
+  --system-packages "A B"  more Debian packages for both images
+  --network MODE           network of the build steps, as in `docker build` (host helps behind some proxies)
   --ca-bundle FILE         certificates of a proxy or a private index
-  --pip-config FILE        a pip.conf that names a private index
-  --apt-sources FILE       a sources.list that names a private Debian mirror
+  --pip-config FILE        a pip.conf with a private index
+  --apt-sources FILE       a sources.list with a private Debian mirror
 
-The last three are build secrets: neither they nor what is in them is in the images. HTTP_PROXY, HTTPS_PROXY and
-NO_PROXY are passed on. The whole output is kept in .build/<target>.log.
+The last three are build secrets: neither the files nor their content get into the images. HTTP_PROXY, HTTPS_PROXY and
+NO_PROXY are passed on. The build's output is kept in .build/<target>.log.
 
 Example:
   ./build.sh && ./push.sh
@@ -64,7 +64,7 @@ for file in "$ca_bundle" "$pip_config" "$apt_sources"; do
 	[[ -z $file || -r $file ]] || die "$file cannot be read"
 done
 [[ $name =~ ^[a-z0-9][a-z0-9./_-]*$ ]] ||
-	wrong_usage "--name is '$name'; it must be a name of images, as in team/slipway"
+	wrong_usage "--name is '$name'; it must be an image name, such as team/slipway"
 [[ $system_packages =~ ^[a-z0-9.+\ -]*$ ]] ||
 	wrong_usage "--system-packages is '$system_packages'; it must be names of Debian packages"
 case $weights in
@@ -82,7 +82,7 @@ source docker/engine.sh
 source docker/diagnose.sh
 find_builder
 
-# What the images are made of; a changed document does not make them others.
+# The images' sources; a changed manual, for example, does not make a new image.
 readonly INPUTS=(container docker .dockerignore build.sh pyproject.toml)
 if [[ -e .git ]] && revision=$(git rev-parse --verify --quiet HEAD 2>/dev/null); then
 	created=$(git show --no-patch --format=%cI HEAD)
@@ -90,14 +90,14 @@ if [[ -e .git ]] && revision=$(git rev-parse --verify --quiet HEAD 2>/dev/null);
 	export SOURCE_DATE_EPOCH
 	tag=${revision:0:12}
 	if [[ -n $(git status --porcelain -- "${INPUTS[@]}") ]]; then
-		echo "build.sh: warning: there are changes that are not committed; the images are tagged -dirty" >&2
+		echo "build.sh: warning: there are uncommitted changes; the images are tagged -dirty" >&2
 		tag+=-dirty revision+=-dirty
 	fi
 else
 	echo "build.sh: warning: this is not a git checkout; the images are tagged unknown" >&2
 	tag=unknown revision=unknown created=''
 fi
-# The locked version of a package; NVIDIA's for CUDA 12 have that in their names.
+# Prints the locked version of a package; NVIDIA's packages for CUDA 12 have a suffix.
 locked() {
 	sed -n -E "s/^$1(-cu12)?==([^ ;]*).*/\2/p" docker/train.lock
 }
@@ -105,7 +105,7 @@ cuda=$(locked nvidia-cuda-runtime)
 case $cuda in
 12.*) driver=525 ;;
 13.*) driver=580 ;;
-*) die "docker/train.lock has CUDA $cuda; which driver that needs must be added to build.sh and container/gpu.py" ;;
+*) die "docker/train.lock has CUDA $cuda; add the driver that it needs to build.sh and container/gpu.py" ;;
 esac
 labels=(
 	org.opencontainers.image.version="$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)"
@@ -117,7 +117,7 @@ labels=(
 	slipway.nvidia-driver.minimum="$driver"
 )
 [[ -z $created ]] || labels+=(org.opencontainers.image.created="$created")
-# Only an address that anyone may open, and nobody's password.
+# The repository's web address, without credentials.
 source=$(git remote get-url origin 2>/dev/null |
 	sed -n -E 's#^git@([^:]+):#https://\1/#; s#^https://([^/@]*@)?#https://#p') || true
 [[ -z $source ]] || labels+=(org.opencontainers.image.source="${source%.git}")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to a prediction on this machine: environment, data, training, a server, one picture.
+# Goes from nothing to a prediction on this machine: environment, data, training, a server, one picture.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -9,9 +9,9 @@ Usage: ./demo.sh [--fresh] [-h | --help]
 
 Train ResNet-50 on scans of handwritten digits, serve the model, and ask it about a picture it has never seen.
 
-It needs Python 3.11 or 3.12 and nothing else: no Docker, no AWS. The first run makes .venv and trains for a few
-minutes; later runs reuse what is there and only serve and ask. Ctrl-C stops it at any time, and the next run goes
-on from there. Everything is below .venv and .demo.
+It needs only Python 3.11 or 3.12: no Docker, no AWS. The first run creates .venv and trains for a few minutes; later
+runs reuse the model, and only serve and ask. Ctrl-C stops it at any time, and the next run continues from there. All
+files are in .venv and .demo.
 
   --fresh   start over: remove .demo first (.venv stays)
   --help    show this text
@@ -38,7 +38,7 @@ while (($#)); do
 	shift
 done
 
-# Every step is a job in a process group of its own, so that whatever stops this script can stop all of the step.
+# Every step runs in a process group of its own, so that stopping this script stops all of the step.
 set -m
 job=
 stop() {
@@ -84,16 +84,16 @@ if [[ ! -f .demo/explore.html ]]; then
 	run slipway data explore "$data" --output .demo/explore.html
 fi
 
-# The job's name holds what its model depends on: settings, training code and libraries.
+# The job's name is a hash of what its model depends on: settings, training code and libraries.
 key=$(cat container/*.py container/train/*.py slipway/sample.py docker/train.lock <(printf '%s\n' "${settings[@]}") |
 	sha256sum | cut -c1-12)
 readonly job_dir=.demo/jobs/$key
 readonly archive=$job_dir/output/model.tar.gz
 
 step 'Training: ResNet-50, from random weights'
-readonly finished=.demo/trained # the key of the job that ended well; an interrupted one has an archive too
+readonly finished=.demo/trained # the key of the completed job; an interrupted one has an archive too
 if [[ -f $archive && -f $finished && $(<"$finished") == "$key" ]]; then
-	echo "Reusing the model of an earlier run, $archive (--fresh trains anew)"
+	echo "Reusing the model of an earlier run, $archive (--fresh trains again)"
 else
 	for other in .demo/jobs/*; do # each is some 400 MB
 		[[ $other == "$job_dir" ]] || rm -rf "$other"
@@ -102,7 +102,7 @@ else
 	echo "$key" >"$finished"
 fi
 
-step 'Serving: multi-model-server behind the front, on the packed model'
+step 'Serving: the packed model, with multi-model-server behind the front'
 port=$(python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 readonly ping='
 import http.client, sys
@@ -122,7 +122,7 @@ until python -c "$ping" "$port" 2>/dev/null; do
 done
 echo "Ready at $url"
 
-step 'A picture that was in no training: the five most probable classes'
+step 'A picture that was not trained on: the five most probable classes'
 truth=seven
 pictures=("$data/test/$truth"/*.png)
 slipway predict "${pictures[0]}" --url "$url"
@@ -134,16 +134,17 @@ job=
 
 step 'Done'
 cat <<SUMMARY
-The server has been stopped. What is there now:
+The server has been stopped. The results:
   $archive   the model: model.safetensors, model.json
-  $job_dir/output/data/training-report.html   what was learnt: curves, confusion matrix, the worst mistakes
-  $job_dir/output/data/profiler-report.html   where the time went, and what would make the job shorter
+  $job_dir/output/data/training-report.html   how well it learnt: curves, confusion matrix, the worst mistakes
+  $job_dir/output/data/profiler-report.html   where the time went, and how to make the job shorter
   $job_dir/train.log   the job's log
-  .demo/explore.html   what the data holds; open it in a browser
+  .demo/explore.html   an overview of the data; open it in a browser
 
 Next:
   source .venv/bin/activate
   slipway serve $archive   (and in another terminal: slipway predict PICTURE)
-  slipway train $data --debug true, then slipway debug slipway-jobs/NAME   (what goes wrong inside the network)
-  slipway train YOUR_DATA   (a folder train/<class>/<picture>, if you like with validation/ and test/ beside it)
+  docker/venv.sh smdebug, slipway train $data --debug true, slipway debug slipway-jobs/NAME   (finds problems inside
+    the network; the first command creates the environment of the debugger's rules)
+  slipway train YOUR_DATA   (a folder train/<class>/<picture>, optionally with validation/ and test/ beside it)
 SUMMARY

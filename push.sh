@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pushes the built images to Amazon ECR; ./push.sh --help says how. The work is done by slipway/push.
+# Pushes the built images to Amazon ECR, with slipway/push; see ./push.sh --help.
 set -euo pipefail
 cd "$(dirname "$0")"
 

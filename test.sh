@@ -6,9 +6,9 @@ usage() {
 Usage: ./test.sh [PYTEST-ARGUMENT...]
 
 Sets up .venv and .venv-smdebug, checks formatting, lint, types and shell scripts, and runs the tests. With arguments,
-runs pytest on those alone, without the checks:  ./test.sh tests/serve -k ping
-Tests that need a browser (Debian's chromium) or Docker and the images (./build.sh) are skipped where those are not there,
-except under CI=true; tests marked gpu are skipped where torch finds no GPU.
+it only runs pytest with those, without the checks:  ./test.sh tests/serve -k ping
+Tests that need a browser (Debian's chromium), or Docker and the images (./build.sh), are skipped without them, except
+under CI=true; tests marked gpu are skipped if torch finds no GPU.
 TEXT
 }
 
@@ -20,7 +20,7 @@ cd "$(dirname "$0")"
 docker/venv.sh
 docker/venv.sh smdebug
 export PATH="$PWD/.venv/bin:$PATH"
-# Threads that share their cores with others wait for each other most of the time, and tests are many processes.
+# One thread per process: tests run in parallel, and threads that share cores mostly wait for each other.
 export OMP_NUM_THREADS=1
 
 if (($# > 0)); then
@@ -31,19 +31,27 @@ echo "== checks"
 ruff format --check --quiet .
 ruff check --quiet .
 mypy
+lint-imports --no-logo --no-cache
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 shellcheck "${scripts[@]}"
 shfmt --diff "${scripts[@]}"
 hadolint docker/Dockerfile
 python -m pip check
 echo "== tests"
-# Those of the images wait for Docker most of the time. What they print is shown when both have ended.
+# The images' tests mostly wait for Docker, so they run beside the others; their output is shown at the end.
+# The tests of a file share what they have trained or started, hence loadfile; the order of the folders does not leave
+# the longest tests to the end.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-pytest --durations=10 tests/images >"$log" 2>&1 &
+{
+	# While .ci/run builds them.
+	[[ ! -e .build/images.lock ]] || flock .build/images.lock true
+	exec pytest --durations=10 tests/images
+} >"$log" 2>&1 &
 images=$!
 failed=0
-pytest --durations=20 --ignore=tests/images || failed=1
+pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=50 \
+	--ignore=tests/images || failed=1
 wait "$images" || failed=1
 echo "== tests of the images"
 cat "$log"

@@ -1,4 +1,4 @@
-"""How long a side takes to learn."""
+"""Measures how long a side takes to reach an accuracy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ class Learner(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Learnt:
-    """Where training ended."""
+    """The result of training."""
 
     accuracy: float
-    """From 0 to 1, on pictures that were held out."""
+    """Accuracy from 0 to 1, on held-out pictures."""
     epochs: int
     seconds: float
-    """Of training alone: both sides are evaluated by the same code, which is not counted."""
+    """Training time, without evaluation, which is the same for both sides."""
     reached: bool
-    """Whether the accuracy is what was asked for."""
+    """Whether the requested accuracy was reached."""
 
 
 def learn(
@@ -35,11 +35,11 @@ def learn(
     """Train until the accuracy is reached, or to the last epoch.
 
     Args:
-        side: Has not learnt anything yet.
-        accuracy_of: A network's.
-        accuracy: To be reached, from 0 to 1.
-        epochs: The most.
-        pictures: Of an epoch.
+        side: Not trained yet.
+        accuracy_of: Evaluates a network.
+        accuracy: Target, from 0 to 1.
+        epochs: Most epochs.
+        pictures: Number in an epoch.
     """
     seconds = found = 0.0
     epoch = 0

@@ -1,11 +1,11 @@
-"""What the profiler and the debugger's hook cost: step times as ratios to those without either.
+"""Measures what the profiler and the debugger's hook cost: step times as ratios to those without either.
 
     python -m bench.debug [--json FILE]
 
-Everything runs once in each round, so that drift of the machine cancels, and a ratio is the median over the rounds. The
-hook's time is counted to the end of its writing, on CPUs that training needs too; for the interval of 100 steps it is
-reckoned from a run that saves its first step, and one that saves none. smdebug's own hook trains the same network
-in its own environment (docker/venv.sh smdebug), and its ratio is to steps without it there.
+Everything runs once in each round, so that the machine's drift cancels; a ratio is the median over the rounds. The
+hook's time includes its writing, on CPUs that training needs too; for the interval of 100 steps it is computed from a
+run that saves its first step and one that saves none. smdebug's own hook trains the same network in its own
+environment (docker/venv.sh smdebug); its ratio is to steps without it there.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from container.cpus import SPIN
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = _parse(arguments)
-    # As the training program has it, and before torch reads it.
+    # As in the training program, and before torch reads it.
     os.environ.setdefault(*SPIN)
     import torch
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         batch_size=given.batch_size or (64 if on_gpu else 16),
     )
     if not PYTHON.is_file():
-        sys.exit("bench.debug compares with smdebug itself: docker/venv.sh smdebug makes its environment")
+        sys.exit("bench.debug compares with smdebug: create its environment with docker/venv.sh smdebug")
     with tempfile.TemporaryDirectory(prefix="slipway-bench-", dir=given.directory) as scratch:
         runs = Runs(workload, Path(scratch), steps=given.steps, saving_steps=given.saving_steps)
         with SmdebugProcess(workload, Path(scratch), steps=given.saving_steps) as smdebug:
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.debug", description="What the profiler and the debugger's hook cost, in ratios."
+        prog="python -m bench.debug", description="Measure what the profiler and the debugger's hook cost, in ratios."
     )
     parser.add_argument("--model", help="default: resnet50 on a GPU, else resnet18")
     parser.add_argument("--image-size", type=int, metavar="PIXELS", help="default: 224 on a GPU, else 64")
@@ -85,13 +85,17 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices=range(1, 101),
         default=20,
         metavar="N",
-        help="of a run that saves once or never, 100 at most; default: %(default)s",
+        help="steps of a run that saves once or never, at most 100; default: %(default)s",
     )
     parser.add_argument(
-        "--saving-steps", type=int, default=10, metavar="N", help="of one that always saves; default: %(default)s"
+        "--saving-steps",
+        type=int,
+        default=10,
+        metavar="N",
+        help="steps of a run that always saves; default: %(default)s",
     )
-    parser.add_argument("--directory", type=Path, help="where tensors are saved meanwhile; default: that of tempfile")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    parser.add_argument("--directory", type=Path, help="for temporary files; default: the system's")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""From seconds a step to ratios and their table."""
+"""Turns `bench.debug`'s seconds per step into ratios and a table."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ _ROWS = {
     "hook_all_1": ("everything saved at each step", ""),
     "smdebug_all_1": ("the same by smdebug 1.0.34", ""),
 }
-"""Words and target of each ratio."""
+"""Label and target of each ratio."""
 
 
 def results(seconds: Mapping[str, Sequence[float]], *, steps: int) -> dict[str, Any]:
-    """Medians over the rounds, of ratios and of costs in milliseconds.
+    """Compute medians over the rounds, of ratios and of costs in milliseconds.
 
     Args:
-        seconds: A step's, by configuration and round.
+        seconds: Per step, by configuration and round; smdebug's may be missing.
         steps: Of a run in which the hook saves once.
     """
     whole_interval = [
@@ -29,26 +29,26 @@ def results(seconds: Mapping[str, Sequence[float]], *, steps: int) -> dict[str, 
         for saving, between in zip(seconds["hook_default"], seconds["hook_between_saves"], strict=True)
     ]
     ours = ratios({**seconds, "hook_default_100": whole_interval}, "neither")
-    found = ours | {"smdebug_all_1": ratios(seconds, "smdebug_neither")["smdebug_all_1"]}
-    our_cost = _differences(seconds["hook_all_1"], seconds["neither"])
-    their_cost = _differences(seconds["smdebug_all_1"], seconds["smdebug_neither"])
     result: dict[str, Any] = {"step_ms": _ms(seconds["neither"])}
-    for name in _ROWS:
-        result[name] = round(found[name].median, 4)
-        result[f"{name}_quartiles"] = [round(edge, 4) for edge in found[name].quartiles]
-    result["hook_all_1_ms"] = _ms(our_cost)
-    result["smdebug_all_1_ms"] = _ms(their_cost)
-    # None where noise is all that a few steps show.
-    result["smdebug_over_ours"] = (
-        round(result["smdebug_all_1_ms"] / result["hook_all_1_ms"], 2) if result["hook_all_1_ms"] > 0 else None
-    )
+    if "smdebug_all_1" in seconds:
+        ours |= {"smdebug_all_1": ratios(seconds, "smdebug_neither")["smdebug_all_1"]}
+    for name in filter(ours.__contains__, _ROWS):
+        result[name] = round(ours[name].median, 4)
+        result[f"{name}_quartiles"] = [round(edge, 4) for edge in ours[name].quartiles]
+    result["hook_all_1_ms"] = _ms(_differences(seconds["hook_all_1"], seconds["neither"]))
+    if "smdebug_all_1" in seconds:
+        result["smdebug_all_1_ms"] = _ms(_differences(seconds["smdebug_all_1"], seconds["smdebug_neither"]))
+        # None if a few steps show only noise.
+        result["smdebug_over_ours"] = (
+            round(result["smdebug_all_1_ms"] / result["hook_all_1_ms"], 2) if result["hook_all_1_ms"] > 0 else None
+        )
     return result
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The results for people."""
+    """Format the results as text."""
     lines = [
-        f"{result['model']}, {result['image_size']} px, batch {result['batch_size']}, fp32",
+        f"{result['model']}, {result['image_size']} px, batch {result['batch_size']}, amp {result['amp']}",
         f"{result['step_ms']} ms a step with neither",
         str(result["device"]),
         "",

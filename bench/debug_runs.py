@@ -1,4 +1,4 @@
-"""Runs of steps with and without the profiler and our hook; each returns seconds a step."""
+"""Runs training steps with and without the profiler and our hook; each run returns seconds per step."""
 
 import shutil
 import time
@@ -8,30 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from bench.workload import Training, Workload
-from container.paths import MlPaths
+from container.contract.debugger_defaults import LARGEST_INTERVAL
+from container.contract.paths import MlPaths
 from container.train.debugger.configuration import parse
-from container.train.debugger.defaults import LARGEST_INTERVAL
 from container.train.debugger.hook import Hook
 from container.train.debugger.session import Debugger, start_debugger
 from container.train.profiler.start import start_profiler
 
-# smdebug saves no optimizer's state.
+# Without the optimizer's state, which smdebug does not save.
 EVERYTHING: Mapping[str, Any] = {"HookParameters": {"include_regex": "^(?!optimizer)", "save_interval": "1"}}
 INTERVAL = LARGEST_INTERVAL
 _MANY = 10_000
-"""Steps of a job that is long enough for that interval."""
+"""Steps of a job long enough for that interval."""
 _WINDOW = 12
-"""Steps after which torch.profiler's window is over; it comes once in a job, whatever its length."""
+"""Steps after which torch.profiler's window is over; a job has one, whatever its length."""
 _WARM_UP = 2
 
 
 class Runs:
-    """On one network.
+    """All configurations, on one network.
 
     Args:
         workload: What is trained.
-        scratch: For what is written; emptied after each run, or the disk would still be busy with it in the next one.
-        steps: Of a run that saves once or never, INTERVAL at most.
+        scratch: Directory for output; emptied after each run, so that no writing goes on in the next one.
+        steps: Of a run that saves once or never, at most INTERVAL.
         saving_steps: Of a run that saves at each step.
     """
 
@@ -65,17 +65,17 @@ class Runs:
                 profiler.close()
 
     def hook_off(self) -> float:
-        """As a job has it under USE_SMDEBUG=0."""
+        """Measure the hook as in a job with USE_SMDEBUG=0."""
         self.training.run(_WARM_UP)
         return self._timed(self._steps, Debugger())
 
     def hook_default(self) -> float:
-        """`debug=true`: the first step saves, and no other one."""
+        """Measure `debug=true` where only the first step saves."""
         with self._default() as debugger:
             return self._timed(self._steps, debugger)
 
     def hook_between_saves(self) -> float:
-        """`debug=true`, at steps that save nothing."""
+        """Measure `debug=true` at steps that save nothing."""
         with self._default() as debugger:
             debugger.load_state_dict({"TRAIN": 0, "GLOBAL": 0})
             start = time.perf_counter()
@@ -94,7 +94,7 @@ class Runs:
             yield debugger
 
     def hook_all(self) -> float:
-        """From the first step on, as what is saved before would be written at the expense of the steps measured."""
+        """Measure saving everything at each step; from the first one, so that no earlier writing is counted."""
         with self._job() as paths:
             self.training.run(_WARM_UP)
             hook = Hook.from_settings(parse({**EVERYTHING, "LocalPath": str(paths.base / "tensors")}, paths))
@@ -104,7 +104,7 @@ class Runs:
             return self._timed(self._saving_steps, debugger)
 
     def _timed(self, steps: int, debugger: Debugger | None = None) -> float:
-        """To the end of the hook's writing."""
+        """Time steps until the hook has finished writing."""
         start = time.perf_counter()
         self.training.run(steps, debugger=debugger)
         if debugger is not None:

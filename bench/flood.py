@@ -1,9 +1,9 @@
-"""Whether memory stays flat: a million requests from 32 clients, and what each part of the server takes meanwhile.
+"""Checks that memory stays flat: a million requests from 32 clients, and the memory of each part of the server.
 
     python -m bench.flood [--requests 1000000] [--json FILE]
 
-The network is a small one, and the pictures are thumbnails, so that it does not take for ever; every sixteenth request
-is no picture, so that errors are among them. All must be answered 200, or 422 if they are none, by the same processes.
+A small network and thumbnails keep the run short. Every sixteenth body is not a picture. All requests must be answered
+200, or 422 for those, by the same processes.
 """
 
 import argparse
@@ -25,7 +25,7 @@ _SIDE = 32
 _TOLD_EVERY = 20
 
 Reading = tuple[int, dict[str, float]]
-"""After how many requests, and megabytes of resident memory by part."""
+"""Number of requests so far, and megabytes of resident memory by part."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from bench.serving import ours
     from bench.serving.load_process import LoadProcess
+    from bench.serving.monitor import resident
     from bench.serving.server import Server, StartError
-    from bench.serving.watch import resident
     from bench.serving.workload import Workload
     from container.processes import adopt_orphans, kill_descendants
 
@@ -84,7 +84,7 @@ def _told(held: dict[str, float]) -> str:
 
 
 def _table(readings: Sequence[Reading], statuses: Counter[int]) -> str:
-    """Memory after a hundredth of the requests, a tenth, a half, and all."""
+    """Format the memory after 1 %, 10 %, 50 % and all of the requests."""
     total = readings[-1][0]
     lines = [f"{'resident memory, MB, after':28}" + "".join(f"{part:>14}" for part in readings[0][1])]
     for share in (0.01, 0.1, 0.5, 1.0):
@@ -95,13 +95,13 @@ def _table(readings: Sequence[Reading], statuses: Counter[int]) -> str:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.flood", description="Whether memory stays flat over a million requests."
+        prog="python -m bench.flood", description="Check that memory stays flat over a million requests."
     )
     parser.add_argument("--requests", type=int, default=1_000_000, metavar="N", help="default: %(default)s")
     parser.add_argument(
-        "--step", type=float, default=_STEP_S, metavar="S", help="from one look to the next; default: 5"
+        "--step", type=float, default=_STEP_S, metavar="S", help="seconds between two measurements; default: 5"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was seen there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""What a benchmark ran on, in one line."""
+"""Describes the machine that a benchmark runs on."""
 
 import platform
 from pathlib import Path
@@ -9,7 +9,7 @@ from container.cpus import available_cpus
 
 
 def describe(device: torch.device) -> str:
-    """`NVIDIA H100 80GB HBM3, 16 CPUs; torch 2.13.0, Python 3.11.7`."""
+    """Describe the machine in a line: `NVIDIA H100 80GB HBM3, 16 CPUs, 16 threads; torch 2.13.0, Python 3.11.7`."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu()
     versions = f"torch {torch.__version__}, Python {platform.python_version()}"
     return f"{name}, {available_cpus()} CPUs, {torch.get_num_threads()} threads; {versions}"

@@ -1,4 +1,4 @@
-"""Our side: the engine's own steps on the project's own loader, put together as `container/train/fit.py` does."""
+"""Our side of a comparison: our own steps and loader, combined as in `container/train/loop/fit.py`."""
 
 import itertools
 import time
@@ -11,21 +11,22 @@ from torch import nn
 
 from bench.cpu_time import cpu_seconds_of
 from bench.picture_set import PictureSet
+from container.contract.hyperparameters import TrainConfig
 from container.model import build_model
 from container.preprocessing import Preprocessing
-from container.train.channels import Splits
-from container.train.dataset import EvaluationPictures, TrainPictures, prepare_as_served, prepare_training
+from container.train.data.batch_memory import AHEAD, BatchMemory
+from container.train.data.channels import Splits
+from container.train.data.dataset import EvaluationPictures, TrainPictures, prepare_as_served, prepare_training
+from container.train.data.loading import Batch, EpochLoader
+from container.train.data.order import TrainOrder, in_order
+from container.train.data.picture_cache import PictureCache
+from container.train.data.scan import scan
 from container.train.device import Device, choose_device
-from container.train.distributed import World
-from container.train.engine import WholeBatch, evaluate, train_steps
-from container.train.hosts import Rank
-from container.train.hyperparameters import TrainConfig
-from container.train.loading import AHEAD, Batch, Loader
-from container.train.losses import Losses
-from container.train.order import TrainOrder, in_order
-from container.train.picture_cache import PictureCache
-from container.train.scan import scan
-from container.train.stopping import Stop
+from container.train.launch.distributed import World
+from container.train.launch.hosts import Rank
+from container.train.launch.stopping import Stop
+from container.train.loop.evaluate import evaluate
+from container.train.loop.stepper import Stepper
 
 _RESIDENT_BATCHES = 8
 _MANY_EPOCHS = 1_000_000
@@ -34,29 +35,39 @@ _MANY_EPOCHS = 1_000_000
 class OurTraining:
     """A network, and the loaders of its pictures.
 
-    Every method but `close` takes as many steps as an epoch has. What readers had ready before is taken away first, so
-    that nothing is counted that was done before.
+    Every measuring method takes `steps` steps, after discarding the batches that DataLoader workers had ready, so that
+    no earlier work is counted.
 
     Args:
-        pictures: What an epoch goes through.
+        pictures: The pictures of an epoch.
         config: Network, sizes, precision, workers, cache and seed.
-        world: The processes of the job; every one of them calls every method.
+        world: The job's processes; each of them calls every method.
+        steps: Of one run; None for an epoch's.
     """
 
-    def __init__(self, pictures: PictureSet, config: TrainConfig, world: World | None = None) -> None:
+    def __init__(
+        self, pictures: PictureSet, config: TrainConfig, world: World | None = None, *, steps: int | None = None
+    ) -> None:
         torch.manual_seed(config.seed)
         self._pictures, self._config = pictures, config
         self._world = world or World(Rank())
         self.device: Device = choose_device(config, self._world)
         model = build_model(config.model_type, pictures.class_count).to(self.device.torch_device)
-        self.model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        self._network: nn.Module = self._world.parallel(self.model)
-        self._optimizer = torch.optim.AdamW(
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimizer = torch.optim.AdamW(
             model.parameters(), lr=config.opt_learning_rate, weight_decay=config.opt_weight_decay, fused=True
         )
-        self._scaler = torch.amp.GradScaler(self.device.torch_device.type, enabled=self.device.scales_gradients)
-        self._preprocessing = Preprocessing.for_size(config.image_size)
-        self._class_weights = torch.tensor(pictures.class_weights, device=self.device.torch_device)
+        self.preprocessing = Preprocessing.for_size(config.image_size)
+        self.class_weights = torch.tensor(pictures.class_weights, device=self.device.torch_device)
+        self._stepper = Stepper(
+            self.model,
+            optimizer,
+            world=self._world,
+            device=self.device,
+            preprocessing=self.preprocessing,
+            class_weights=self.class_weights,
+            label_smoothing=config.label_smoothing,
+        )
         self._order = TrainOrder(
             count=len(pictures),
             batch_size=config.batch_size,
@@ -64,49 +75,50 @@ class OurTraining:
             rank=self._world.rank,
             size=self._world.size,
         )
-        self._loaders: list[Loader] = []
+        self._steps = steps or self._order.steps()
+        self._loaders: list[EpochLoader] = []
 
     def epoch(self) -> float:
-        """Train, as a job does by default: with the cache; returns seconds a picture."""
-        return self._timed(self._cached)
+        """Train with the cache, as a job does by default; returns seconds per picture."""
+        return self._timed(self.cached)
 
     def epoch_of_files(self) -> float:
-        """Train without the cache; returns seconds a picture."""
-        return self._timed(self._of_files)
+        """Train without the cache; returns seconds per picture."""
+        return self._timed(self.of_files)
 
     def limit_epoch(self) -> float:
-        """As many of the same steps on batches that the device has already; returns seconds a picture."""
-        return self._timed(self._resident)
+        """Train on batches that are on the device already; returns seconds per picture."""
+        return self.seconds_a_picture(self._resident, self._steps)
 
     def loader_epoch(self) -> float:
-        """Load without the cache in this process, and do nothing else; returns CPU seconds a picture."""
+        """Only load, without the cache, in this process; returns CPU seconds per picture."""
         return self._load(self._of_files_here)
 
     def cached_loader_epoch(self) -> float:
-        """Likewise, with the cache."""
+        """Only load, with the cache, in this process; returns CPU seconds per picture."""
         return self._load(self._cached_here)
 
     @cached_property
     def cache(self) -> PictureCache | None:
-        """What the first reading keeps, as a job's does."""
+        """The picture cache that the first reading fills, as in a job."""
         return self._scan()
 
     @cached_property
     def scan_s(self) -> float:
-        """Seconds a picture of the first reading, which keeps what it read."""
+        """Seconds per picture of the first reading, which fills the cache."""
         start = time.perf_counter()
         self._scan()
         return (time.perf_counter() - start) / len(self._pictures)
 
     def close(self) -> None:
-        """End the processes that load."""
+        """Stop the DataLoader workers."""
         for loader in self._loaders:
             loader.close()
 
     def _scan(self) -> PictureCache | None:
         samples = tuple(self._pictures.samples)
         classes = tuple(map(str, range(self._pictures.class_count)))
-        served = prepare_as_served(self._preprocessing)
+        served = prepare_as_served(self.preprocessing)
         found = scan(
             Splits(classes=classes, train=samples, validation=(), test=()),
             prepare={
@@ -126,23 +138,25 @@ class OurTraining:
         pictures = TrainPictures(
             self._pictures.samples, config.augmentation, config.image_size, config.seed, cache=cache
         )
-        loader = Loader(
+        loader = EpochLoader(
             pictures,
             self._order.share,
             steps=self._order.steps(),
             last=_MANY_EPOCHS,
-            workers=workers,
+            memory=BatchMemory(workers=workers),
             pin=self.device.is_cuda,
         )
         self._loaders.append(loader)
         return itertools.chain.from_iterable(map(loader.batches, itertools.count(1)))
 
     @cached_property
-    def _cached(self) -> Iterator[Batch]:
+    def cached(self) -> Iterator[Batch]:
+        """Endless batches from the cache."""
         return self._stream(self.cache, self.device.workers)
 
     @cached_property
-    def _of_files(self) -> Iterator[Batch]:
+    def of_files(self) -> Iterator[Batch]:
+        """Endless batches from the files."""
         return self._stream(None, self.device.workers)
 
     @cached_property
@@ -155,37 +169,42 @@ class OurTraining:
 
     @cached_property
     def _resident(self) -> Iterator[Batch]:
-        some = itertools.islice(self._of_files_here, _RESIDENT_BATCHES)
-        return itertools.cycle([tuple(part.to(self.device.torch_device) for part in batch) for batch in some])  # type: ignore[misc]
+        return itertools.cycle(self.resident_batches(_RESIDENT_BATCHES))
+
+    def resident_batches(self, count: int) -> list[Batch]:
+        """Copy the next batches of the files to the device."""
+        some = itertools.islice(self.of_files, count)
+        return [
+            (pictures.to(self.device.torch_device), targets.to(self.device.torch_device)) for pictures, targets in some
+        ]
+
+    def seconds_a_picture(self, batches: Iterator[Batch], steps: int) -> float:
+        """Train on the next batches of an iterator; returns seconds per picture, the device's work included.
+
+        Args:
+            batches: As for `Stepper.step`, of the configured batch size.
+            steps: How many to take.
+        """
+        self._stepper.begin_epoch(1, count=steps)
+        self._synchronize()
+        start = time.perf_counter()
+        for batch in itertools.islice(batches, steps):
+            # The mean weight will do: it scales losses, and does not affect the time.
+            with self._stepper.step(batch, self._config.batch_size):
+                pass
+        self._synchronize()
+        return (time.perf_counter() - start) / (steps * self._config.batch_size)
 
     def _timed(self, batches: Iterator[Batch]) -> float:
-        if batches is not self._resident:
-            _take(batches, AHEAD * self.device.workers)
-        self.model.train()
-        steps = self._order.steps()
-        # The weight is the mean one: it says how large losses are, not how long a step takes.
-        whole = [WholeBatch(pictures=self._config.batch_size, weight=self._config.batch_size)] * steps
-        start = time.perf_counter()
-        for _ in train_steps(
-            self._network,
-            itertools.islice(batches, steps),
-            whole,
-            self._optimizer,
-            self._scaler,
-            losses=Losses(self._world, self.device, done=0, count=steps),
-            world=self._world,
-            preprocessing=self._preprocessing,
-            device=self.device,
-            class_weights=self._class_weights,
-            label_smoothing=self._config.label_smoothing,
-        ):
-            pass
+        _take(batches, AHEAD * self.device.workers)
+        return self.seconds_a_picture(batches, self._steps)
+
+    def _synchronize(self) -> None:
         if self.device.is_cuda:
             torch.cuda.synchronize()
-        return (time.perf_counter() - start) / len(self._pictures)
 
     def _load(self, batches: Iterator[Batch]) -> float:
-        return cpu_seconds_of(lambda: _take(batches, self._order.steps())) / len(self._pictures)
+        return cpu_seconds_of(lambda: _take(batches, self._steps)) / (self._steps * self._config.batch_size)
 
 
 def _take(batches: Iterable[Batch], count: int) -> None:
@@ -194,15 +213,15 @@ def _take(batches: Iterable[Batch], count: int) -> None:
 
 
 def accuracy_of(model: nn.Module, pictures: PictureSet, config: TrainConfig, device: Device) -> float:
-    """The share of pictures, from 0 to 1, that a network of any side is right about, in float32."""
+    """Evaluate any side's network in float32; returns accuracy from 0 to 1."""
     preprocessing = Preprocessing.for_size(config.image_size)
     batches = in_order(len(pictures), config.batch_size)
-    loader = Loader(
+    loader = EpochLoader(
         EvaluationPictures(pictures.samples, preprocessing),
         lambda _epoch: batches,
         steps=len(batches),
         last=1,
-        workers=device.workers,
+        memory=BatchMemory(workers=device.workers),
         pin=device.is_cuda,
     )
     evaluation = evaluate(

@@ -1,4 +1,4 @@
-"""Which pictures of a folder are trained on: the same list for every side of a comparison."""
+"""Selects the pictures to train on, so that every side of a comparison has the same list."""
 
 import random
 import tempfile
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from container.train.channels import Sample, list_splits
+from container.train.data.channels import Sample, list_splits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +21,10 @@ class PictureSet:
 
     @classmethod
     def of_folder(cls, folder: Path) -> Self:
-        """All of them.
+        """List all pictures of a folder.
 
         Raises:
-            DataError: It is no ImageFolder with two classes or more.
+            DataError: It is not an ImageFolder with two classes or more.
         """
         with tempfile.TemporaryDirectory(prefix="slipway-bench-") as channels:
             (Path(channels) / "train").symlink_to(folder.resolve())
@@ -37,17 +37,16 @@ class PictureSet:
 
     @property
     def mean_bytes(self) -> float:
-        """Of a file."""
+        """Mean size of a file."""
         return sum(sample.path.stat().st_size for sample in self.samples) / len(self)
 
     @property
     def class_weights(self) -> list[float]:
-        """`balanced`, as the training program and the seed project have them; a class without pictures counts as one
-        with one."""
+        """`balanced` weights, as in the training program and the seed project; an empty class counts as one picture."""
         counts = Counter(sample.target for sample in self.samples)
         return [len(self) / (self.class_count * max(1, counts[index])) for index in range(self.class_count)]
 
     def split(self, count: int, seed: int) -> tuple[Self, Self]:
-        """So many of them, and the others, both in an order given by the seed."""
+        """Split off `count` pictures; returns them and the others, each shuffled by the seed."""
         mixed = random.Random(seed).sample(self.samples, len(self))  # noqa: S311 - no secret
         return replace(self, samples=mixed[:count]), replace(self, samples=mixed[count:])

@@ -1,4 +1,4 @@
-"""A folder of JPEG files to train on, like photographs in size and in the cost of decoding them."""
+"""Generates a folder of JPEG files to train on, like photographs in size and decoding cost."""
 
 import colorsys
 import math
@@ -23,25 +23,25 @@ _IMBALANCE = 8.0  # the largest class's pictures over the smallest's
 _SMALLEST = (500, 400)  # pixels; the largest picture is twice as wide and high
 _QUALITY = 90
 _TEXTURE_SIDE = 1024  # pixels; above the largest picture's
-# So much of it (in levels of 255) that files are as large as photographs of their size: 145 KB at the mean.
+# In levels of 255; makes files as large as photographs of their size: 145 KB on average.
 _TEXTURE_STRENGTH = 11.5
 _TINT = 0.25
-_RECIPE = 1  # part of the folder's name: to be counted up when any of this changes
+_RECIPE = 1  # part of the folder's name: increase it when any of this changes
 
 Pixels = npt.NDArray[np.float32]
 
 
 def picture_folder(count: int, *, seed: int, directory: Path | None, told: Callable[[str], None]) -> Path:
-    """An ImageFolder of generated pictures; one that is there already is taken as it is.
+    """Generate an ImageFolder of pictures, or reuse an existing one.
 
-    Classes differ in hue and in the direction of their texture, and in size by up to a factor of eight. Pictures have
-    500 x 400 to 1000 x 800 pixels, quality 90 and 4:2:0: 145 KB at the mean.
+    Classes differ in hue and texture direction, and in size by up to a factor of eight. Pictures have 500 x 400 to
+    1000 x 800 pixels, quality 90 and 4:2:0: 145 KB on average.
 
     Args:
-        count: Pictures, four at least.
-        seed: The same makes the same pictures.
-        directory: Where the folder is kept; None for the system's temporary one.
-        told: Given a line now and then.
+        count: Number of pictures, at least four.
+        seed: The same seed makes the same pictures.
+        directory: Where the folder is kept; None for the system's temporary directory.
+        told: Receives progress, as lines.
     """
     kept = directory or Path(tempfile.gettempdir())
     folder = kept / f"slipway-bench-pictures-{_RECIPE}-{count}-{seed}"
@@ -53,7 +53,7 @@ def picture_folder(count: int, *, seed: int, directory: Path | None, told: Calla
         _fill(unfinished, count, seed, told)
         unfinished.rename(folder)
     except OSError:
-        if not folder.is_dir():  # which another run has made meanwhile
+        if not folder.is_dir():  # another run may have made it meanwhile
             raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -61,7 +61,7 @@ def picture_folder(count: int, *, seed: int, directory: Path | None, told: Calla
 
 
 def class_sizes(count: int) -> list[int]:
-    """Pictures of each class, the largest first; four pictures or more in all."""
+    """Distribute at least four pictures over classes, the largest first."""
     classes = max(2, min(MOST_CLASSES, count // (2 * _FEWEST_OF_A_CLASS)))
     weights = [_IMBALANCE ** (-index / (classes - 1)) for index in range(classes)]
     spare = count - _FEWEST_OF_A_CLASS * classes
@@ -74,7 +74,7 @@ def _fill(folder: Path, count: int, seed: int, told: Callable[[str], None]) -> N
     photographs = [Image.fromarray(pixels) for pixels in load_sample_images().images]
     sizes = class_sizes(count)
     done = 0
-    # NumPy and Pillow let go of the interpreter lock.
+    # NumPy and Pillow release the GIL.
     with ThreadPoolExecutor(available_cpus()) as pool:
         for index, size in enumerate(sizes):
             look = _Look.of_class(index, len(sizes), seed)
@@ -88,12 +88,12 @@ def _fill(folder: Path, count: int, seed: int, told: Callable[[str], None]) -> N
             list(pool.map(write, range(size)))
             done += size
             told(f"made {done} of {count} pictures")
-    folder.chmod(0o755)  # mkdtemp's own is for one user alone
+    folder.chmod(0o755)  # mkdtemp makes it private
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Look:
-    """What the pictures of a class have in common."""
+    """The common features of a class's pictures."""
 
     seed: tuple[int, int]
     texture: Pixels
@@ -108,7 +108,7 @@ class _Look:
         )
 
     def picture(self, photograph: Image.Image, number: int) -> Image.Image:
-        """A part of the photograph, enlarged, under the class's tint and a part of its texture."""
+        """Enlarge a part of the photograph, and add the class's tint and a part of its texture."""
         generator = np.random.default_rng((*self.seed, number))
         scale = generator.uniform(1, 2)
         width, height = (round(side * scale) for side in _SMALLEST)
@@ -124,7 +124,7 @@ class _Look:
 
 
 def _texture(generator: np.random.Generator, *, angle: float) -> Pixels:
-    """1/f noise of mean 0 and deviation 1, drawn out in one direction."""
+    """Make 1/f noise of mean 0 and deviation 1, stretched in one direction."""
     across = np.fft.fftfreq(_TEXTURE_SIDE)[:, None]
     along = np.fft.rfftfreq(_TEXTURE_SIDE)[None, :]
     turned = math.cos(angle) * along + math.sin(angle) * across

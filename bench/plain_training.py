@@ -1,5 +1,5 @@
-"""A plain loop, of the seed project's form: one process loads and trains by turns, in float32, and reads loss and
-accuracy off the device at each step."""
+"""A plain training loop like the seed project's: one process loads and trains in turn, in float32, and reads loss and
+accuracy from the device at each step."""
 
 import time
 
@@ -10,18 +10,18 @@ from torchvision.datasets import ImageFolder
 
 from bench.cpu_time import cpu_seconds_of
 from bench.picture_set import PictureSet
+from container.contract.hyperparameters import TrainConfig
 from container.model import build_model
 from container.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from container.train.hyperparameters import TrainConfig
 
 
 class PlainTraining:
-    """A network of ours, trained so. Each method takes one epoch.
+    """One of our networks in a plain loop; each method runs one epoch.
 
     Args:
-        pictures: What an epoch goes through.
+        pictures: The pictures of an epoch.
         config: Network, sizes and seed.
-        device: Where.
+        device: Where to train.
     """
 
     def __init__(self, pictures: PictureSet, config: TrainConfig, device: torch.device) -> None:
@@ -39,16 +39,16 @@ class PlainTraining:
         )
 
     def epoch(self) -> float:
-        """Train; returns seconds a picture."""
+        """Train; returns seconds per picture."""
         self.model.train()
         start = time.perf_counter()
-        # Our device's choice is for the whole process, and not torch's own.
+        # Torch's defaults; our own training changes them for the whole process.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=True):
             self._train()
         return (time.perf_counter() - start) / self._count
 
     def loader_epoch(self) -> float:
-        """Load, and do nothing else; returns CPU seconds a picture."""
+        """Only load; returns CPU seconds per picture."""
 
         def load() -> None:
             for _ in self._loader:

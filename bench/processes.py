@@ -1,4 +1,4 @@
-"""Several processes that train together, as torchrun would have started them, and each does an epoch when asked to."""
+"""Runs several processes that train together, as under torchrun, one epoch on each request."""
 
 import gc
 import multiprocessing
@@ -8,26 +8,26 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Self
 
 from bench.picture_set import PictureSet
-from container.train.hosts import Rank
-from container.train.hyperparameters import TrainConfig
-from container.train.torchrun import free_port
+from container.contract.hyperparameters import TrainConfig
+from container.train.launch.hosts import Rank
+from container.train.launch.torchrun import free_port
 
 if TYPE_CHECKING:
-    from container.train.distributed import World
+    from container.train.launch.distributed import World
 
 
 class Processes:
-    """Of one machine; on GPUs each has its own.
+    """Processes of one machine; each has its own GPU, if there are GPUs.
 
     Args:
-        size: How many.
-        pictures: What an epoch goes through, all processes together.
+        size: Number of processes.
+        pictures: The pictures of an epoch, shared by all processes.
         config: As for `OurTraining`.
     """
 
     def __init__(self, size: int, pictures: PictureSet, config: TrainConfig) -> None:
         port = free_port()
-        # Its processes begin with torch imported, by one that has never used it.
+        # Its processes start with torch imported, but never used.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["bench.our_training"])
         self._connections: list[Connection] = []
@@ -37,18 +37,18 @@ class Processes:
             place = Rank(rank=rank, size=size, local_rank=rank, local_size=size)
             process = context.Process(target=_train_when_asked, args=(theirs, place, port, pictures, config))
             process.start()
-            theirs.close()  # or the end of the process would not be seen in ours
+            theirs.close()  # otherwise `ours` would not notice that the process exited
             self._connections.append(ours)
             self._processes.append(process)
 
     def epoch(self) -> float:
-        """Train; returns seconds a picture, of the slowest process."""
+        """Train; returns seconds per picture, of the slowest process."""
         try:
             for connection in self._connections:
                 connection.send(True)
             return max(float(connection.recv()) for connection in self._connections)
         except (EOFError, OSError):
-            sys.exit(f"one of {len(self._processes)} processes that train has ended; see above")
+            sys.exit(f"one of {len(self._processes)} training processes exited; see above")
 
     def __enter__(self) -> Self:
         return self
@@ -73,11 +73,11 @@ def _train_when_asked(
     }
     import torch
 
-    from container.train.distributed import joined
+    from container.train.launch.distributed import joined
 
     with joined(place if place.size > 1 else None, on_gpu=torch.cuda.is_available()) as world:
         _train(connection, pictures, config, world)
-        gc.collect()  # the network, which can wait for ever for processes that it is not connected with any more
+        gc.collect()  # frees the network, which could otherwise wait forever for disconnected processes
 
 
 def _train(connection: Connection, pictures: PictureSet, config: TrainConfig, world: "World") -> None:

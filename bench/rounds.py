@@ -1,16 +1,16 @@
-"""Timing in rounds: everything once in each round, in an order that turns, so that drift of the machine cancels."""
+"""Times things in rounds: each once per round, in rotating order, so that the machine's drift cancels."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Measure = Callable[[], float]
-"""Runs once and returns seconds: of a step, or of a picture."""
+"""Runs once and returns seconds per step or per picture."""
 
 
 @dataclass(frozen=True)
 class Ratios:
-    """Of one thing to the baseline, a value for each round."""
+    """Ratios to the baseline, one for each round."""
 
     of_rounds: Sequence[float]
 
@@ -27,12 +27,12 @@ class Ratios:
 
 
 def measure(what: Mapping[str, Measure], rounds: int, told: Callable[[str], None]) -> dict[str, list[float]]:
-    """Seconds of everything, by name and round.
+    """Measure the seconds of everything, by name and round.
 
     Args:
         what: What to time, by name.
-        rounds: How often each.
-        told: Given a line about each round.
+        rounds: How often to time each.
+        told: Receives a line after each round.
     """
     names = list(what)
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -45,7 +45,7 @@ def measure(what: Mapping[str, Measure], rounds: int, told: Callable[[str], None
 
 
 def ratios(seconds: Mapping[str, Sequence[float]], baseline: str) -> dict[str, Ratios]:
-    """Of each to the baseline in the same round."""
+    """Compute each one's ratios to the baseline of the same round."""
     return {
         name: Ratios([one / base for one, base in zip(values, seconds[baseline], strict=True)])
         for name, values in seconds.items()

@@ -1,9 +1,9 @@
-"""Whether speed costs accuracy: ours, ours without the cache, and a plain loop, with the same seeds and epochs.
+"""Checks that speed does not cost accuracy: ours, ours without the cache, and a plain loop, with the same seeds.
 
     python -m bench.same_accuracy [--data DIR] [--seeds N] [--epochs N] [--json FILE]
 
-A fifth of the pictures is held out; every side trains the same network from random weights of the seed's, with the same
-learning rate, batches of the same size and the same augmentations, and is tested by the same code in float32.
+A fifth of the pictures is held out. Every side trains the same network from the same random weights, with the same
+learning rate, batch size and augmentations, and is tested by the same code in float32.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from bench.picture_set import PictureSet
 from bench.pictures import picture_folder
 from bench.plain_training import PlainTraining
 from bench.telling import tell
-from container.train.hyperparameters import TrainConfig
+from container.contract.hyperparameters import TrainConfig
 
 SIDES = {"ours": "ours", "files": "ours, without the cache", "plain": "a plain loop"}
 
@@ -78,18 +78,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.same_accuracy",
-        description="Accuracy of ours, with and without cache, and a plain loop's.",
+        description="Compare the accuracy of ours, with and without cache, with a plain loop's.",
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="an ImageFolder; default: generated photographs")
-    parser.add_argument("--pictures", type=int, default=1000, metavar="N", help="to generate; default: %(default)s")
+    parser.add_argument(
+        "--pictures", type=int, default=1000, metavar="N", help="pictures to generate; default: %(default)s"
+    )
     parser.add_argument("--model", default="resnet18", help="default: %(default)s")
     parser.add_argument("--image-size", type=int, default=64, metavar="PIXELS", help="default: %(default)s")
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="default: %(default)s")
     parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="RATE", help="default: %(default)s")
-    parser.add_argument("--num-workers", type=int, default=-1, metavar="N", help="of ours")
+    parser.add_argument("--num-workers", type=int, default=-1, metavar="N", help="our DataLoader workers")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="default: %(default)s")
     parser.add_argument("--epochs", type=int, default=6, metavar="N", help="default: %(default)s")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     return parser.parse_args(arguments)
 
 

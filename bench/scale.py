@@ -1,9 +1,9 @@
-"""How training's throughput grows with processes, workers, picture size, batch size and model.
+"""Measures how training throughput scales with processes, workers, picture size, batch size and model.
 
     python -m bench.scale [--json FILE]
 
-Each table varies one thing and leaves the others; its rows take turns, an epoch each in every round. A ratio is that of
-a row's images/s to those of the first row, the median over the rounds.
+Each table varies one setting; its rows take turns, an epoch each in every round. A ratio compares a row's images/s with
+the first row's, as the median over the rounds.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from container.cpus import SPIN
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = _parse(arguments)
-    # As the training program has it, and before torch reads it.
+    # As in the training program, and before torch reads it.
     os.environ.setdefault(*SPIN)
     import torch
 
@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from bench.scale_results import rows, table
     from bench.sweeps import measure_processes, measure_sweep, process_counts, sweeps
     from container.train.device import choose_device
-    from container.train.distributed import World
-    from container.train.hosts import Rank
+    from container.train.launch.distributed import World
+    from container.train.launch.hosts import Rank
 
     quick, on_gpu = given.quick, torch.cuda.is_available()
     base, fields = sweeps(quick=quick, on_gpu=on_gpu)
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rounds = given.rounds or (1 if quick else 5)
     largest = max(map(int, fields["batch_size"]))
     if count < largest:
-        sys.exit(f"bench.scale: {count} pictures are less than the largest batch, {largest}")
+        sys.exit(f"bench.scale: {count} pictures are fewer than the largest batch, {largest}")
     folder = picture_folder(count, seed=base.seed, directory=given.directory, told=tell)
     everything = PictureSet.of_folder(folder)
     pictures, _ = everything.split(count // largest * largest, base.seed)
@@ -64,14 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.scale",
-        description="How training's throughput grows with processes, workers, picture size, batch size and model.",
+        description="Measure how training scales with processes, workers, picture size, batch size and model.",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
-    parser.add_argument("--quick", action="store_true", help="a few tiny steps of each, to see that it runs")
-    parser.add_argument("--pictures", type=int, metavar="N", help="of an epoch; default: 6656 on a GPU, else 256")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
+    parser.add_argument("--quick", action="store_true", help="run a few tiny steps of each, only to see that it works")
+    parser.add_argument(
+        "--pictures", type=int, metavar="N", help="pictures per epoch; default: 6656 on a GPU, else 256"
+    )
     parser.add_argument("--rounds", type=int, metavar="N", help="default: 5")
     parser.add_argument(
-        "--directory", type=Path, help="where generated pictures are kept for the next time; default: that of tempfile"
+        "--directory", type=Path, help="where to keep generated pictures for reuse; default: the temporary directory"
     )
     return parser.parse_args(arguments)
 

@@ -1,4 +1,4 @@
-"""From seconds a picture to throughput and its tables."""
+"""Turns `bench.scale`'s seconds per picture into throughput and tables."""
 
 import itertools
 import statistics
@@ -17,11 +17,11 @@ _HEADINGS = {
 
 
 def rows(varied: str, seconds: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
-    """One for each value: images/s, and their ratio to those of the first value.
+    """Make a row for each value: images/s, and their ratio to the first value's.
 
     Args:
-        varied: What was.
-        seconds: A picture's, by value and round.
+        varied: Name of the setting.
+        seconds: Per picture, by value and round.
     """
     found = []
     for value, times in ratios(seconds, next(iter(seconds))).items():
@@ -39,7 +39,7 @@ def rows(varied: str, seconds: Mapping[str, Sequence[float]]) -> list[dict[str, 
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The results for people: a table for each thing that was varied."""
+    """Format the results as text, with a table for each setting."""
     lines = [
         f"{result['model']}, {result['image_size']} px, batch {result['batch_size']} where they are not varied",
         f"{result['rounds']} rounds of {result['pictures']} pictures",

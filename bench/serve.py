@@ -1,18 +1,18 @@
-"""How fast serving is, as ratios: to decoding and computing without a server, and to other servers.
+"""Measures how fast serving is, in ratios to decoding and computing without a server, and to other servers.
 
     python -m bench.serve [--json FILE]
 
 All servers hold the same ResNet-50 with 133 classes, have the same cores, and answer the same JPEG photographs. Each
-must name the right class before it is measured. In every round each is asked once at each concurrency by so many
-clients that wait for their answers, one server after the other while the others are stopped (SIGSTOP), and a ratio
-is the median over the rounds.
+must name the right class before it is measured. In every round each server is asked at each concurrency by that many
+clients, each waiting for its answer, while the other servers are stopped (SIGSTOP). A ratio is the median over the
+rounds.
 
-The limit is our decoding and our engine in one process without HTTP, its threads decoding one batch while another goes
-through the network. The seed project's handler runs under sagemaker-inference and multi-model-server as they come.
-LitServe has our decoding and engine once, and once is as its users write it. TorchServe is as its users write it.
-`front_cost` is one less the ratio of our requests/s through the front to those of the same requests sent straight to
-multi-model-server as the front sends them. `p99_over_p50_at_80` is of an open loop: requests are sent at times that are
-fixed before, 80 % as many as were answered at 32 clients, and latencies count from those times.
+The limit is our decoding and our engine in one process without HTTP, its threads decoding one batch while another is
+in the network. The seed project's handler runs under unmodified sagemaker-inference and multi-model-server. LitServe
+runs once with our decoding and engine, and once as its users write it; TorchServe runs as its users write it.
+`front_cost` is one minus the ratio of our requests/s through the front to those of the same requests sent directly to
+multi-model-server, in the front's form. `p99_over_p50_at_80` is from an open loop: requests are sent at fixed times, at
+80 % of the rate reached with 32 clients, and latencies count from those times.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.arguments import positive
 from bench.serve_results import SIDES
 from bench.telling import tell
 
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from container.processes import adopt_orphans, kill_descendants
 
     adopt_orphans()
-    # So that nothing is left running.
+    # SIGTERM too must leave nothing running.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     wanted = [side for side in _OTHERS if given.only is None or side in given.only]
     front_at = 32 if 32 in given.concurrency else max(given.concurrency)
@@ -89,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             what[name] = ask
 
-        # What is compared comes one after the other.
+        # What is compared runs one after the other.
         for concurrency in given.concurrency:
             if concurrency == front_at and "limit" in wanted:
                 limit = stack.enter_context(LimitProcess(workload))
@@ -129,10 +130,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _start(
     wanted: Sequence[str], workload: "Workload", times: int, stack: ExitStack
 ) -> tuple[dict[str, "Server"], dict[str, float], list[str]]:
-    """Start each so often while nothing else runs, and leave it frozen after the last time.
+    """Start each server several times while nothing else runs, and leave it frozen after the last time.
 
     Returns:
-        The servers, the medians of their starts, and a line about each that could not be had.
+        The servers, the medians of their start times, and a line about each that did not start.
     """
     from bench.serving import ours
     from bench.serving.rivals import RIVALS
@@ -175,7 +176,7 @@ def _open_loop(
     given: argparse.Namespace,
     summary: Callable[..., dict[str, Any]],
 ) -> dict[str, Any]:
-    """At 80 % of our rate, as long as all rounds of a point."""
+    """Run the open loop at 80 % of our rate, for as long as all rounds of a point take."""
     from bench.serving.load import Spacing
     from bench.serving.points import Latencies
 
@@ -195,26 +196,26 @@ def _open_loop(
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.serve",
-        description="How fast serving is, in ratios to decoding and computing without a server, and to other servers.",
+        description="Measure how fast serving is, in ratios to no server at all and to other servers.",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too, as a flat object")
-    parser.add_argument("--rounds", type=_positive, metavar="N", help="default: 5")
-    parser.add_argument("--seconds", type=float, metavar="S", help="of each point in a round; default: 5")
-    parser.add_argument("--starts", type=_positive, metavar="N", help="of each server, to time them; default: 3")
     parser.add_argument(
-        "--concurrency", type=_positive, nargs="+", metavar="N", help="clients; default: 1 8 32 128"
-    )  # fmt: skip
+        "--json", type=Path, metavar="FILE", help="also write the results to this file, as a flat object"
+    )
+    parser.add_argument("--rounds", type=positive, metavar="N", help="default: 5")
+    parser.add_argument("--seconds", type=float, metavar="S", help="length of each point in a round; default: 5")
+    parser.add_argument("--starts", type=positive, metavar="N", help="timed starts of each server; default: 3")
+    parser.add_argument("--concurrency", type=positive, nargs="+", metavar="N", help="clients; default: 1 8 32 128")
     parser.add_argument(
-        "--only", nargs="*", choices=_OTHERS, metavar="RIVAL", help=f"leave all others out; of {', '.join(_OTHERS)}"
+        "--only", nargs="*", choices=_OTHERS, metavar="RIVAL", help=f"compare only with these: {', '.join(_OTHERS)}"
     )
     parser.add_argument("--model", help="default: resnet50")
-    parser.add_argument("--image-size", type=_positive, metavar="PIXELS", help="default: 224")
-    parser.add_argument("--pictures", type=_positive, default=64, metavar="N", help="different bodies; default: 64")
+    parser.add_argument("--image-size", type=positive, metavar="PIXELS", help="default: 224")
+    parser.add_argument("--pictures", type=positive, default=64, metavar="N", help="different bodies; default: 64")
     parser.add_argument(
-        "--directory", type=Path, help="where generated pictures are kept for the next time; default: that of tempfile"
+        "--directory", type=Path, help="where to keep generated pictures for reuse; default: the temporary directory"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="a small network and a short time at 1 and 8 clients: shows that it runs"
+        "--quick", action="store_true", help="use a small network and 1 and 8 clients, only to see that it works"
     )
     given = parser.parse_args(arguments)
     quick, usual = ("resnet18", 64, 1, 0.5, 1, [1, 8]), ("resnet50", 224, 5, 5.0, 3, list(CONCURRENCIES))
@@ -224,13 +225,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             setattr(given, name, value)
     given.warm = min(_WARM_S, given.seconds)
     return given
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above zero")
-    return number
 
 
 if __name__ == "__main__":

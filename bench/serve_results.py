@@ -1,4 +1,4 @@
-"""From seconds an answer to ratios and their table."""
+"""Turns `bench.serve`'s seconds per answer into ratios and a table."""
 
 import math
 import statistics
@@ -15,33 +15,33 @@ SIDES = {
     "litserve": "LitServe, our decoding and engine",
     "litserve_plain": "LitServe, as its users write it",
     "torchserve": "TorchServe, as its users write it",
-    "without_front": "ours, straight at multi-model-server",
+    "without_front": "ours, directly at multi-model-server",
 }
-"""Words of everything that is measured."""
+"""Label of everything that is measured."""
 
 _TARGETS = {"limit": "0.90 at 32", "seed": "4 on a CPU at 32", "litserve": "1", "torchserve": "1"}
 _MOST_AT_80 = 2.5
 _FRONT_COST = 0.05
 
 Seconds = Mapping[str, Sequence[float]]
-"""An answer's, by `name_of` a side at a concurrency, and round."""
+"""Seconds per answer, by `name_of` a side at a concurrency, and by round."""
 
 
 def name_of(side: str, concurrency: int | None = None) -> str:
-    """Of a point; the limit has no clients."""
+    """Name a point; the limit has no clients."""
     return side if concurrency is None else f"{side}_c{concurrency}"
 
 
 def results(
     seconds: Seconds, latencies: Mapping[str, Latencies], concurrencies: Sequence[int], front_at: int
 ) -> dict[str, Any]:
-    """Ratios of requests/s as medians over the rounds, then rates and latencies.
+    """Compute ratios of requests/s as medians over the rounds, then rates and latencies.
 
     Args:
         seconds: What was measured.
-        latencies: By the same names, of what has clients.
+        latencies: By the same names, without the limit.
         concurrencies: All of them.
-        front_at: The concurrency at which ours was also asked without the front.
+        front_at: The concurrency at which ours was also measured without the front.
     """
     result: dict[str, Any] = {
         "vs_limit_c32": None,
@@ -74,12 +74,12 @@ def results(
 
 
 def at_80(even: Latencies, random: Latencies, rate: float) -> dict[str, Any]:
-    """The open loop at 80 % of our rate, with even times and with random ones.
+    """Summarise the open loop at 80 % of our rate.
 
     Args:
-        even: With times at equal distances.
-        random: With times as independent clients come.
-        rate: Requests in a second.
+        even: With requests at equal intervals.
+        random: With requests at random intervals, as from independent clients.
+        rate: Requests per second.
     """
     result: dict[str, Any] = {"at_80_per_s": round(rate, 2), "at_80_failed": even.others}
     for suffix, latencies in (("", even), ("_random", random)):
@@ -90,7 +90,7 @@ def at_80(even: Latencies, random: Latencies, rate: float) -> dict[str, Any]:
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The results for people."""
+    """Format the results as text."""
     lines = [
         f"{result['model']}, {result['image_size']} px, batches of {result['batch_size']}, "
         f"bodies of {result['picture_kb']} KB; engine {result['engine']}",
@@ -124,7 +124,7 @@ def table(result: Mapping[str, Any]) -> str:
 
 
 def _ratio(seconds: Seconds, of: str, ours: str) -> Ratios:
-    """Requests/s of ours to those of a side: its seconds an answer to ours."""
+    """Compute the ratio of our requests/s to a side's: its seconds per answer divided by ours."""
     return ratios({of: seconds[of], ours: seconds[ours]}, ours)[of]
 
 

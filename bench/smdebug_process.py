@@ -1,4 +1,4 @@
-"""The process in which smdebug's own hook trains; it does nothing while it is not asked to."""
+"""Runs training under smdebug's own hook in a separate process, on request."""
 
 import json
 import os
@@ -16,11 +16,11 @@ PYTHON = _ROOT / ".venv-smdebug" / "bin" / "python"
 
 
 class SmdebugProcess:
-    """Of `bench/smdebug_steps.py`.
+    """The process of `bench/smdebug_steps.py`.
 
     Args:
         workload: What is trained.
-        scratch: For what is written.
+        scratch: Directory for output.
         steps: Of a run.
     """
 
@@ -39,7 +39,7 @@ class SmdebugProcess:
             )
 
     def run(self, what: Literal["neither", "all"]) -> float:
-        """Train, without the hook or with everything saved at each step; returns seconds a step."""
+        """Train, without the hook or with everything saved at each step; returns seconds per step."""
         assert self._process.stdin
         assert self._process.stdout
         try:

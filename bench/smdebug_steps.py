@@ -1,9 +1,9 @@
-"""Steps of the same training under smdebug's own hook, run by `bench.debug` in smdebug's environment.
+"""Trains under smdebug's own hook; run by `bench.debug` in smdebug's environment.
 
     python smdebug_steps.py PACKAGES REQUEST
 
-PACKAGES is where torch is, behind this environment's own packages. For each line read, `neither` or `all`, it trains
-and prints seconds a step.
+PACKAGES is the directory of torch, searched after this environment's own packages. For each line of input, `neither` or
+`all`, it trains and prints seconds per step.
 """
 
 import json
@@ -21,15 +21,15 @@ from bench.workload import Training, Workload
 
 
 def main() -> None:
-    """Answer until there is no more to read."""
-    # What a library says must not come between the answers.
+    """Answer until the input ends."""
+    # Libraries' output must not mix with the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     request = json.loads(sys.argv[2])
     workload = Workload(**{name: request[name] for name in ("model", "image_size", "batch_size")})
     steps: int = request["steps"]
     scratch = Path(request["scratch"])
-    # Once registered, smdebug's hooks stay: a network for each.
+    # smdebug's hooks cannot be removed, so there are two networks.
     plain, hooked = Training(workload), Training(workload)
     hook = smd.Hook(out_dir=str(scratch), save_all=True, save_config=smd.SaveConfig(save_interval=1))
     hook.register_hook(hooked.model)
@@ -38,7 +38,7 @@ def main() -> None:
         training = {"neither": plain, "all": hooked}[line.strip()]
         training.run(2)
         if training is hooked:
-            hook._close_writers()  # of the last step, as the next one would begin with
+            hook._close_writers()  # flushes the warm-up, which the first step would do otherwise
         start = time.perf_counter()
         training.run(steps)
         if training is hooked:

@@ -1,14 +1,13 @@
-"""Whether the server stays up: some minutes at 80 % of what it can answer, while parts of it are killed.
+"""Checks that the server stays up for some minutes at 80 % load, while parts of it are killed.
 
     python -m bench.soak [--minutes 10] [--json FILE] [--page FILE]
 
-Requests are sent at fixed times all the while, whatever happens. By a schedule that a seed decides, the worker,
-multi-model-server and the front are killed by SIGKILL, far more clients come at once than the server holds, clients
-send a byte now and then, and pictures are no pictures. No request may fail but while a part is gone or too many clients
-are there, from the fault until some seconds after the server has recovered; slow clients and bad pictures excuse none.
-The exit code is then 0, else 1.
+Requests are sent at fixed times throughout. On a schedule set by a seed, the worker, multi-model-server and the front
+are killed with SIGKILL, far more clients connect than the server holds, clients send slowly, and bodies are not
+pictures. Requests may fail only while a part is down or there are too many clients, until some seconds after the server
+has recovered; slow clients and bad pictures excuse no failure. The exit code is then 0, else 1.
 
-A full disk is left out: it needs a file system of its own, which not every machine lets its user mount.
+A full disk is not among the faults: it needs a file system of its own, which not every machine lets its user mount.
 """
 
 import argparse
@@ -39,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from bench.serving.faults import Fault, Faults, schedule
     from bench.serving.load import Samples
     from bench.serving.load_process import LoadProcess
+    from bench.serving.monitor import Monitor
     from bench.serving.points import seconds_per_answer
     from bench.serving.server import Server, StartError
-    from bench.serving.watch import Watch
     from bench.serving.workload import Workload
     from bench.soak_page import render
     from bench.soak_results import results, table
@@ -79,20 +78,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sender = threading.Thread(target=send)
         faults: list[Fault] = []
         inject = Faults(server, target.requests()[0], burst)
-        with Watch(server) as watch:
+        with Monitor(server) as monitor:
             start = time.monotonic()
             sender.start()
             for at_s, kind in schedule(60 * given.minutes, given.faults, given.seed):
                 time.sleep(max(0.0, start + at_s - time.monotonic()))
                 tell(f"{time.monotonic() - start:.0f} s: {kind}")
-                faults.append(inject.inject(kind, watch.is_ready))
+                faults.append(inject.inject(kind, monitor.is_ready))
             not_over.unlink()
             sender.join()
             if server.exit_code is not None:
-                faults[-1].problem = f"the server ended with exit code {server.exit_code}"
+                faults[-1].problem = f"the server exited with code {server.exit_code}"
         samples = found[0]
         result: dict[str, Any] = {
-            **results(samples, faults, watch.pings, watch.memory),
+            **results(samples, faults, monitor.pings, monitor.memory),
             "engine": ours.engine_of(server),
             "device": describe(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
             "model": given.model,
@@ -107,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.json:
         given.json.write_text(json.dumps(result, indent=2) + "\n")
     if given.page:
-        given.page.write_text(render(result, samples, faults, watch.memory), encoding="utf-8")
+        given.page.write_text(render(result, samples, faults, monitor.memory), encoding="utf-8")
     if result["errors_outside_faults"] or result["problems"]:
         sys.exit(1)
 
@@ -117,24 +116,24 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(
         prog="python -m bench.soak",
-        description="Whether the server stays up at 80 % load while parts of it are killed and clients misbehave. Ends "
-        "with 1 where a request failed outside of the faults.",
+        description="Check that the server stays up at 80 % load while parts of it are killed and clients misbehave. "
+        "Exits with 1 if a request failed outside of the faults.",
     )
     parser.add_argument("--minutes", type=float, metavar="N", help="default: 10")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write an HTML page with charts over time")
-    parser.add_argument("--seed", type=int, default=0, help="of the schedule of faults; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the fault schedule; default: %(default)s")
     parser.add_argument(
-        "--faults", nargs="*", choices=KINDS, metavar="KIND", help=f"of {', '.join(KINDS)}; default: all"
+        "--faults", nargs="*", choices=KINDS, metavar="KIND", help=f"some of {', '.join(KINDS)}; default: all"
     )
-    parser.add_argument("--rate", type=float, metavar="N", help="requests/s; default: 80 %% of what is measured first")
+    parser.add_argument("--rate", type=float, metavar="N", help="requests/s; default: 80 %% of the measured capacity")
     parser.add_argument("--model", help="default: resnet50")
     parser.add_argument("--image-size", type=int, metavar="PIXELS", help="default: 224")
     parser.add_argument("--pictures", type=int, default=64, metavar="N", help="different bodies; default: 64")
     parser.add_argument(
-        "--directory", type=Path, help="where generated pictures are kept for the next time; default: that of tempfile"
+        "--directory", type=Path, help="where to keep generated pictures for reuse; default: the temporary directory"
     )
-    parser.add_argument("--quick", action="store_true", help="a small network, a quarter of a minute, few faults")
+    parser.add_argument("--quick", action="store_true", help="use a small network, 15 seconds and few faults")
     given = parser.parse_args(arguments)
     quick, usual = ("resnet18", 64, 0.25, list(_QUICK_FAULTS), 1.0), ("resnet50", 224, 10.0, list(KINDS), 10.0)
     given.capacity_s = None

@@ -1,19 +1,17 @@
-"""A page with latencies, statuses and memory over the time of a soak, and its faults."""
+"""Renders a page with a soak's latencies, statuses and memory over time, and its faults."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
 
 from bench.serving.faults import Fault
 from bench.serving.load import Samples
-from container.page import Figure, render_frame
-from container.page.markup import chart, legend, section, table
-from container.report.charts import figure, line
+from container.page import Figure
+from container.page import render as render_page
+from container.page.charts import figure, line
 
 _GROUPS = {"200": (200,), "503": (503,), "others": ()}
-_SECTIONS = {"latency": "Latency", "statuses": "Statuses", "memory": "Memory", "faults": "Faults"}
 
 
 def render(
@@ -22,13 +20,13 @@ def render(
     faults: Sequence[Fault],
     memory: Sequence[tuple[float, Mapping[str, int]]],
 ) -> str:
-    """The whole page.
+    """Render the page.
 
     Args:
-        result: As of `soak_results.results`, and what was run.
+        result: From `soak_results.results`, with the settings.
         samples: Of the load.
-        faults: In the order of their times.
-        memory: As of `Watch`.
+        faults: In order of time.
+        memory: From `Monitor`.
     """
     zero = samples.start[0]
     figures = {
@@ -39,7 +37,7 @@ def render(
     parts = list(memory[0][1]) if memory else []
     rows = [
         [
-            escape(phase["phase"]),
+            phase["phase"],
             f"{phase.get('at_s', '')}",
             f"{phase['requests']}",
             f"{phase['failed']}",
@@ -49,27 +47,11 @@ def render(
         for phase in result["phases"]
     ]
     head = ("phase", "at, s", "requests", "failed", "answers again after, s", "/ping again after, s")
-    body = (
-        section("latency", "Latency", legend(("median", "99 of 100")), chart("latency-chart", "latencies over time"))
-        + section(
-            "statuses", "Statuses", legend(tuple(_GROUPS)), chart("statuses-chart", "answers in a second by status")
-        )
-        + section("memory", "Memory", legend(parts), chart("memory-chart", "resident memory of each part over time"))
-        + section("faults", "Faults", table(head, rows, numbers=range(1, 6), name="faults"))
-    )
-    return render_frame(
-        title="Soak",
-        heading=f"{result['minutes']:g} minutes at {result['load_percent']:.0f} % load",
-        lead=escape(f"{result['model']}, engine {result['engine']}; {result['device']}"),
-        navigation=_SECTIONS,
-        body=body,
-        figures=figures,
-        made_by="python -m bench.soak",
-    )
+    return render_page("soak.html", figures, result=result, statuses=list(_GROUPS), parts=parts, head=head, rows=rows)
 
 
 def _latency(samples: Samples, faults: Sequence[Fault], zero: float) -> Figure:
-    """Of answers with status 200, by the second in which they came."""
+    """Chart the latency of answers with status 200, by the second in which they came."""
     seconds: dict[int, list[float]] = {}
     for start, end, status in zip(samples.start, samples.end, samples.status, strict=True):
         if status == 200:

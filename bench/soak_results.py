@@ -1,4 +1,4 @@
-"""From samples and faults to phases, the error budget, recovery times and memory."""
+"""Summarises a soak's samples and faults: phases, error budget, recovery times and memory."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ def results(
     pings: Sequence[tuple[float, bool]],
     memory: Sequence[tuple[float, Mapping[str, int]]],
 ) -> dict[str, Any]:
-    """Everything that is told.
+    """Compute the soak's results.
 
     Args:
-        samples: Of the load, which goes on all the time.
-        faults: In the order of their times.
-        pings: As of `Watch`.
-        memory: Likewise.
+        samples: Of the continuous load.
+        faults: In order of time.
+        pings: From `Monitor`.
+        memory: From `Monitor`.
     """
     phase_of = [_phase(faults, start, end) for start, end in zip(samples.start, samples.end, strict=True)]
     phases = [_summary(QUIET, samples, [phase is None for phase in phase_of])]
@@ -56,7 +56,7 @@ def results(
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The results for people."""
+    """Format the results as text."""
     lines = [
         f"{result['model']}, {result['image_size']} px; engine {result['engine']}; {result['minutes']:g} minutes at "
         f"{result['rate_per_s']:.1f} requests/s, {result['load_percent']:.0f} % of {result['capacity_per_s']:.1f}",
@@ -84,7 +84,7 @@ def table(result: Mapping[str, Any]) -> str:
 
 
 def _phase(faults: Sequence[Fault], start: float, end: float) -> Fault | None:
-    """The fault during which a request was waiting."""
+    """Find the fault during which a request was waiting, if any."""
     return next((fault for fault in faults if start <= fault.end and end >= fault.start), None)
 
 
@@ -105,7 +105,7 @@ def _summary(name: str, samples: Samples, chosen: Sequence[bool]) -> dict[str, A
 
 
 def _to_answers(samples: Samples, fault: Fault) -> float:
-    """Seconds from the fault to the first answer after the last failure; 0 where none failed."""
+    """Compute the seconds from the fault to the first answer after the last failure; 0 if none failed."""
     rows = sorted(
         row for row in zip(samples.start, samples.end, samples.status, strict=True)
         if row[0] <= fault.end and row[1] >= fault.start
@@ -118,7 +118,7 @@ def _to_answers(samples: Samples, fault: Fault) -> float:
 
 
 def _to_ping(pings: Sequence[tuple[float, bool]], fault: Fault) -> float:
-    """Seconds from the fault until `/ping` said 200 again; 0: it never said anything else."""
+    """Compute the seconds from the fault until `/ping` returned 200 again; 0 if it always did."""
     bad = [when for when, ready in pings if fault.start <= when <= fault.end and not ready]
     if not bad:
         return 0.0
@@ -127,7 +127,7 @@ def _to_ping(pings: Sequence[tuple[float, bool]], fault: Fault) -> float:
 
 
 def _memory(memory: Sequence[tuple[float, Mapping[str, int]]], faults: Sequence[Fault]) -> dict[str, Any]:
-    """Of each part and of all together: medians of the first and last tenth, and the slope between, without faults."""
+    """Summarise memory by part and in total, outside of faults: medians of the first and last tenth, and the slope."""
     calm = [row for row in memory if _phase(faults, row[0], row[0]) is None] or list(memory)
     when = np.array([time for time, _ in calm])
     parts = {part: np.array([sizes[part] for _, sizes in calm]) / _MEGABYTE for part in calm[0][1]}
@@ -136,7 +136,7 @@ def _memory(memory: Sequence[tuple[float, Mapping[str, int]]], faults: Sequence[
     tenth = max(1, len(calm) // 10)
     for part, sizes in parts.items():
         name = _memory_of(part)
-        # Of a shorter time it says nothing.
+        # Over a shorter time the slope is meaningless.
         long_enough = when[-1] - when[0] >= _LONG_ENOUGH_S
         slope = np.polyfit(when - when[0], sizes, 1)[0] * 3600 if long_enough else None
         result[f"{name}_start_mb"] = round(float(np.median(sizes[:tenth])), 1)

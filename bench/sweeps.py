@@ -1,4 +1,4 @@
-"""What `bench.scale` varies, and how it measures each table."""
+"""The settings that `bench.scale` varies, and the measurement of each table."""
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
@@ -12,16 +12,16 @@ from bench.our_training import OurTraining
 from bench.picture_set import PictureSet
 from bench.processes import Processes
 from bench.rounds import measure
+from container.contract.hyperparameters import TrainConfig
 from container.cpus import available_cpus
-from container.train.hyperparameters import TrainConfig
 
 Values = Sequence[int | str]
 Seconds = Mapping[str, Sequence[float]]
-"""A picture's, by the value that was varied and by round."""
+"""Seconds per picture, by the varied value and by round."""
 
 
 def sweeps(*, quick: bool, on_gpu: bool) -> tuple[TrainConfig, dict[str, Values]]:
-    """What stays, and for each field of it the values that it takes in turn."""
+    """Return the base configuration, and the values to try for each of its fields."""
     models = ["resnet50", "resnet101", "resnet152"]
     if quick:
         base = TrainConfig(model_type="resnet18", image_size=32, batch_size=4, num_workers=0)
@@ -37,7 +37,7 @@ def sweeps(*, quick: bool, on_gpu: bool) -> tuple[TrainConfig, dict[str, Values]
 
 
 def process_counts(*, on_gpu: bool) -> list[int]:
-    """One, and two where there is a GPU for each or none at all."""
+    """Return 1, and also 2 if there is a GPU for each or none at all."""
     return [1] if on_gpu and torch.cuda.device_count() < 2 else [1, 2]
 
 
@@ -60,7 +60,7 @@ def measure_sweep(
         for side in sides.values():
             side.close()
         sides.clear()
-        gc.collect()  # networks and their gradients, before the next ones come
+        gc.collect()  # frees networks and gradients before the next ones are made
 
 
 def measure_processes(
@@ -73,6 +73,6 @@ def measure_processes(
 
 
 def _measured(sides: Mapping[str, Callable[[], float]], rounds: int, name: str, told: Callable[[str], None]) -> Seconds:
-    if rounds > 1:  # one only shows that it runs
+    if rounds > 1:  # a single round only shows that it works
         measure(sides, 1, lambda _line: told(f"{name}: warmed up"))
     return measure(sides, rounds, lambda line: told(f"{name}: {line}"))

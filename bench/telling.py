@@ -1,8 +1,8 @@
-"""Progress, where it is not in the way of what is printed."""
+"""Prints progress to standard error, apart from the results."""
 
 import sys
 
 
 def tell(line: str) -> None:
-    """On standard error, at once."""
+    """Print a line to standard error at once."""
     print(line, file=sys.stderr, flush=True)

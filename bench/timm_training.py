@@ -1,5 +1,5 @@
-"""timm's loader and step, called as its training script calls them (`train.py` of huggingface/pytorch-image-models),
-with that script's defaults."""
+"""Runs timm's loader and step as its training script does (`train.py` of huggingface/pytorch-image-models), with that
+script's defaults."""
 
 import contextlib
 import time
@@ -14,22 +14,22 @@ from timm.optim import create_optimizer_v2
 from timm.utils import AverageMeter, NativeScaler
 
 from bench.picture_set import PictureSet
+from container.contract.hyperparameters import TrainConfig
 from container.model import build_model
 from container.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from container.train.device import Device
-from container.train.hyperparameters import TrainConfig
 
 
 class TimmTraining:
-    """A network of ours, trained so: with --opt adamw, --channels-last, and --amp in our type where we have one.
+    """One of our networks under timm: with --opt adamw, --channels-last, and --amp in our precision if we use it.
 
-    Its augmentation does as much as ours but for the rotation, which it lacks: crops from 8 % of the area, flips,
-    brightness and contrast by 20 %.
+    Its augmentation equals ours except for rotation, which timm lacks: crops from 8 % of the area, flips, brightness
+    and contrast by 20 %.
 
     Args:
-        pictures: What an epoch goes through.
+        pictures: The pictures of an epoch.
         config: Network, sizes and seed.
-        device: Where, in which precision, and with how many workers.
+        device: Device, precision, and number of workers.
     """
 
     def __init__(self, pictures: PictureSet, config: TrainConfig, device: Device) -> None:
@@ -64,7 +64,7 @@ class TimmTraining:
         self._scaler = NativeScaler(device=device.torch_device.type) if device.scales_gradients else None
 
     def epoch(self) -> float:
-        """Train; returns seconds a picture."""
+        """Train; returns seconds per picture."""
         self._model.train()
         start = time.perf_counter()
         losses = AverageMeter()

@@ -1,18 +1,16 @@
-"""How fast training is, as ratios: to the same step without loading, to a plain loop, and to timm's loader and step.
+"""Measures how fast training is, in ratios to the same step without loading, to a plain loop, and to timm.
 
     python -m bench.train [--json FILE]
 
-Everything runs once in each round, over the same JPEG files, so that drift of the machine cancels, and a ratio is the
-median over the rounds. One run is one epoch. All sides train the same network with AdamW on
-as many threads; what differs is each side's own: loader, precision, memory format, and what is read off the device.
+Everything runs once in each round, over the same JPEG files, so that the machine's drift cancels; a ratio is the median
+over the rounds, and a run is one epoch. All sides train the same network with AdamW on the same number of threads;
+loader, precision, memory format, and what is read from the device are each side's own.
 
-The limit is our step on batches that the device has already. The plain loop has the seed project's form:
-torchvision's ImageFolder and transforms in the process that trains, float32, loss and accuracy read at each step.
-timm's side calls its loader, optimizer and scaler as its training script does, in our precision and with as many
-workers.
-Ours has its pictures from the cache, as a job by default from its first step on; "from files" is ours without it.
-The loaders alone are compared by their CPU time a picture in one process: ours ends with uint8, and is normalised in
-the step; the plain one normalises.
+The limit is our step on batches that are on the device already. The plain loop is like the seed project's, with
+torchvision's ImageFolder and transforms in the training process, float32, loss and accuracy read at each step. timm's
+side calls its loader, optimizer and scaler as its training script does, in our precision and with as many workers.
+Ours reads the cache, as a job does by default; "from files" is ours without it. The loaders are also compared by
+their CPU time per picture in one process: ours ends with uint8, which the step normalises; the plain one normalises.
 """
 
 import argparse
@@ -20,16 +18,18 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.arguments import positive
 from bench.telling import tell
 from container.cpus import SPIN
 
 if TYPE_CHECKING:
     from bench.picture_set import PictureSet
-    from container.train.hyperparameters import TrainConfig
+    from container.contract.hyperparameters import TrainConfig
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with_timm = not given.without_timm
     if with_timm and find_spec("timm") is None:
         sys.exit("bench.train compares with timm, which is not installed: pip install timm, or add --without-timm")
-    # As the training program has it, and before torch reads it.
+    # As in the training program, and before torch reads it.
     os.environ.setdefault(*SPIN)
     import torch
 
@@ -49,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from bench.rounds import measure
     from bench.train_results import results, table
     from bench.usage import usage_of
-    from container.errors import DataError
-    from container.train.hyperparameters import TrainConfig
+    from container.contract.errors import DataError
+    from container.contract.hyperparameters import TrainConfig
 
     on_gpu = torch.cuda.is_available()
     config = TrainConfig(
@@ -66,15 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         everything = PictureSet.of_folder(folder)
     except DataError as error:
-        sys.exit(f"bench.train: {folder} is no ImageFolder: {error}")
+        sys.exit(f"bench.train: {folder} is not an ImageFolder: {error}")
     steps = min(given.steps or len(everything), len(everything) // config.batch_size)
     if not steps:
-        sys.exit(f"bench.train: a batch of {config.batch_size} is more than the {len(everything)} pictures of {folder}")
+        sys.exit(f"bench.train: {folder} has {len(everything)} pictures, fewer than a batch of {config.batch_size}")
     pictures, _ = everything.split(steps * config.batch_size, config.seed)
 
     ours = OurTraining(pictures, config)
     ours.epoch()
-    usage = usage_of(ours.epoch, ours.device.torch_device)
+    usage = usage_of(partial(ours.seconds_a_picture, ours.cached, steps), ours.device.torch_device)
     plain = PlainTraining(pictures, config, ours.device.torch_device)
     sides = {
         "ours": ours.epoch,
@@ -113,14 +113,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _times_to_accuracy(everything: "PictureSet", config: "TrainConfig", accuracy: float, epochs: int) -> dict[str, Any]:
-    """Of ours and the plain loop, each from the same random weights; a tenth of the pictures is held out."""
+    """Time ours and the plain loop from the same random weights; a tenth of the pictures is held out."""
     from bench.accuracy import Learner, learn
     from bench.our_training import OurTraining, accuracy_of
     from bench.plain_training import PlainTraining
 
     batches = len(everything) * 9 // 10 // config.batch_size
     if not batches:
-        sys.exit(f"bench.train: nine tenths of {len(everything)} pictures are less than a batch")
+        sys.exit(f"bench.train: nine tenths of {len(everything)} pictures are fewer than a batch")
     train, held_out = everything.split(batches * config.batch_size, config.seed)
     result: dict[str, Any] = {"accuracy": accuracy}
     ours = OurTraining(train, config)
@@ -147,49 +147,44 @@ def _times_to_accuracy(everything: "PictureSet", config: "TrainConfig", accuracy
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.train",
-        description="How fast training on a folder of JPEG files is, in ratios to the same step without loading, to a "
-        "plain loop and to timm's.",
+        description="Measure how fast training on a folder of JPEG files is, in ratios to the same step without "
+        "loading, to a plain loop and to timm.",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     parser.add_argument("--model", help="default: resnet50 on a GPU, else resnet18")
-    parser.add_argument("--image-size", type=_positive, metavar="PIXELS", help="default: 224 on a GPU, else 64")
-    parser.add_argument("--batch-size", type=_positive, metavar="N", help="default: 64 on a GPU, else 16")
+    parser.add_argument("--image-size", type=positive, metavar="PIXELS", help="default: 224 on a GPU, else 64")
+    parser.add_argument("--batch-size", type=positive, metavar="N", help="default: 64 on a GPU, else 16")
     parser.add_argument(
-        "--num-workers", type=int, default=-1, metavar="N", help="of ours and timm's; default: as the training chooses"
+        "--num-workers", type=int, default=-1, metavar="N", help="DataLoader workers; default: as in training"
     )
     parser.add_argument(
-        "--pictures", type=_positive, metavar="N", help="to generate, 4 at least; default: 6720 on a GPU, else 640"
+        "--pictures",
+        type=positive,
+        metavar="N",
+        help="pictures to generate, at least 4; default: 6720 on a GPU, else 640",
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="an ImageFolder to train on instead")
     parser.add_argument(
-        "--directory", type=Path, help="where generated pictures are kept for the next time; default: that of tempfile"
+        "--directory", type=Path, help="where to keep generated pictures for reuse; default: the temporary directory"
     )
-    parser.add_argument("--rounds", type=_positive, default=7, metavar="N", help="default: %(default)s")
-    parser.add_argument("--steps", type=_positive, metavar="N", help="of a run, at most; default: all pictures, once")
-    parser.add_argument("--without-timm", action="store_true", help="leave its side out; vs_timm is then null")
-    parser.add_argument("--price-per-hour", type=float, metavar="DOLLARS", help="of the machine; adds an epoch's price")
+    parser.add_argument("--rounds", type=positive, default=7, metavar="N", help="default: %(default)s")
+    parser.add_argument("--steps", type=positive, metavar="N", help="most steps of a run; default: all pictures once")
+    parser.add_argument("--without-timm", action="store_true", help="do not run timm; vs_timm is then null")
+    parser.add_argument("--price-per-hour", type=float, metavar="DOLLARS", help="the machine's; adds an epoch's price")
     parser.add_argument(
         "--accuracy",
         type=float,
         metavar="SHARE",
-        help="also train ours and the plain loop until they are right about this share of held-out pictures, from 0 to "
-        "1, as 0.9",
+        help="also train ours and the plain loop up to this accuracy on held-out pictures, from 0 to 1, such as 0.9",
     )
-    parser.add_argument("--epochs", type=_positive, default=20, metavar="N", help="at most; default: %(default)s")
+    parser.add_argument("--epochs", type=positive, default=20, metavar="N", help="most epochs; default: %(default)s")
     parser.add_argument(
         "--learning-rate", type=float, default=1e-3, metavar="RATE", help="from random weights; default: %(default)s"
     )
     given = parser.parse_args(arguments)
     if given.pictures is not None and given.pictures < 4:
-        parser.error("--pictures is 4 at least: two classes of two")
+        parser.error("--pictures must be at least 4, for two classes of two")
     return given
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above zero")
-    return number
 
 
 if __name__ == "__main__":

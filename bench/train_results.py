@@ -1,4 +1,4 @@
-"""From seconds a picture to ratios and their table."""
+"""Turns `bench.train`'s seconds per picture into ratios and a table."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,19 @@ _LOADERS = {
     "loader_vs_plain": ("the plain loader's to ours", "loader", "2.5"),
     "loader_cached_vs_plain": ("the plain loader's to ours, cached", "loader_cached", "8"),
 }
-"""Words of each ratio, what its seconds are called, and what it should be at least."""
+"""Label of each ratio, name of its seconds, and lowest target."""
 
 
 def results(
     seconds: Mapping[str, Sequence[float]], usage: Usage, *, pictures: int, price_per_hour: float | None
 ) -> dict[str, Any]:
-    """Medians over the rounds.
+    """Compute medians over the rounds.
 
     Args:
-        seconds: A picture's, by side and round; of loaders CPU seconds.
+        seconds: Per picture, by side and round; CPU seconds for loaders.
         usage: Of our side.
-        pictures: Of an epoch whose time and price are asked for.
-        price_per_hour: The machine's, in dollars, if it is known.
+        pictures: Number in an epoch, for its time and price.
+        price_per_hour: The machine's, in dollars, if known.
     """
     to_ours = ratios({name: values for name, values in seconds.items() if not name.startswith("loader")}, "ours")
     found: dict[str, Ratios | None] = {name: to_ours.get(side) for name, (_, side, _) in _SPEEDS.items()}
@@ -59,10 +59,10 @@ def results(
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The results for people."""
-    readers = f"{result['workers']} worker{'s' * (result['workers'] != 1)}"
+    """Format the results as text."""
+    workers = f"{result['workers']} worker{'s' * (result['workers'] != 1)}"
     lines = [
-        f"{result['model']}, {result['image_size']} px, batch {result['batch_size']}, {result['amp']}, {readers}",
+        f"{result['model']}, {result['image_size']} px, batch {result['batch_size']}, {result['amp']}, {workers}",
         f"{result['pictures']} pictures, {result['picture_kb']} KB each",
         f"{result['rounds']} rounds of {result['steps']} steps",
         str(result["device"]),
@@ -75,7 +75,7 @@ def table(result: Mapping[str, Any]) -> str:
         "",
         *_ratios("CPU time of loading a picture", result, _LOADERS),
         "",
-        f"the first reading, which keeps what it read: {result['scan_ms']} ms a picture",
+        f"the first reading, which fills the cache: {result['scan_ms']} ms per picture",
         f"memory: {result['memory_mb']:.0f} MB {result['memory_of']}",
     ]
     if result["gpu_percent"] is not None:

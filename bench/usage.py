@@ -1,4 +1,4 @@
-"""How busy a GPU is and how much memory is taken while something runs."""
+"""Measures GPU utilisation and memory use while something runs."""
 
 import resource
 import statistics
@@ -14,25 +14,25 @@ from container.train.profiler.gpu_readings import GpuReadings
 
 _INTERVAL_S = 0.1
 _LONG_ENOUGH_S = 5.0
-_SETTLED_S = 1.0  # a GPU's utilisation is that of up to the last second
+_SETTLED_S = 1.0  # a GPU's utilisation is measured over up to a second
 
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """Of the device that is trained on."""
+    """Use of the training device."""
 
     memory_bytes: int
-    """The most at any time."""
+    """Peak."""
     memory_of: str
-    """What it is memory of, in words."""
+    """Whose memory it is, in words."""
     gpu_percent: float | None = None
-    """Share of time in which the GPU ran anything; None on a CPU, and where the driver does not say."""
+    """Share of time in which the GPU was busy; None on a CPU, or if the driver does not say."""
 
 
 def usage_of(run: Callable[[], object], device: torch.device) -> Usage:
-    """What the device and its memory show while `run` runs, on a GPU again and again for some seconds.
+    """Measure the device while `run` runs; on a GPU it runs repeatedly for some seconds.
 
-    On a CPU the memory is all that this process has ever taken: to be called before anything else is.
+    On a CPU the memory is this process's all-time peak, so call it before anything else.
     """
     if device.type != "cuda":
         run()
@@ -55,7 +55,7 @@ def usage_of(run: Callable[[], object], device: torch.device) -> Usage:
 
 
 class _Readings:
-    """Of the first GPU, in a thread."""
+    """Polls the first GPU in a thread."""
 
     def __init__(self, read: GpuReadings) -> None:
         self._read = read
@@ -65,7 +65,7 @@ class _Readings:
         self._thread.start()
 
     def stop(self) -> tuple[list[float], list[float]]:
-        """Percents of utilisation and bytes of memory."""
+        """Stop; returns utilisation in percent and memory in bytes."""
         self._over.set()
         self._thread.join()
         return self._of["GPUUtilization"], self._of["GPUMemoryUsed"]

@@ -1,4 +1,4 @@
-"""What runs inside the images: training, serving, and the model, artifact and preprocessing that both share.
+"""The code inside the images: training, serving, and the model, artifact and preprocessing that both share.
 
-It knows the SageMaker container contracts and nothing of the SDK, AWS credentials or the host.
+It follows SageMaker's container contracts, and uses neither the SDK nor AWS credentials.
 """

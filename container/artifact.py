@@ -1,7 +1,6 @@
-"""The model directory: what training leaves and serving reads.
+"""Reads and writes the model directory, which training makes and serving loads.
 
-`model.safetensors` holds the tensors, `model.json` everything else that is needed to use them. Nothing in
-either is executable.
+`model.safetensors` holds the tensors, `model.json` everything else needed to use them. Neither holds code.
 """
 
 from dataclasses import replace
@@ -12,20 +11,19 @@ import torch
 from torch import nn
 
 from container.atomic_file import write_atomically
-from container.errors import ArtifactError, WeightsError
+from container.contract.errors import ArtifactError, WeightsError
+from container.contract.model_files import CARD, SEED_TENSORS, TENSORS
 from container.model import StateDict, architecture_of, build_model, load_exactly
-from container.model_card import CARD, SEED_TENSORS, TENSORS, ModelCard, read_card, reference_picture, save_card
+from container.model_card import ModelCard, read_card, reference_picture, save_card
 from container.preprocessing import Preprocessing
 from container.weights import read_state_dict
 
 
 def save(directory: Path, state_dict: StateDict, card: ModelCard) -> None:
-    """Write both files aside and move them into place, so that no half-written model is ever found.
-
-    The card is given the `reference` of these tensors.
+    """Write both files atomically, so that nobody reads a half-written model; adds the card's `reference`.
 
     Raises:
-        OSError: The directory cannot be written, or the disk is full; what was there before is untouched.
+        OSError: The directory cannot be written, or the disk is full; earlier files are untouched.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
     directory.mkdir(parents=True, exist_ok=True)
@@ -35,7 +33,7 @@ def save(directory: Path, state_dict: StateDict, card: ModelCard) -> None:
 
 
 def reference_of(model: nn.Module, preprocessing: Preprocessing) -> tuple[float, ...]:
-    """`ModelCard.reference` of a network in evaluation mode on the CPU; empty where it is not finite."""
+    """Compute `ModelCard.reference` of a network in evaluation mode on the CPU; empty if it is not finite."""
     batch = preprocessing.normalize(torch.from_numpy(reference_picture(preprocessing.size))[None])
     with torch.inference_mode():
         [logits] = model(batch)
@@ -43,13 +41,13 @@ def reference_of(model: nn.Module, preprocessing: Preprocessing) -> tuple[float,
 
 
 def load(directory: Path) -> tuple[nn.Module, ModelCard]:
-    """Load a model directory, or the seed project's form: a bare `model.pth` with a ResNet's state dict.
+    """Load a model directory, or one of the seed project's form: a bare `model.pth` with a ResNet's state dict.
 
     Returns:
         The network in evaluation mode on the CPU, and its card.
 
     Raises:
-        ArtifactError: Says which file or field is missing or wrong.
+        ArtifactError: A file or field is missing or wrong.
     """
     if (directory / CARD).is_file():
         card = read_card(directory)
@@ -75,7 +73,7 @@ def load(directory: Path) -> tuple[nn.Module, ModelCard]:
 
 
 def _network(card: ModelCard, tensors: StateDict) -> nn.Module:
-    """In evaluation mode, on the CPU."""
+    """Build a network in evaluation mode on the CPU."""
     with torch.device("meta"):
         model = build_model(card.architecture, len(card.classes))
     model = model.to_empty(device="cpu")
@@ -84,11 +82,11 @@ def _network(card: ModelCard, tensors: StateDict) -> nn.Module:
 
 
 def seed_card(tensors: dict[str, torch.Tensor]) -> ModelCard:
-    """The card of a bare `model.pth`: classes are called by their index, and pictures are squashed to
-    224 x 224, as the seed project's inference handler does."""
+    """Make the card of a bare `model.pth`: classes are named by index, and pictures are resized to a shorter side of
+    256 and cropped to 224 x 224, as in the seed project's training script and inference handler."""
     architecture, class_count = architecture_of(tensors)
     return ModelCard(
         architecture=architecture,
         classes=tuple(str(index) for index in range(class_count)),
-        preprocessing=Preprocessing(resize="squash"),
+        preprocessing=Preprocessing(),
     )

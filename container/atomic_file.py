@@ -1,4 +1,4 @@
-"""Writing a file aside and moving it into place."""
+"""Writes files atomically: aside first, then moved into place."""
 
 import contextlib
 import os
@@ -14,9 +14,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file, flush it to the disk, then move it over `path`.
 
     Raises:
-        OSError: As `write` raises it; the temporary file is removed and `path` is as before.
+        OSError: From `write`; the temporary file is removed and `path` is unchanged.
     """
-    # Not by process id: two containers that share the directory have the same ones.
+    # A random name: containers that share the directory may have the same process ids.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         write(temporary)
@@ -28,8 +28,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def remove_unfinished(directory: Path) -> None:
-    """Remove what processes that were killed while they wrote have left in a directory; nobody may be writing there."""
+    """Remove temporary files left by processes killed while writing; nobody may be writing in the directory."""
     for path in directory.glob(".*"):
         if _TEMPORARY.fullmatch(path.name):
-            with contextlib.suppress(OSError):  # untidy, and no more
+            with contextlib.suppress(OSError):  # harmless if it stays
                 path.unlink()

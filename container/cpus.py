@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: the host's count is wrong in a container with a limit."""
+"""Counts the CPUs this process may use: in a container with a limit, fewer than the host has."""
 
 import math
 import os
@@ -8,26 +8,26 @@ from pathlib import Path
 CGROUP = Path("/sys/fs/cgroup")
 
 SPIN = ("GOMP_SPINCOUNT", "1000")
-"""Variable of libgomp, which torch computes with, and the value that is set unless the user has: how often a
-thread looks whether the others are there before it sleeps. Sleeping at once makes each operation wait to be woken for;
-looking for as long as libgomp does by itself takes the CPU from the very thread that is waited for, if it is shared."""
+"""libgomp's variable (torch's OpenMP), and its value unless the user sets one: how long a waiting thread spins before
+it sleeps. Without spinning, every operation waits for a wake-up; libgomp's default spin takes a shared CPU from the
+thread that is waited for."""
 
 
 def available_cpus(cgroup: Path = CGROUP) -> int:
-    """CPUs of the affinity mask, further limited by the cgroup's quota."""
+    """Count the CPUs of the affinity mask, limited by the cgroup's quota."""
     count = len(os.sched_getaffinity(0))
     quota = cpu_quota(cgroup)
     return count if quota is None else max(1, min(count, math.ceil(quota)))
 
 
 def threads_asked_for(environment: Mapping[str, str] = os.environ) -> int:
-    """OpenMP's variable, which may be a list for nested loops; 0 where it says nothing."""
+    """Read OMP_NUM_THREADS, which may be a list for nested loops; 0 if it is unset or not a number."""
     first = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) if first.isdecimal() else 0
 
 
 def cpu_quota(cgroup: Path = CGROUP) -> float | None:
-    """CPUs' worth of time that a container may use (v2 `cpu.max`, v1 `cpu.cfs_quota_us`); None without such a limit."""
+    """Read a container's CPU limit, in CPUs (v2 `cpu.max`, v1 `cpu.cfs_quota_us`); None without a limit."""
     try:
         if (cgroup / "cpu.max").exists():
             limit, period = (cgroup / "cpu.max").read_text().split()

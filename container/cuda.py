@@ -1,16 +1,16 @@
-"""Whether torch can use the GPU that the driver shows."""
+"""Checks that torch can use the GPU that the driver reports."""
 
 import torch
 
 from container import gpu
-from container.errors import DriverError
+from container.contract.errors import DriverError
 
 
 def cuda_device(index: int = 0) -> torch.device | None:
-    """The GPU of this index, counted round where there are fewer; None where there is none.
+    """Return the GPU of this index (modulo their number); None if there is none.
 
     Raises:
-        DriverError: The driver shows one, and is too old for torch or torch cannot use it.
+        DriverError: There is a GPU, but the driver is too old for torch, or torch cannot use it.
     """
     if not gpu.look().count and not torch.cuda.is_available():
         return None
@@ -20,7 +20,7 @@ def cuda_device(index: int = 0) -> torch.device | None:
     except RuntimeError as error:
         why = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
         raise DriverError(
-            f"the NVIDIA driver shows a GPU, but torch cannot use it ({why}): see with nvidia-smi whether another "
-            f"process holds it or it is in a failed state; to run on the CPU, set {gpu.SWITCH}=false"
+            f"the NVIDIA driver shows a GPU, but torch cannot use it ({why}): check with nvidia-smi whether another "
+            f"process holds it or it has failed; to run on the CPU, set {gpu.SWITCH}=false"
         ) from error
     return device

@@ -1,18 +1,18 @@
-"""What the first process of a container (PID 1) has to do for itself; imports nothing heavy."""
+"""Signal handling for a container's first process (PID 1); imports nothing heavy."""
 
 import signal
 from types import FrameType
 
 
-def end_when_asked() -> None:
-    """End at SIGTERM and SIGINT with 128 and the signal's number, until other handlers are set.
+def exit_on_signals() -> None:
+    """Exit on SIGTERM and SIGINT with 128 plus the signal's number, until other handlers are set.
 
-    Every other process ends so by itself; for the first one the kernel drops a signal that it has no handler for
-    (see pid_namespaces(7)), and `docker stop` would wait out its grace time.
+    For PID 1 the kernel ignores signals without a handler (see pid_namespaces(7)), and `docker stop` would wait out its
+    grace period.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
+        signal.signal(number, _exit)
 
 
-def _end(number: int, _frame: FrameType | None) -> None:
+def _exit(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""Which NVIDIA driver, CUDA and GPUs there are, and whether they fit the installed torch. No torch is imported."""
+"""Finds the NVIDIA driver and GPUs, and checks that they suit the installed torch. Does not import torch."""
 
 import importlib.util
 import os
@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pynvml  # type: ignore[import-untyped]
 
-from container.errors import DriverError
+from container.contract.errors import DriverError
 
 SWITCH = "SLIPWAY_USE_CUDA"
-"""Environment variable: `false` trains and serves on the CPU whatever there is."""
+"""Environment variable: `false` trains and serves on the CPU even if there is a GPU."""
 
 _ENDPOINT_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
 _ON_THE_CPU = f"to run on the CPU, set {SWITCH}=false"
 
-# By major version of CUDA: within one, every driver runs what was built for any minor version.
+# By CUDA's major version: within one, a driver runs what was built for any minor version.
 # Source: "CUDA Compatibility" in NVIDIA's deployment and management guides.
 _OLDEST_DRIVERS = {12: "525", 13: "580"}
 
@@ -29,21 +29,22 @@ class Gpu:
 
     name: str
     memory_bytes: int
+    """0 if the driver does not say: for a part of a GPU (MIG), or one that shares the host's memory."""
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.memory_bytes / 2**30:.0f} GiB)"
+        return f"{self.name} ({self.memory_bytes / 2**30:.0f} GiB)" if self.memory_bytes else self.name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Driver:
-    """What NVIDIA's driver says about itself."""
+    """The NVIDIA driver and its GPUs."""
 
     version: str
-    """As in 580.82.07."""
+    """Version, such as 580.82.07."""
     cuda: tuple[int, int]
-    """Major and minor version of the newest CUDA that it runs."""
+    """Major and minor version of the newest CUDA that it supports."""
     gpus: tuple[Gpu, ...]
-    """All that this container or machine has."""
+    """All GPUs of this container or machine."""
 
     def __str__(self) -> str:
         return f"NVIDIA driver {self.version} (CUDA {self.cuda[0]}.{self.cuda[1]})"
@@ -55,11 +56,11 @@ class Gpus:
 
     count: int
     text: str
-    """One sentence for the log, without its `GPU: `."""
+    """One sentence for the log, which puts `GPU: ` before it."""
 
 
 def is_wanted(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether `SLIPWAY_USE_CUDA` leaves the GPU on.
+    """Whether `SLIPWAY_USE_CUDA` allows the GPU.
 
     Raises:
         DriverError: It is neither true nor false.
@@ -75,7 +76,7 @@ def look(*, off_by: str = "") -> Gpus:
     """Find the GPUs to use.
 
     Args:
-        off_by: The setting that is false and forbids it; then the driver is not asked.
+        off_by: Name of the setting that turns GPUs off; the driver is then not asked.
 
     Raises:
         DriverError: There are GPUs, but the driver does not answer or is too old for torch.
@@ -102,10 +103,10 @@ def look(*, off_by: str = "") -> Gpus:
 
 
 def find_driver() -> Driver | None:
-    """Ask the driver through NVML, its management library; None where there is no driver.
+    """Ask the driver through NVML, its management library; None if there is no driver.
 
     Raises:
-        DriverError: There is one, and it does not answer.
+        DriverError: There is one, but it does not answer.
     """
     try:
         pynvml.nvmlInit()
@@ -120,8 +121,7 @@ def find_driver() -> Driver | None:
             version=pynvml.nvmlSystemGetDriverVersion(),
             cuda=(cuda // 1000, cuda % 1000 // 10),
             gpus=tuple(
-                Gpu(name=pynvml.nvmlDeviceGetName(handle), memory_bytes=pynvml.nvmlDeviceGetMemoryInfo(handle).total)
-                for handle in handles
+                Gpu(name=pynvml.nvmlDeviceGetName(handle), memory_bytes=_memory_bytes(handle)) for handle in handles
             ),
         )
     except pynvml.NVMLError as error:
@@ -130,17 +130,24 @@ def find_driver() -> Driver | None:
         pynvml.nvmlShutdown()
 
 
+def _memory_bytes(handle: object) -> int:
+    try:
+        return int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
+    except pynvml.NVMLError:
+        return 0
+
+
 def _no_answer(error: Exception) -> DriverError:
     return DriverError(
-        f"the NVIDIA driver does not answer ({error}): see what nvidia-smi says there and on the host, and start the "
-        f"container anew (NVIDIA_DRIVER_CAPABILITIES must hold compute and utility); {_ON_THE_CPU}"
+        f"the NVIDIA driver does not answer ({error}): run nvidia-smi in the container and on the host, and restart "
+        f"the container (NVIDIA_DRIVER_CAPABILITIES must include compute and utility); {_ON_THE_CPU}"
     )
 
 
 def torch_cuda() -> str | None:
-    """The version of CUDA that the installed torch is built for, as in 13.0; None for a build without.
+    """Return the CUDA version that the installed torch is built for, such as 13.0; None for a build without CUDA.
 
-    It is read off torch's own version file, because importing torch takes seconds.
+    It is read from torch's version file, because importing torch takes seconds.
     """
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
@@ -150,21 +157,21 @@ def torch_cuda() -> str | None:
 
 
 def visible_count(count: int, visible: str | None) -> int:
-    """How many of `count` GPUs a value of CUDA_VISIBLE_DEVICES leaves."""
+    """Count how many of `count` GPUs a value of CUDA_VISIBLE_DEVICES leaves."""
     if visible is None:
         return count
     return min(count, sum(name.strip() not in ("", "-1", "NoDevFiles") for name in visible.split(",")))
 
 
 def check_driver(driver: Driver, built_for: str) -> None:
-    """Refuse a driver that is too old: torch would only warn, and go on without the GPU that is paid for.
+    """Refuse a driver that is too old: torch would only warn, and leave the GPU that is paid for unused.
 
     Args:
-        driver: What was found.
-        built_for: The version of CUDA that torch is built for.
+        driver: The installed one.
+        built_for: The CUDA version that torch is built for.
 
     Raises:
-        DriverError: Names the driver that is needed, and how to come by it.
+        DriverError: The driver is too old; the message says which one is needed and how to get it.
     """
     major = int(built_for.partition(".")[0])
     if driver.cuda[0] >= major:
@@ -173,7 +180,7 @@ def check_driver(driver: Driver, built_for: str) -> None:
     others = [f"CUDA {older} (driver {_OLDEST_DRIVERS[older]} or later)" for older in _OLDEST_DRIVERS if older < major]
     raise DriverError(
         f"{driver} is too old for this torch, which is built for CUDA {built_for} and needs {oldest}. On a SageMaker "
-        f'endpoint, set inference_ami_version="{_ENDPOINT_AMI}"; for a training job, take an instance type whose hosts '
+        f'endpoint, set inference_ami_version="{_ENDPOINT_AMI}"; for a training job, use an instance type whose hosts '
         f"have that driver, or build the image with a torch for {' or '.join(others) or 'an older CUDA'}; on your own "
         f"machine, update the driver; {_ON_THE_CPU}"
     )

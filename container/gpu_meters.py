@@ -1,4 +1,4 @@
-"""Reading GPUs again and again through NVML, the driver's management library. No torch is imported."""
+"""Polls GPUs through NVML, the driver's management library. Does not import torch."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -8,32 +8,37 @@ Reader = Callable[[object], float]
 
 
 class GpuMeters:
-    """Call it for the values of all GPUs.
+    """Reads the values of all GPUs, each time it is called.
 
-    What a GPU does not tell is left out: a slice of one (MIG), for instance, has no utilisation and no power of its
-    own.
+    Values that a GPU does not report are omitted: a slice of a GPU (MIG), for instance, has no utilisation or power of
+    its own.
+
+    Args:
+        handles: NVML's; None for a GPU that it does not know.
+        readers: What to read of each, by name.
     """
 
     def __init__(self, handles: Sequence[object | None], readers: Mapping[str, Reader]) -> None:
-        """Args: handles: NVML's, None for a GPU that it does not know; readers: what is read of each, by name."""
         self._handles = handles
         self._readers = readers
-        self._untold: set[tuple[int, str]] = set()
+        self._unsupported: set[tuple[int, str]] = set()
 
     def __call__(self) -> Iterator[tuple[int, str, float]]:
-        """Place among the handles, name of the reader, value."""
+        """Yield position among the handles, name of the reader, and value."""
         for place, handle in enumerate(self._handles):
             for name, read in self._readers.items():
-                if handle is None or (place, name) in self._untold:
+                if handle is None or (place, name) in self._unsupported:
                     continue
                 try:
                     yield place, name, read(handle)
-                except pynvml.NVMLError:
-                    self._untold.add((place, name))
+                except pynvml.NVMLError as error:
+                    # Other errors may be temporary.
+                    if error.value in (pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_NO_PERMISSION):
+                        self._unsupported.add((place, name))
 
 
 def all_handles() -> list[object]:
-    """Of the GPUs that this container or machine has; none where there is no driver that answers."""
+    """Return NVML's handles of all GPUs; none if no driver answers."""
     try:
         pynvml.nvmlInit()
         return [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
@@ -42,7 +47,7 @@ def all_handles() -> list[object]:
 
 
 def utilization_percent(handle: object) -> float:
-    """How much of the last sampling period (at most a second) a kernel ran."""
+    """Return the share of the last sampling period (at most a second) in which a kernel ran."""
     return float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
 
 

@@ -1,6 +1,6 @@
-"""Decoding a JPEG no larger than it will be seen, on several threads at once: Pillow holds Python's lock meanwhile.
+"""Decodes JPEGs at a reduced scale where that is enough, without holding the GIL as Pillow does.
 
-Whatever is out of the ordinary is left to Pillow (picture.py).
+Unusual files are left to Pillow (picture.py).
 """
 
 import io
@@ -18,25 +18,30 @@ Pixels = npt.NDArray[np.uint8]
 """RGB, (height, width, 3)."""
 
 Enough = Callable[[int, int], tuple[float, float]]
-"""Given width and height in the file, upright, says what width and height of the whole picture suffice."""
+"""Maps a picture's upright width and height in the file to the width and height that suffice."""
 
-LYING = (Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90)
-"""Turns that exchange width and height."""
+SIDEWAYS = (
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSVERSE,
+    Image.Transpose.ROTATE_90,
+)
+"""Turns that swap width and height."""
 
 _START = b"\xff\xd8\xff"
 _EXIF = b"Exif\x00\x00"
-_HEAD = 1 << 16  # bytes within which EXIF's block begins
+_HEAD = 1 << 16  # bytes within which the EXIF block begins
 _SCALES = (8, 4, 2)
-"""Divisors of the size at which decoding costs less: those between cost more than the whole."""
+"""Divisors of the size that make decoding cheaper; those in between cost more than full size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Read:
-    """A picture, perhaps shrunk."""
+    """A decoded picture, perhaps at a reduced scale."""
 
     pixels: Pixels
     width: int
-    """In the file, upright."""
+    """Width of the picture in the file, upright."""
     height: int
 
 
@@ -45,13 +50,13 @@ def decode_jpeg(data: bytes, enough: Enough, max_pixels: int, *, exact: bool) ->
 
     Args:
         data: The file.
-        enough: It is decoded at 1/2, 1/4 or 1/8 of its size where that still leaves so much.
+        enough: The file is decoded at 1/2, 1/4 or 1/8 of its size if that still gives as much.
         max_pixels: Width times height above which it is left to Pillow.
-        exact: The same pixels as Pillow's; else a few grey levels apart, and faster.
+        exact: Give the same pixels as Pillow; otherwise a few grey levels apart, and faster.
 
     Returns:
-        None for what is no JPEG, damaged, too large, or of more than three colours: `read_picture` knows what to do, or
-        to say.
+        None if it is not a JPEG, is damaged, too large, or has more than three channels; `read_picture` then decodes
+        it, or says what is wrong.
     """
     if not data.startswith(_START):
         return None
@@ -60,7 +65,7 @@ def decode_jpeg(data: bytes, enough: Enough, max_pixels: int, *, exact: bool) ->
         if colors not in ("YCbCr", "Gray", "RGB") or width * height > max_pixels:
             return None
         turn = exif_turn(Image.open(io.BytesIO(data))) if _EXIF in data[:_HEAD] else None
-        if turn in LYING:
+        if turn in SIDEWAYS:
             least_height, least_width = enough(height, width)
         else:
             least_width, least_height = enough(width, height)
@@ -74,6 +79,6 @@ def decode_jpeg(data: bytes, enough: Enough, max_pixels: int, *, exact: bool) ->
         return None
     if turn is not None:
         pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
-    if turn in LYING:
+    if turn in SIDEWAYS:
         width, height = height, width
     return Read(pixels=pixels, width=width, height=height)

@@ -1,4 +1,4 @@
-"""How much memory this process may still take: the host's figure is wrong in a container with a limit."""
+"""Measures the memory this process may still use: in a container with a limit, less than the host has."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ _MEMINFO = Path("/proc/meminfo")
 
 
 def available_memory(cgroup: Path = CGROUP, meminfo: Path = _MEMINFO) -> int:
-    """Bytes that can be taken without swapping: the host's `MemAvailable`, or what the cgroup's limit leaves if less.
+    """Return the bytes free without swapping: the host's `MemAvailable`, or what the cgroup's limit leaves if less.
 
-    Pages of files that the cgroup holds in memory count as free: the kernel gives them up when it needs to.
+    The cgroup's page cache counts as free, since the kernel reclaims it when needed.
     """
     left = _limit_left(cgroup / "memory.max", cgroup / "memory.current", cgroup / "memory.stat", "inactive_file")
     if left is None:
@@ -25,12 +25,12 @@ def available_memory(cgroup: Path = CGROUP, meminfo: Path = _MEMINFO) -> int:
     return host if left is None else max(0, min(host, left))
 
 
-def _limit_left(limit: Path, usage: Path, statistics: Path, given_up: str) -> int | None:
+def _limit_left(limit: Path, usage: Path, statistics: Path, reclaimable: str) -> int | None:
     try:
         allowed = limit.read_text().strip()
         if allowed == "max":
             return None
-        return int(allowed) - int(usage.read_text()) + _field(statistics, given_up)
+        return int(allowed) - int(usage.read_text()) + _field(statistics, reclaimable)
     except (OSError, ValueError):
         return None
 

@@ -1,4 +1,4 @@
-"""The networks: torchvision's ResNets with a head for the user's classes, and which one a state dict belongs to."""
+"""Builds torchvision's ResNets with a head for the user's classes, and recognises them by their state dicts."""
 
 import re
 from collections.abc import Mapping
@@ -8,22 +8,22 @@ import torchvision.models
 from torch import nn
 
 from container.architectures import ARCHITECTURES, SHAPES
-from container.errors import WeightsError
+from container.contract.errors import WeightsError
 
 StateDict = Mapping[str, torch.Tensor]
 
 
 def build_model(architecture: str, class_count: int) -> nn.Module:
-    """A randomly initialised ResNet with `class_count` outputs; input (N, 3, H, W), output (N, class_count)."""
+    """Build a randomly initialised ResNet; input (N, 3, H, W), output (N, class_count)."""
     model: nn.Module = getattr(torchvision.models, architecture)(weights=None, num_classes=class_count)
     return model
 
 
 def architecture_of(state_dict: StateDict) -> tuple[str, int]:
-    """Read architecture and class count off a ResNet's tensors.
+    """Infer architecture and class count from a ResNet's tensors.
 
     Raises:
-        WeightsError: The tensors are no ResNet's of `ARCHITECTURES`.
+        WeightsError: The tensors are not those of a ResNet of `ARCHITECTURES`.
     """
     stages = [0, 0, 0, 0]
     for name in state_dict:
@@ -32,6 +32,12 @@ def architecture_of(state_dict: StateDict) -> tuple[str, int]:
             stages[stage] = max(stages[stage], int(match[2]) + 1)
     architecture = SHAPES.get(("layer1.0.conv3.weight" in state_dict, tuple(stages)))
     head = state_dict.get("fc.weight")
+    heads = [name for name in state_dict if name.startswith("fc.")]
+    if architecture and head is None and heads:
+        raise WeightsError(
+            f"the head of this {architecture} is not one linear layer: it has {', '.join(heads[:6])} instead of "
+            "fc.weight and fc.bias; a single one, also after a dropout, is supported"
+        )
     if architecture is None or head is None or head.ndim != 2:
         first = ", ".join(list(state_dict)[:3]) or "no tensor at all"
         raise WeightsError(
@@ -42,10 +48,10 @@ def architecture_of(state_dict: StateDict) -> tuple[str, int]:
 
 
 def load_exactly(model: nn.Module, state_dict: StateDict) -> None:
-    """Load tensors into a model, every one of them, of the same shape.
+    """Load tensors into a model; names and shapes must match exactly.
 
     Raises:
-        WeightsError: Names the tensors that are missing, unknown or of another shape.
+        WeightsError: Tensors are missing, unknown or of another shape.
     """
     if problem := mismatch(model.state_dict(), state_dict):
         raise WeightsError(problem)
@@ -53,7 +59,7 @@ def load_exactly(model: nn.Module, state_dict: StateDict) -> None:
 
 
 def mismatch(wanted: StateDict, found: StateDict) -> str | None:
-    """Say how two state dicts differ in names and shapes; None when they do not."""
+    """Describe how two state dicts differ in names and shapes; None if they do not."""
     missing = [name for name in wanted if name not in found and not name.endswith("num_batches_tracked")]
     unknown = [name for name in found if name not in wanted]
     other = [

@@ -1,4 +1,4 @@
-"""`model.json`: everything but the tensors that is needed to use a model. No torch is imported."""
+"""`model.json`: everything needed to use a model except its tensors. Does not import torch."""
 
 import json
 from dataclasses import dataclass, field
@@ -10,18 +10,16 @@ import numpy.typing as npt
 
 from container.architectures import ARCHITECTURES
 from container.atomic_file import write_atomically
-from container.errors import ArtifactError
+from container.contract.errors import ArtifactError
+from container.contract.model_files import CARD
 from container.preprocessing import Preprocessing
 
 FORMAT_VERSION = 1
-TENSORS = "model.safetensors"
-CARD = "model.json"
-SEED_TENSORS = "model.pth"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What `model.json` says."""
+    """The content of `model.json`."""
 
     architecture: str
     classes: tuple[str, ...]
@@ -30,8 +28,8 @@ class ModelCard:
     training: dict[str, Any] = field(default_factory=dict)
     """Data counts, final metrics, hyperparameters, library versions; for people, not needed to predict."""
     reference: tuple[float, ...] = ()
-    """What the network's outputs (before the softmax) are for `reference_picture`, by torch in float32 on a CPU; empty
-    where nobody has computed it. What else runs the network is checked by it."""
+    """The network's outputs (before the softmax) for `reference_picture`, computed by torch in float32 on a CPU; empty
+    if they were never computed. Other engines are checked against them."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -45,7 +43,7 @@ class ModelCard:
 
     @classmethod
     def from_json(cls, fields: object) -> Self:
-        """Check and read; an ArtifactError names the field that does not fit."""
+        """Read and check the fields; an ArtifactError names the one that is wrong."""
         if not isinstance(fields, dict):
             raise ArtifactError(f"{CARD} is not a JSON object")
         version = fields.get("format_version")
@@ -68,7 +66,7 @@ class ModelCard:
         if not isinstance(reference, list) or not all(_is_number(value) for value in reference):
             raise ArtifactError(f"{CARD}: reference is not a list of numbers")
         if len(reference) != len(classes):
-            # Of other tensors than these.
+            # It belongs to other tensors.
             reference = []
         return cls(
             architecture=architecture,
@@ -80,10 +78,10 @@ class ModelCard:
 
 
 def save_card(directory: Path, card: ModelCard) -> None:
-    """Write `model.json` alone, for a model whose tensors are there already.
+    """Write `model.json` alone, for a model whose tensors are already saved.
 
     Raises:
-        OSError: As `save`.
+        OSError: It cannot be written.
     """
     text = json.dumps(card.to_json(), indent=2, ensure_ascii=False) + "\n"
     write_atomically(directory / CARD, lambda path: path.write_text(text, encoding="utf-8"))
@@ -105,7 +103,7 @@ def read_card(directory: Path) -> ModelCard:
     return ModelCard.from_json(fields)
 
 
-# float32 goes further, a network's outputs do not.
+# float32 has a wider range, but a network's outputs do not exceed this.
 _LARGEST = 1e30
 
 
@@ -114,9 +112,9 @@ def _is_number(value: object) -> bool:
 
 
 def reference_picture(size: int) -> npt.NDArray[np.uint8]:
-    """The picture that `ModelCard.reference` is about, of the network's input: uint8, shape (size, size, 3).
+    """Make the picture that `ModelCard.reference` belongs to, as the network's input: uint8, shape (size, size, 3).
 
-    It has flat and rough parts, edges and all grey levels, and is the same wherever it is made.
+    It has flat and rough parts, edges and all grey levels, and is the same on every machine.
     """
     rows, columns, colors = np.ogrid[:size, :size, :3]
     waves = rows * rows // 7 + columns * (rows // 9 + 3) + 85 * colors

@@ -1,4 +1,4 @@
-"""From a picture to the network's input: defined once, used by evaluation, export and serving."""
+"""Turns a picture into the network's input; used by evaluation, export and serving."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from container.errors import ArtifactError
+from container.contract.errors import ArtifactError
+from container.transparency import resize_over_white
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +21,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """How a picture becomes a square of pixels and then a normalised tensor.
+    """The steps from a picture to a square of pixels, and from that to a normalised tensor.
 
-    A picture becomes uint8 first, on the CPU, and is normalised in batches on the model's device: a
-    quarter of the bytes to copy.
+    Squares are uint8 on the CPU, and are normalised in batches on the model's device: a quarter of the bytes to copy.
     """
 
     size: int = 224
@@ -31,7 +31,7 @@ class Preprocessing:
 
     resize: Literal["crop", "squash"] = "crop"
     """`crop`: the shorter side to `short_side`, then the centre square (torchvision's evaluation recipe).
-    `squash`: both sides to `size`, as the seed project's inference handler does."""
+    `squash`: both sides to `size`, as the seed project's inference handler once did."""
 
     short_side: int = 256
     """Pixels of the shorter side before the centre crop; not used by `squash`."""
@@ -52,35 +52,41 @@ class Preprocessing:
 
     @classmethod
     def for_size(cls, size: int) -> Self:
-        """The evaluation recipe for an input side: the shorter side is 256/224 of it."""
+        """Make the evaluation recipe for an input side: the shorter side is 256/224 of it."""
         return cls(size=size, short_side=round(size * 256 / 224))
 
     @property
     def shrink_to(self) -> int | None:
-        """What `read_picture` may shrink a JPEG to. Not for `squash`, which keeps the seed's answers."""
+        """The shorter side to which `read_picture` may reduce a JPEG; None for `squash`, to keep that handler's
+        answers."""
         return self.short_side if self.resize == "crop" else None
 
     def to_array(self, picture: Image.Image) -> npt.NDArray[np.uint8]:
-        """Resize an RGB picture to the input square: uint8, shape (size, size, 3)."""
-        # Crop and resize are one pass.
-        box = self.box(*picture.size)
-        return np.asarray(picture.resize((self.size, self.size), Image.Resampling.BILINEAR, box=box))
+        """Resize an RGB picture, or an RGBA one over white, to the input square: uint8, shape (size, size, 3)."""
+        # Crops and resizes in one pass.
+        size, box = (self.size, self.size), self.box(*picture.size)
+        if picture.mode == "RGBA":
+            return np.asarray(resize_over_white(picture, size, box))
+        return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box=box))
 
     def box(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """Which part of a picture becomes the input square: left, top, right and bottom edge in its own pixels."""
+        """Compute the part of a picture that becomes the input square: left, top, right and bottom, in its pixels."""
         if self.resize == "squash":
             return 0, 0, width, height
-        side = min(width, height) * self.size / self.short_side
-        left, top = (width - side) / 2, (height - side) / 2
-        return left, top, left + side, top + side
+        # Rounded as in torchvision, which resizes to whole pixels and crops at whole pixels, to give equal results.
+        shorter = min(width, height)
+        wide, high = self.short_side * width // shorter, self.short_side * height // shorter
+        left, top = round((wide - self.size) / 2), round((high - self.size) / 2)
+        across, down = width / wide, height / high
+        return left * across, top * down, (left + self.size) * across, (top + self.size) * down
 
     def normalize(self, batch: "torch.Tensor") -> "torch.Tensor":
-        """uint8 (N, size, size, 3) on any device -> float32 (N, 3, size, size) there, channels last in memory."""
+        """Normalise uint8 (N, size, size, 3) on any device to float32 (N, 3, size, size) there, channels last."""
         return self.normalizer(batch.device)(batch)
 
     def normalizer(self, device: "torch.device") -> "Callable[[torch.Tensor], torch.Tensor]":
-        """`normalize` for one device, to which nothing more is copied then."""
-        # Only here: a server that computes with something else starts without it.
+        """Return `normalize` for one device, with mean and deviation already copied there."""
+        # Only here: a server that computes with OpenVINO starts without torch.
         import torch
 
         mean = torch.tensor(self.mean, device=device).mul_(255)
@@ -92,7 +98,11 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, fields: object) -> Self:
-        """Read what `to_json` wrote; an ArtifactError names what does not fit."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ArtifactError: A field is missing or wrong.
+        """
         if not isinstance(fields, dict):
             raise ArtifactError("preprocessing is not an object with the fields size, resize, short_side, mean, std")
         try:

@@ -1,4 +1,4 @@
-"""Processes and their ends, on Linux: who lives, who is an orphan, and that nobody is left behind."""
+"""Starts, watches and kills processes on Linux, so that none is left behind."""
 
 import contextlib
 import ctypes
@@ -18,32 +18,32 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of every descendant whose own parent ends (see prctl(2)), as init would be."""
+    """Make this process, instead of init, the parent of descendants whose own parent exits (see prctl(2))."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """Have this process sent a signal when the thread that started it ends. To be called between fork and exec."""
+    """Request a signal for when the thread that started this process exits. Call it between fork and exec."""
     _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process exists and has not ended; one that waits to be reaped has."""
+    """Whether the process exists and has not exited; a zombie has."""
     return _stat(pid)[:1] not in (["Z"], ["X"], [])
 
 
 def children(pid: int) -> list[int]:
-    """Process ids of the direct children, those that wait to be reaped too."""
+    """Return the process ids of the direct children, zombies included."""
     lists = list(Path(f"/proc/{pid}/task").glob("*/children"))
     if lists:
         return [int(child) for path in lists for child in _read(path).split()]
-    # A kernel without those lists.
+    # The kernel has no such lists.
     everyone = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
     return [other for other in everyone if _stat(other)[1:2] == [str(pid)]]
 
 
 def descendants(pid: int) -> list[int]:
-    """Children, their children and so on; parents come first."""
+    """Return the process ids of children, their children and so on; parents come first."""
     found = children(pid)
     for child in found:
         found += children(child)
@@ -51,7 +51,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def reap(pid: int) -> bool:
-    """Take a child's exit status if it has ended; False if it lives, or is not a child of this process."""
+    """Reap a child if it has exited; False if it is alive, or not a child of this process."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
@@ -59,16 +59,16 @@ def reap(pid: int) -> bool:
 
 
 def wait_as_init(pid: int) -> None:
-    """Wait until a child has ended, and leave its exit status; meanwhile take that of every other child that ends.
+    """Wait until a child exits, without reaping it; meanwhile reap every other child that exits.
 
-    With `adopt_orphans`, what descendants leave behind does not pile up as zombies.
+    With `adopt_orphans`, this keeps orphaned descendants from piling up as zombies.
     """
     while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)) and ended.si_pid != pid:
         reap(ended.si_pid)
 
 
 def kill_group(pid: int) -> None:
-    """Kill a process group by its leader's id; also after the leader has ended."""
+    """Kill a process group by its leader's id, even if the leader has exited."""
     try:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -76,14 +76,14 @@ def kill_group(pid: int) -> None:
 
 
 def kill_tree() -> None:
-    """Kill every descendant of this process at once; none is waited for."""
+    """Kill every descendant of this process, without waiting."""
     for pid in descendants(os.getpid()):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
 def kill_descendants(timeout_s: float = 5.0) -> None:
-    """Kill every child of this process, and with `adopt_orphans` whatever they leave, until none is left."""
+    """Kill the children of this process, and with `adopt_orphans` all descendants, until none is left."""
     give_up = time.monotonic() + timeout_s
     while (pids := children(os.getpid())) and time.monotonic() < give_up:
         for pid in pids:
@@ -96,7 +96,7 @@ def kill_descendants(timeout_s: float = 5.0) -> None:
 
 
 def when_ended(pid: int, then: Callable[[], None]) -> None:
-    """Call `then` in a thread of its own once another process has ended."""
+    """Call `then` in a thread once another process has exited."""
 
     def wait() -> None:
         try:
@@ -104,7 +104,7 @@ def when_ended(pid: int, then: Callable[[], None]) -> None:
         except ProcessLookupError:
             descriptor = None
         except OSError:
-            # A kernel or a sandbox without pidfd_open.
+            # The kernel or a sandbox has no pidfd_open.
             while is_alive(pid):
                 time.sleep(1)
             descriptor = None
@@ -119,8 +119,8 @@ def when_ended(pid: int, then: Callable[[], None]) -> None:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the state on; empty where there is no such process."""
-    # The name before them may hold spaces and parentheses.
+    """Read the fields of /proc/PID/stat from the state on; empty if there is no such process."""
+    # The name before them may contain spaces and parentheses.
     return _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
 
 

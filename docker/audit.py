@@ -1,6 +1,6 @@
-"""What audit.sh does: asks pip-audit about each lock, leaves out what is explained, and tells all outcomes apart.
+"""Runs pip-audit for audit.sh on each lock, omits explained findings, and distinguishes all outcomes.
 
-pip-audit alone says "No known vulnerabilities found" and exits 0 where the database knows none of the packages, as
+pip-audit alone says "No known vulnerabilities found" and exits 0 even if the database knows none of the packages, as
 behind a package mirror without PyPI's JSON API.
 """
 
@@ -21,7 +21,7 @@ NONE, FOUND, WRONG, NOT_LOOKED_UP = range(4)
 
 
 class AuditError(Exception):
-    """The audit cannot be made; says why, and holds the exit code."""
+    """The audit cannot be done; carries the exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -40,20 +40,20 @@ class Finding:
 
     @property
     def names(self) -> set[str]:
-        """Under which an ignore file may name it."""
+        """All ids by which an ignore file may name it."""
         return {self.vulnerability, *self.aliases}
 
 
 @dataclass
 class Result:
-    """Findings and packages that could not be looked up, to the locks that they are in."""
+    """Findings, and packages that could not be looked up, with the locks that contain them."""
 
     findings: dict[Finding, list[str]] = field(default_factory=dict)
     unknown: dict[str, list[str]] = field(default_factory=dict)
     looked_up: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, lock: str, dependencies: Sequence[Mapping[str, Any]]) -> None:
-        """Takes in pip-audit's answer for one lock."""
+        """Add pip-audit's answer for a lock."""
         for dependency in dependencies:
             if "skip_reason" in dependency:
                 self.unknown.setdefault(dependency["name"], []).append(lock)
@@ -66,7 +66,7 @@ class Result:
 
 
 def read_ignored(file: Path) -> dict[str, date]:
-    """Vulnerability to the day until which it is explained; each with a reason, as audit-ignore.txt says.
+    """Read until when each vulnerability is ignored, in the format that audit-ignore.txt explains.
 
     Raises:
         AuditError: A line lacks its date or reason, or the file cannot be read.
@@ -85,7 +85,7 @@ def read_ignored(file: Path) -> dict[str, date]:
         except ValueError as error:
             raise AuditError(
                 f"{file}, line {number}: {line.strip()!r} is not ID, UNTIL (2026-12-31) and REASON; "
-                "whoever ignores a finding says why and until when",
+                "an ignored finding needs a reason and an end date",
                 WRONG,
             ) from error
     return ignored
@@ -100,7 +100,7 @@ def pip_audit(lock: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def cause(stderr: str) -> str:
-    """What pip-audit says went wrong: its first error line, or the last error of a stack trace that says something."""
+    """Extract why pip-audit failed: its first error line, or the last error with a message in a stack trace."""
     if match := re.search(r"^ERROR:[\w.]+:(.+)$", stderr, re.MULTILINE):
         return match[1]
     errors = re.findall(r"^[\w.]+(?:Error|Exception): (.+)$", stderr, re.MULTILINE) or ["no reason given"]
@@ -108,14 +108,14 @@ def cause(stderr: str) -> str:
 
 
 def audit(lock: Path, service: Sequence[str]) -> list[dict[str, Any]]:
-    """pip-audit's answer: each package with its vulnerabilities, or with the reason why it was skipped.
+    """Audit a lock; returns each package with its vulnerabilities, or with the reason why it was skipped.
 
     Raises:
-        AuditError: The lock is none, or the database cannot be asked.
+        AuditError: The lock is invalid, or the database cannot be reached.
     """
     if not lock.is_file():
         raise AuditError(f"there is no lock {lock}", WRONG)
-    # pip-audit's exit code is 1 for everything; a dry run fails for the lock's sake only.
+    # pip-audit's exit code is 1 for everything; a dry run fails only because of the lock.
     readable = pip_audit(lock, "--dry-run")
     if readable.returncode:
         raise AuditError(f"{lock} is not a lock with hashes: {cause(readable.stderr)}", WRONG)
@@ -124,8 +124,8 @@ def audit(lock: Path, service: Sequence[str]) -> list[dict[str, Any]]:
         return list(json.loads(answer.stdout)["dependencies"])
     except ValueError as error:
         raise AuditError(
-            f"the vulnerability data of {service[1]} cannot be had: {cause(answer.stderr)}; "
-            "take the other --service, set HTTPS_PROXY, or run this where it can be reached",
+            f"the vulnerability data of {service[1]} is unavailable: {cause(answer.stderr)}; "
+            "use the other --service, set HTTPS_PROXY, or run this where it can be reached",
             NOT_LOOKED_UP,
         ) from error
 
@@ -137,15 +137,15 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def report(result: Result, ignored: Mapping[str, date], everything: bool) -> int:
-    """Prints what was found and what of the ignore file is no longer right; returns the exit code."""
+    """Print the findings and outdated lines of the ignore file; returns the exit code."""
     today = datetime.now(UTC).date()
     valid = {name for name, until in ignored.items() if today < until}
     found = {name for finding in result.findings for name in finding.names}
     for name in sorted(ignored.keys() - valid):
-        sys.stderr.write(f"docker/audit.sh: {name} was ignored until {ignored[name]}: look at it again\n")
+        sys.stderr.write(f"docker/audit.sh: {name} was ignored until {ignored[name]}: review it again\n")
     if everything and not result.unknown:
         for name in sorted(valid - found):
-            sys.stderr.write(f"docker/audit.sh: {name} is ignored and no longer found: take its line out\n")
+            sys.stderr.write(f"docker/audit.sh: {name} is ignored but no longer found: remove its line\n")
 
     left = {finding: locks for finding, locks in result.findings.items() if not finding.names & valid}
     if left:
@@ -158,8 +158,8 @@ def report(result: Result, ignored: Mapping[str, date], everything: bool) -> int
     if result.unknown:
         names = ", ".join(sorted(result.unknown)[:5]) + (", …" if len(result.unknown) > 5 else "")
         sys.stderr.write(
-            f"docker/audit.sh: packages that the database does not know: {len(result.unknown)} ({names}); nothing is "
-            "said of them. Behind a mirror of PyPI that may be every package: take --service osv\n"
+            f"docker/audit.sh: packages that the database does not know: {len(result.unknown)} ({names}), so they are "
+            "not audited. Behind a mirror of PyPI that may be every package: use --service osv\n"
         )
     if left:
         return FOUND

@@ -5,12 +5,12 @@ usage() {
 	cat <<'TEXT'
 Usage: docker/base.sh [--tag NAME] [--suite SUITE] [--mirror URL]
 
-Makes a small Debian image with mmdebstrap, for build.sh on machines that cannot pull one. It is what
-debian:bookworm-slim is: the required packages, without documentation and translations.
+Makes a small Debian image with mmdebstrap, for build.sh on machines that cannot pull one. Like debian:bookworm-slim, it
+has the required packages, without documentation and translations.
 
-  --tag NAME      what to call it (default: slipway-base:SUITE)
+  --tag NAME      the image's name (default: slipway-base:SUITE)
   --suite SUITE   Debian's release (default: bookworm, which has Python 3.11)
-  --mirror URL    a Debian mirror, or a day of snapshot.debian.org to get the same packages each time
+  --mirror URL    a Debian mirror, or a day of snapshot.debian.org for reproducible packages
                   (default: Debian's own, with updates and security)
 
 Needs root, Docker and mmdebstrap (apt-get install mmdebstrap).
@@ -45,7 +45,7 @@ mirror=${mirror%/}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# With none named, mmdebstrap takes all three of Debian's own.
+# Without a mirror, mmdebstrap uses all three of Debian's own.
 sources=()
 if [[ -n $mirror ]]; then
 	sources+=("deb $mirror $suite main")
@@ -54,7 +54,7 @@ if [[ -n $mirror ]]; then
 	fi
 fi
 # shellcheck disable=SC2016 # $1 is mmdebstrap's
-# The same packages give the same tar: mmdebstrap sets every file's time to this. What names this host is left out.
+# Reproducible: mmdebstrap sets every file's time to this, and files that name this host are removed.
 SOURCE_DATE_EPOCH=315532800 mmdebstrap --quiet --variant=minbase \
 	--aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
 	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \

@@ -1,16 +1,16 @@
 # shellcheck shell=bash
-# For build.sh: which docker can build here, and whether its engine answers.
+# For build.sh: finds a docker that can build, and checks that its engine answers.
 
-# Sets builder to the command that builds, from the first docker on PATH that can: a new client does only with its
-# buildx plugin, an old one has BuildKit in it. Ends the script with a sentence where there is none.
+# Sets builder to the build command of the first docker on PATH that can build: a new client needs its buildx plugin, an
+# old one includes BuildKit. Exits with a message if there is none.
 find_builder() {
 	local docker version answer complaint="docker is not on PATH; install Docker (on Debian: apt-get install docker.io)"
 	builder=()
 	while read -r docker; do
 		if "$docker" buildx version >/dev/null 2>&1; then
-			# The engine's own builder: the images shall be there, and a base that is only there be found.
+			# The engine's own builder, so that it finds local base images and stores the result there.
 			builder=("$docker" buildx build --builder "$("$docker" context show 2>/dev/null || echo default)" --load)
-			# SageMaker refuses the index that an attestation makes of an image.
+			# With attestations, the image becomes an index, which SageMaker refuses.
 			[[ $("$docker" buildx build --help) != *--provenance* ]] || builder+=(--provenance=false --sbom=false)
 			break
 		fi
@@ -20,13 +20,13 @@ find_builder() {
 			builder=("$docker" build)
 			break
 		fi
-		complaint="$docker${version:+ $version} cannot build without its buildx plugin; install that (Debian's package is"
-		complaint+=" docker-buildx, Docker's own docker-buildx-plugin)"
+		complaint="$docker${version:+ $version} cannot build without its buildx plugin; install it (Debian's package is"
+		complaint+=" docker-buildx, Docker's docker-buildx-plugin)"
 	done < <(type -ap docker)
 	((${#builder[@]})) || die "$complaint"
 	answer=$("${builder[0]}" version --format '{{.Server.Version}}' 2>&1) || case $answer in
 	*"permission denied"*)
-		die "you may not use the Docker engine; join its group (usermod -aG docker $(id -un)) and log in again, or use sudo"
+		die "no permission to use Docker; join its group (usermod -aG docker $(id -un)) and log in again, or use sudo"
 		;;
 	*)
 		die "the Docker engine is not running or cannot be reached at ${DOCKER_HOST:-its socket};" \

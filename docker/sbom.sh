@@ -5,16 +5,16 @@ usage() {
 	cat <<'TEXT'
 Usage: docker/sbom.sh [train|serve|all] [--image NAME] [--output DIR]
 
-Writes what a built image holds as a software bill of materials (CycloneDX 1.6, JSON): Debian packages, Python
-packages, the libraries inside their wheels, and the Java libraries and runtime. The same image gives the same file.
+Writes a built image's software bill of materials (CycloneDX 1.6, JSON): Debian packages, Python packages, the libraries
+inside their wheels, and the Java libraries and runtime. The same image gives the same file.
 
-  train, serve, all   which image; all is the default
-  --image NAME        the image, where it is not slipway:train or slipway:serve; not with all
-  --output DIR        where train.cdx.json and serve.cdx.json go; .build/sbom is the default
+  train, serve, all   which image (default: all)
+  --image NAME        the image, if it is not slipway:train or slipway:serve; not with all
+  --output DIR        directory for train.cdx.json and serve.cdx.json (default: .build/sbom)
 
 Example: docker/sbom.sh serve --image slipway:serve-1f0c2a9b7d3e
 
-Needs Docker and .venv (docker/venv.sh makes it). docs/security.md says how to read and scan the files.
+Needs Docker and .venv (created by docker/venv.sh). docs/security.md says how to read and scan the files.
 TEXT
 }
 
@@ -49,7 +49,7 @@ done
 root=$(cd "$(dirname "$0")/.." && pwd)
 output=${output:-$root/.build/sbom}
 readonly python=$root/.venv/bin/python
-[[ -x $python && -x $root/.venv/bin/cyclonedx-py ]] || fail ".venv is missing or old; make it with docker/venv.sh"
+[[ -x $python && -x $root/.venv/bin/cyclonedx-py ]] || fail ".venv is missing or outdated; create it with docker/venv.sh"
 command -v docker >/dev/null || fail "there is no docker on PATH; install Docker (on Debian: apt-get install docker.io)"
 docker version >/dev/null 2>&1 ||
 	fail "the Docker engine does not answer; start it, or name it with DOCKER_HOST: $(docker version 2>&1 | tail -1)"
@@ -61,12 +61,12 @@ in_image() {
 	docker run --rm --network none --user 0 --entrypoint "$1" "${@:2}"
 }
 
-# From inside the image, which needs no tool for it: the packages' own records, and what is Java.
+# Extracts the packages' own records and the Java files from the image, which needs no extra tool.
 extract() {
 	local target=$1 image=$2 into=$3
 	mkdir -p "$into/root"
 	docker image inspect "$image" >"$into/image.json" 2>/dev/null ||
-		fail "there is no image $image; make it with ./build.sh $target, or name another with --image"
+		fail "there is no image $image; build it with ./build.sh $target, or name another with --image"
 	# shellcheck disable=SC2016 # dpkg-query's fields
 	in_image dpkg-query "$image" --show --showformat \
 		'${db:Status-Status}\t${Package}\t${Version}\t${Architecture}\t${source:Package}\t${source:Version}\n' \
@@ -79,7 +79,7 @@ extract() {
 			ls -d /usr/lib/os-release /usr/share/doc/*/copyright
 		} | sed "s,^/,," | tar --create --dereference --directory / --files-from -' |
 		tar --extract --directory "$into/root" || fail "cannot read the packages in $image"
-	# cyclonedx-py reads an environment: for each of the image's, one with the records only.
+	# cyclonedx-py reads environments, so each of the image's is recreated with only its records.
 	local found environment
 	for found in "$into"/root/opt/slipway*; do
 		environment=$into/environments/${found##*/}

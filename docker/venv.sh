@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the project's virtual environment, .venv, or does nothing when it is up to date. For demo.sh and test.sh.
-# `docker/venv.sh host` makes .venv-host, which holds what push.sh needs and no more; `docker/venv.sh smdebug` makes
-# .venv-smdebug, in which the debugger's rules run: smdebug works beside older packages only.
+# Creates the project's virtual environment, .venv, unless it is up to date. For demo.sh and test.sh.
+# `docker/venv.sh host` creates .venv-host with only what push.sh needs; `docker/venv.sh smdebug` creates .venv-smdebug
+# for the debugger's rules, because smdebug requires older packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +10,7 @@ case ${1-} in
 host) venv=.venv-host lock=docker/host.lock size="20 MB" ;;
 smdebug) venv=.venv-smdebug lock=docker/smdebug.lock size="50 MB" ;;
 esac
-stamp=$venv/.slipway # the lock and pyproject.toml that it was made of
+stamp=$venv/.slipway # checksums of the lock and pyproject.toml that it was made from
 pip=("$venv/bin/python" -m pip --disable-pip-version-check)
 want_lock=$(sha256sum <"$lock")
 want_project=$(sha256sum <pyproject.toml)
@@ -20,13 +20,13 @@ install_project() {
 		install_editable
 	fi
 	if [[ $venv == .venv && ! -d $venv/share/slipway-java ]]; then
-		"$venv/bin/python" docker/layers/java_archive.py || true # servers start without it too, a second later
+		"$venv/bin/python" docker/layers/java_archive.py || true # servers also start without it, a second slower
 	fi
 	printf '%s\n' "$want_lock" "$want_project" >"$stamp"
 }
 install_editable() {
 	"${pip[@]}" install --quiet --no-deps --no-build-isolation --editable . 2>/dev/null ||
-		"${pip[@]}" install --no-deps --no-build-isolation --editable . # again, for what went wrong
+		"${pip[@]}" install --no-deps --no-build-isolation --editable . # again, to show the error
 }
 
 { read -r have_lock && read -r have_project; } 2>/dev/null <"$stamp" || true
@@ -37,7 +37,7 @@ fi
 
 python=
 for candidate in "${PYTHON-}" python3.12 python3.11 python3 python; do
-	# The one that a virtual environment was made with, where one is active: it may be the one that is removed below.
+	# The base interpreter of an active virtual environment, since that may be the one removed below.
 	if [[ -n $candidate ]] && python=$("$candidate" -c 'import sys, venv
 sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) or print(sys._base_executable))' 2>/dev/null); then
 		break
@@ -45,23 +45,25 @@ sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) or print(sys._base_execu
 	python=
 done
 if [[ -z $python ]]; then
-	echo "Slipway needs Python 3.11 or 3.12 with its venv module, and found neither on PATH." >&2
+	echo "Slipway needs Python 3.11 or 3.12 with the venv module, but found neither on PATH." >&2
 	echo "Install one (on Debian: apt-get install python3 python3-venv), or name it: PYTHON=/path/to/python3.12" >&2
 	exit 1
 fi
 
 echo "Setting up $venv with $("$python" --version) (once; about $size to download)"
-rm -rf "$venv" # a half-made one is of no use
+rm -rf "$venv" # an incomplete one is useless
 if ! "$python" -m venv "$venv"; then
-	echo "Could not make $venv; on Debian, apt-get install python3-venv" >&2
+	echo "Could not create $venv; on Debian, apt-get install python3-venv" >&2
 	exit 1
 fi
 quiet=(--quiet)
-[[ ! -t 1 ]] || quiet=() # pip's progress bars, where someone looks on
-if ! "${pip[@]}" install "${quiet[@]}" --require-hashes --requirement "$lock"; then
+[[ ! -t 1 ]] || quiet=() # progress bars on a terminal
+# --no-deps: the lock is complete except for what docker/lock.sh omits, which pip would add. --no-compile: most modules
+# are never imported.
+if ! "${pip[@]}" install "${quiet[@]}" --no-deps --no-compile --require-hashes --requirement "$lock"; then
 	echo "Installing the locked packages failed; the lines above say why." >&2
 	if [[ $venv == .venv ]]; then
-		echo "sagemaker-training is compiled on this machine: a C compiler and Python's headers must be there" >&2
+		echo "sagemaker-training is compiled on this machine, which needs a C compiler and Python's headers" >&2
 		echo "(on Debian: apt-get install gcc python3-dev)." >&2
 	fi
 	exit 1

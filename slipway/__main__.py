@@ -1,4 +1,4 @@
-"""`python -m slipway`, where the console script is not on PATH."""
+"""`python -m slipway`, for when the console script is not on PATH."""
 
 from slipway.cli import main
 

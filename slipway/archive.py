@@ -1,4 +1,4 @@
-"""model.tar.gz: packing a model directory, and unpacking without trusting what is inside."""
+"""Packs a model directory as model.tar.gz, and unpacks one without trusting its content."""
 
 import gzip
 import shutil
@@ -6,18 +6,18 @@ import tarfile
 import zlib
 from pathlib import Path
 
-from container.errors import UserError
+from container.contract.errors import UserError
 from slipway.errors import ArchiveError
 
 MODEL_FILES = ("model.json", "model.pth", "code/inference.py")
-"""One of them is in every model directory: ours, the seed project's, or one that a user's own code loads."""
+"""Every model directory has one of these: Slipway's, the seed project's, or that of a user's own inference.py."""
 
 # The tensors hardly shrink; the lowest level takes a fifth of the time of the highest.
 _COMPRESSION_LEVEL = 1
 
 
 def pack_model(model: Path, archive: Path) -> None:
-    """Pack a model directory's content, flat as SageMaker does, and move it into place when it is whole.
+    """Pack the content of a model directory, flat as SageMaker does, and move the complete archive into place.
 
     The same content gives the same bytes.
 
@@ -83,14 +83,14 @@ def unpack_model(archive: Path, directory: Path) -> None:
 
 
 def _looks_like_archive(path: Path) -> bool:
-    """By its first bytes: gzip, bzip2 and xz, or tar itself; it may be cut off all the same."""
+    """Whether a file's first bytes are those of gzip, bzip2, xz or tar; it may still be truncated."""
     with path.open("rb") as file:
         start = file.read(512)
     return start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")) or start[257:262] == b"ustar"
 
 
 def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> str | None:
-    """Write one member, or say why that is not done.
+    """Write one member, or raise an ArchiveError that says why not.
 
     Stricter than tarfile's own `data` filter, which Python 3.11 has only from 3.11.4 on (Debian 12 has 3.11.2).
     """
@@ -110,17 +110,22 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Pat
 
 
 def holds_model(directory: Path) -> bool:
-    """Whether one of the files that every model directory has is there."""
-    return any((directory / name).is_file() for name in MODEL_FILES)
+    """Whether a directory has one of the files of a model directory, or a TorchScript archive."""
+    if any((directory / name).is_file() for name in MODEL_FILES):
+        return True
+    # Only here, because it takes longer to import than the rest of the command.
+    from container.torchscript import find_torchscript
+
+    return find_torchscript(directory) is not None
 
 
 def require_model(directory: Path, problem: str, error: type[UserError]) -> None:
-    """Raise `error` unless the directory is a model directory, saying what it holds instead."""
+    """Raise `error`, with what the directory holds, unless it is a model directory."""
     if holds_model(directory):
         return
     found = sorted(path.name for path in directory.iterdir())
     listed = ", ".join(found[:6]) + (", …" if len(found) > 6 else "") if found else "nothing"
     raise error(
-        f"{problem}: there is neither model.json (with model.safetensors) nor model.pth nor code/inference.py. "
-        f"It holds: {listed}. `slipway train` makes one"
+        f"{problem}: there is neither model.json (with model.safetensors) nor model.pth nor code/inference.py nor a "
+        f"TorchScript archive. It holds: {listed}. `slipway train` makes one"
     )

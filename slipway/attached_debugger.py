@@ -1,4 +1,4 @@
-"""The debugger, the profiler and the rules of an earlier training job, as arguments of `Estimator`."""
+"""Arguments of `Estimator` from an earlier training job's debugger, profiler and rules."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ _ACTIONS = "action_json"
 
 
 class RecordedProfilerConfig(ProfilerConfig):  # type: ignore[misc]  # the SDK has no types
-    """A profiler's configuration with the parameters that the API says, which the SDK only makes of other objects."""
+    """A profiler configuration with the API's own parameters; the SDK builds them from other objects only."""
 
     def __init__(self, recorded: Mapping[str, Any]) -> None:
         super().__init__(
@@ -26,7 +26,7 @@ class RecordedProfilerConfig(ProfilerConfig):  # type: ignore[misc]  # the SDK h
 
 
 def debugger_of(description: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments debugger_hook_config, rules, profiler_config and disable_profiler, as far as the job has them.
+    """Build debugger_hook_config, rules, profiler_config and disable_profiler, as far as the job has them.
 
     Args:
         description: DescribeTrainingJob's answer.
@@ -69,12 +69,12 @@ def _common(rule: Mapping[str, Any]) -> dict[str, Any]:
 def _tensor_rule(rule: Mapping[str, Any], job: str) -> Rule:
     common = _common(rule)
     actions = _actions(common["rule_parameters"].pop(_ACTIONS, ""), job)
-    # The collections that it asked for are in the hook's configuration.
+    # The collections that a rule asked for are in the hook's configuration.
     return Rule(**common, collections_to_save=[], actions=actions)
 
 
 def _actions(text: str, job: str) -> Any:
-    """What a rule does when it fires, or None; the next job's shall stop that one, not the earlier job."""
+    """Rebuild a rule's actions, or return None; one that stopped the earlier job must stop the next one instead."""
     found = []
     # The SDK writes the quotation marks with a backslash.
     for action in json.loads(text.replace('\\"', '"')) if text else ():

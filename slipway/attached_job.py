@@ -1,4 +1,4 @@
-"""The settings of an earlier training job, as arguments of `Estimator`: what the SDK's attach leaves out."""
+"""Arguments of `Estimator` from an earlier training job that the SDK's attach omits."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,18 +9,18 @@ from sagemaker.instance_group import InstanceGroup
 from slipway.attached_debugger import debugger_of
 
 CHECKPOINTS = "checkpoints"
-"""Below a job's outputs, where spot training keeps them."""
+"""Name of the folder below a job's outputs in which spot training keeps checkpoints."""
 
 
 def as_the_sdk_reads_it(description: Mapping[str, Any]) -> dict[str, Any]:
-    """DescribeTrainingJob's answer with everything in it that the SDK's attach takes for granted."""
+    """Complete DescribeTrainingJob's answer with what the SDK's attach takes for granted."""
     resources = {"InstanceCount": None, "InstanceType": None, **description["ResourceConfig"]}
     outputs = {"KmsKeyId": "", **description["OutputDataConfig"]}
     return {**description, "ResourceConfig": resources, "OutputDataConfig": outputs}
 
 
 def forgotten_by_the_sdk(description: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that the SDK's attach does not make of DescribeTrainingJob's answer."""
+    """Build the arguments that the SDK's attach does not take from DescribeTrainingJob's answer."""
     found: dict[str, Any] = {
         "metric_definitions": description["AlgorithmSpecification"].get("MetricDefinitions"),
         "volume_kms_key": description["ResourceConfig"].get("VolumeKmsKeyId"),
@@ -33,7 +33,7 @@ def forgotten_by_the_sdk(description: Mapping[str, Any]) -> dict[str, Any]:
         ]
     if checkpoints := description.get("CheckpointConfig"):
         if str(checkpoints["S3Uri"]).endswith(f"/{description['TrainingJobName']}/{CHECKPOINTS}"):
-            # Ours, of that job: the next one shall begin anew.
+            # Slipway's default for that job: the next one must start without its checkpoints.
             found["spot"] = description.get("EnableManagedSpotTraining", False)
         else:
             found["checkpoint_s3_uri"] = checkpoints["S3Uri"]

@@ -1,7 +1,7 @@
-"""SageMaker Clarify's explanations of pictures: the configuration that fits the serving image, and the job.
+"""SageMaker Clarify's explanations of pictures: the configuration for the serving image, and the processing job.
 
 Clarify masks parts of each picture, asks an endpoint for the scores of many such copies, and computes by Kernel SHAP
-what each part adds to a class's score. docs/explaining.md says what it asks the image for, and when Grad-CAM does.
+what each part adds to a class's score. docs/explaining.md has the requests that it makes, and when Grad-CAM will do.
 """
 
 import json
@@ -31,13 +31,13 @@ from slipway.errors import ArchiveError, RemoteJobError, SettingError
 CARD = "model.json"
 
 SCORES = "format=scores"
-"""In X-Amzn-SageMaker-Custom-Attributes: answer with the scores of all classes alone, which is what Clarify reads."""
+"""Value of X-Amzn-SageMaker-Custom-Attributes that requests the scores of all classes, which Clarify reads."""
 
 ContentType = Literal["image/jpeg", "image/png", "application/x-npy"]
 
 
 def class_names(model: Path | str) -> list[str]:
-    """The classes that a model tells apart, in the order of their scores.
+    """Read a model's class names, in the order of its scores.
 
     Args:
         model: A model directory, or a model.tar.gz.
@@ -61,7 +61,7 @@ def class_names(model: Path | str) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageExplanation:
-    """What Clarify shall explain, in the SDK's classes; any of them may be replaced."""
+    """A Clarify analysis as the SDK's configuration objects, each of which may be replaced."""
 
     data: DataConfig
     model: ModelConfig
@@ -84,21 +84,21 @@ class ImageExplanation:
         segment_compactness: float = 5,
         samples: int | None = None,
     ) -> Self:
-        """The configuration for a model or an endpoint that runs the serving image.
+        """Build the configuration for a model or an endpoint that runs the serving image.
 
         Args:
             data: S3 address of the pictures (.jpg, .jpeg, .png), or of a folder of them.
             output: S3 address of a folder for the heat maps and the report.
             classes: Class names in the order of the scores: see `class_names`.
             model_name: A model on SageMaker; Clarify makes an endpoint of its own for it, and deletes it again.
-            instance_type: Of that endpoint, such as ml.m5.xlarge.
-            instance_count: Of that endpoint.
-            endpoint_name: In place of a model: an endpoint that is there already.
+            instance_type: That endpoint's instance type, such as ml.m5.xlarge.
+            instance_count: That endpoint's number of instances.
+            endpoint_name: An existing endpoint, instead of a model.
             content_type: How Clarify sends a picture. image/jpeg blurs the edges of what is masked; application/x-npy
                 is exact, and the largest.
-            segments: About as many parts each picture is cut into.
-            segment_compactness: How square they are, on a logarithmic scale (0.01 to 100).
-            samples: Masked copies per picture, each of them a request; None: Clarify's own choice.
+            segments: Approximate number of parts (superpixels) that each picture is cut into.
+            segment_compactness: How square the parts are, on a logarithmic scale (0.01 to 100).
+            samples: Masked copies per picture, each of them a request; None: Clarify's choice.
 
         Raises:
             SettingError: An address is not in S3, or there is not exactly one of model and endpoint.
@@ -109,7 +109,7 @@ class ImageExplanation:
                     f"{name} is {address!r}; Clarify reads and writes S3 only, such as s3://my-dogs/{name}/"
                 )
         if (model_name is None) == (endpoint_name is None):
-            raise SettingError("name either a model (model_name) or an endpoint that is there (endpoint_name)")
+            raise SettingError("name either a model (model_name) or an existing endpoint (endpoint_name)")
         if model_name and not instance_type:
             raise SettingError(
                 f"for the model {model_name} Clarify starts an endpoint; name its instance_type, such as ml.m5.xlarge"
@@ -147,25 +147,25 @@ class ImageExplanation:
         job_name: str | None = None,
         **processor_arguments: Any,
     ) -> str:
-        """Start the processing job; what it finds is in the output folder.
+        """Start the processing job, which writes to the output folder.
 
         Args:
             role: Execution role of the job.
-            instance_type: What the job itself runs on, such as ml.m5.xlarge; the endpoint is apart from it.
+            instance_type: Instance type of the job itself, such as ml.m5.xlarge; the endpoint has its own.
             sagemaker_session: See `slipway.aws.session`.
-            instance_count: Of the job; with several the pictures are shared out.
-            tags: Beside Slipway's own.
-            wait: Until the job has ended; not in a dry run.
-            logs: Show its log meanwhile.
-            job_name: None: Clarify-Explainability and the time.
-            processor_arguments: Of SageMakerClarifyProcessor, such as max_runtime_in_seconds or network_config.
+            instance_count: Instances of the job, which share the pictures.
+            tags: Tags in addition to Slipway's.
+            wait: Wait until the job has ended; ignored in a dry run.
+            logs: Show the job's log while waiting.
+            job_name: Name of the job; None: Clarify-Explainability and the time.
+            processor_arguments: Arguments of SageMakerClarifyProcessor, such as max_runtime_in_seconds.
 
         Returns:
             The job's name.
 
         Raises:
-            ServiceError: AWS does not take it, or the credentials or the bucket are at fault.
-            RemoteJobError: The job failed; its own reason, and where to look.
+            ServiceError: AWS refuses.
+            RemoteJobError: The job failed; the message has its reason, and where to look.
         """
         with explained("starting the Clarify job"):
             processor = SageMakerClarifyProcessor(

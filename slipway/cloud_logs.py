@@ -1,9 +1,8 @@
-"""CloudWatch's logs of jobs and endpoints: their last lines, and what is new."""
+"""Reads the CloudWatch logs of jobs and endpoints: the last lines, and new ones."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import ClientError
 
 from slipway.aws.refusals import explained
 
@@ -21,23 +20,23 @@ def endpoint_group(name: str) -> str:
 
 
 class LogFollower:
-    """Reads every stream of a job or an endpoint, and remembers how far.
+    """Reads every log stream of a job or an endpoint, and remembers its position in each.
 
     Args:
-        boto_session: Where and as whom.
+        boto_session: Credentials and region.
         group: The log group.
-        prefix: Of the streams' names: the job's name and a slash, empty for all of the group.
+        prefix: Prefix of the streams' names: the job's name and a slash; empty for the whole group.
     """
 
     def __init__(self, boto_session: "boto3.Session", group: str, prefix: str = "") -> None:
         self._client = boto_session.client("logs")
         self._group = group
-        # One job's name can be the beginning of another's.
+        # One job's name can be a prefix of another's.
         self._prefix = f"{prefix.rstrip('/')}/" if prefix else ""
         self._tokens: dict[str, str] = {}
 
     def new_lines(self) -> list[str]:
-        """What was logged since the last call, stream by stream; all of it at the first.
+        """Read what was logged since the last call, stream by stream; everything at the first call.
 
         Raises:
             ServiceError: The credentials do not allow it, or AWS does not answer.
@@ -45,7 +44,7 @@ class LogFollower:
         return [line for stream in self._streams() for line in self._read(stream)]
 
     def last_lines(self, count: int) -> list[str]:
-        """The newest lines of all streams together, the oldest of them first.
+        """Read the newest lines of all streams together, oldest first.
 
         Raises:
             ServiceError: As for `new_lines`.
@@ -61,14 +60,11 @@ class LogFollower:
         given: dict[str, Any] = {"logGroupName": self._group}
         if self._prefix:
             given["logStreamNamePrefix"] = self._prefix
-        with explained("logs:DescribeLogStreams"):
-            try:
-                for page in self._client.get_paginator("describe_log_streams").paginate(**given):
-                    names += [stream["logStreamName"] for stream in page["logStreams"]]
-            except ClientError as error:
-                # Nothing has been logged yet.
-                if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                    raise
+        # There is no group until something is logged.
+        nothing_yet = suppress(self._client.exceptions.ResourceNotFoundException)
+        with explained("logs:DescribeLogStreams"), nothing_yet:
+            for page in self._client.get_paginator("describe_log_streams").paginate(**given):
+                names += [stream["logStreamName"] for stream in page["logStreams"]]
         return sorted(names)
 
     def _read(self, stream: str) -> Iterator[str]:
@@ -78,7 +74,7 @@ class LogFollower:
             answer = self._events(logStreamName=stream, startFromHead=True, **given)
             yield from (event["message"].rstrip() for event in answer["events"])
             self._tokens[stream] = answer["nextForwardToken"]
-            # The same token again is the end, for now.
+            # A repeated token means the end, for now.
             if answer["nextForwardToken"] == token:
                 return
 

@@ -1,4 +1,4 @@
-"""What SageMaker's Debugger and profiler are told of a job: the SDK's arguments, and what can be checked of them."""
+"""The SDK's arguments for SageMaker's Debugger and profiler, and their checks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,23 +10,23 @@ from slipway.debugger_hook import DefaultHook
 from slipway.debugger_rules import Rules, as_rules, read_tensors
 from slipway.errors import SettingError
 
-# What the SDK puts for the image of its built-in rules until a job is started.
+# The SDK's placeholder for the image of built-in rules until a job is started.
 _BUILT_IN = "DEFAULT_RULE_EVALUATOR_IMAGE"
 
 
 def debugger_arguments(
     debug: bool | DebuggerHookConfig, rules: Rules | None, given: Mapping[str, Any], *, region: str | None
 ) -> dict[str, Any]:
-    """The SDK's arguments `rules` and `debugger_hook_config`.
+    """Build the SDK's arguments `rules` and `debugger_hook_config`.
 
     Args:
-        debug: The Estimator's, or the hyperparameter of that name.
-        rules: The Estimator's.
-        given: The SDK's arguments so far; a hook configuration among them is the user's, and True our default one.
-        region: Where the job runs; None in local mode, where the container gets no hook configuration.
+        debug: The Estimator's argument, or the hyperparameter of that name.
+        rules: The Estimator's argument.
+        given: The SDK's arguments so far; their hook configuration, if any, is the user's, or True for the default.
+        region: The job's region; None in local mode, where the container gets no hook configuration.
 
     Raises:
-        SettingError: There are no such rules, or nobody would see what is asked for.
+        SettingError: There are no such rules, or they would have no effect.
     """
     found = as_rules(rules)
     asked = given.get("debugger_hook_config")
@@ -39,7 +39,7 @@ def debugger_arguments(
         return {"rules": None, "debugger_hook_config": False}
     if not isinstance(asked, DebuggerHookConfig) or isinstance(asked, DefaultHook):
         everything = bool(debug or (asked.everything if isinstance(asked, DefaultHook) else asked))
-        # Not None: the SDK would have tensors saved without a word.
+        # Not None, which would make the SDK save tensors without being asked.
         asked = DefaultHook(everything=everything) if everything or read_tensors(found) else False
     _check_region(region, found, hook=bool(asked))
     return {"rules": found or None, "debugger_hook_config": asked}
@@ -73,18 +73,18 @@ def _check_region(region: str, rules: Sequence[RuleBase], *, hook: bool) -> None
 
 
 def check_profiler(rules: Sequence[RuleBase] | None, config: ProfilerConfig | None, *, disabled: bool) -> None:
-    """See that SageMaker's profiler is not both wanted and switched off.
+    """Check that SageMaker's profiler is not both requested and disabled.
 
     Args:
-        rules: Of the job.
-        config: Of the profiler, if one is given.
-        disabled: By disable_profiler, or since the region or the instance type has no profiler.
+        rules: The job's rules.
+        config: The profiler's configuration, if one is given.
+        disabled: Whether disable_profiler is set, or the region or instance type has no profiler.
 
     Raises:
-        SettingError: It is.
+        SettingError: The profiler is both requested and disabled.
     """
     if disabled and config is not None and not config.disable_profiler:
-        raise SettingError("profiler_config is given, and the profiler is switched off; leave out one of the two")
+        raise SettingError("profiler_config is given, but the profiler is disabled; leave out one of the two")
     off = disabled or (config is not None and config.disable_profiler is True)
     wanted = [rule.name for rule in rules or () if isinstance(rule, ProfilerRule)]
     if off and wanted:

@@ -1,12 +1,12 @@
-"""The debugger's hook configuration of a job on SageMaker: which tensors are saved and brought to S3."""
+"""The debugger's hook configuration of a job on SageMaker: which tensors are saved to S3."""
 
 from collections.abc import Iterable, Mapping
 
 from sagemaker.debugger import CollectionConfig, DebuggerHookConfig
 
-from container.train.debugger.defaults import REDUCED, WHOLE, hook_parameters
+from container.contract.debugger_defaults import REDUCED, WHOLE, hook_parameters
 
-# As many values as the network has, and for the activations as many again for each picture of the batch: seldom.
+# Whole tensors are as large as the network, and activations as large again for each picture: save them seldom.
 _WHOLE_FOR_RULES: Mapping[str, Mapping[str, str]] = {
     "weights": {"save_interval": "100"},
     "gradients": {"save_interval": "100"},
@@ -16,11 +16,11 @@ _WHOLE_FOR_RULES: Mapping[str, Mapping[str, str]] = {
 
 
 class DefaultHook(DebuggerHookConfig):  # type: ignore[misc]  # the SDK has no types
-    """A hook configuration of ours; what a rule asks for counts for more.
+    """Slipway's default hook configuration; collections that a rule needs override its own.
 
     Args:
-        everything: The losses, labels and predictions, and reductions of the weights, biases, gradients and ReLUs'
-            outputs; otherwise the losses alone, beside what rules ask for.
+        everything: Save losses, labels and predictions, and reductions of weights, biases, gradients and ReLU outputs;
+            otherwise only the losses, and what rules need.
     """
 
     def __init__(self, *, everything: bool) -> None:
@@ -33,18 +33,21 @@ class DefaultHook(DebuggerHookConfig):  # type: ignore[misc]  # the SDK has no t
 
 
 def saved_for_rules(name: str) -> CollectionConfig:
-    """A collection as SageMaker's rules need it: whole tensors."""
+    """Build a collection as SageMaker's rules need it: with whole tensors."""
     return _collection(name, {**WHOLE, **_WHOLE_FOR_RULES}[name])
 
 
 def merged_collections(
     of_rules: Iterable[CollectionConfig], hook: DebuggerHookConfig | bool | None
 ) -> list[CollectionConfig]:
-    """Each collection once, in the order in which they are named.
+    """Merge collections, in the order in which they are named.
+
+    If a collection is configured more than once, the user's hook configuration wins, then the last rule, then the
+    default.
 
     Args:
-        of_rules: What the rules ask for; of those of one name the last counts.
-        hook: The configuration beside it: what the user's says counts for more, what ours says for less.
+        of_rules: Collections that the rules need.
+        hook: The user's hook configuration or the default one.
     """
     of_hook = (hook.collection_configs or ()) if isinstance(hook, DebuggerHookConfig) else ()
     ours = isinstance(hook, DefaultHook)

@@ -1,4 +1,4 @@
-"""SageMaker's own rules by name; each is a processing job of AWS's that runs beside the training job."""
+"""SageMaker's built-in rules by name; each is a processing job of AWS that runs beside the training job."""
 
 import difflib
 import re
@@ -19,17 +19,17 @@ from slipway.debugger_hook import saved_for_rules
 from slipway.errors import SettingError
 
 MOST_RULES = 20
-"""Of a job, built-in ones (the developer guide's List of Debugger Built-in Rules)."""
+"""Limit on a job's built-in rules (the developer guide's List of Debugger Built-in Rules)."""
 
 Rules: TypeAlias = str | RuleBase | Sequence[str | RuleBase]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TensorRule:
-    """What a rule is told and has to find so that it works on the tensors of our image."""
+    """Parameters and collections that a rule needs to work on the tensors of Slipway's image."""
 
     collections: tuple[str, ...]
-    """Of these the whole tensors: SageMaker's rules are not public, and some do more than compare reductions."""
+    """Collections to save with whole tensors: SageMaker's rules are not public; some need more than reductions."""
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -54,7 +54,7 @@ TENSOR_RULES: Mapping[str, TensorRule] = {
     "UnchangedTensor": TensorRule(collections=("weights",), parameters={"collection_names": "weights"}),
     "VanishingGradient": TensorRule(collections=("gradients",)),
 }
-"""The rules on tensors that a name is enough for."""
+"""The rules on tensors that can be used by name alone."""
 
 PROFILER_RULES = (
     "BatchSize",
@@ -85,7 +85,7 @@ _ONLY_AS_OBJECTS = (
 
 
 def as_rules(given: Rules | None) -> list[RuleBase]:
-    """The SDK's rules, made of names or as they are.
+    """Return the SDK's rule objects, built from names where needed.
 
     Args:
         given: Names such as VanishingGradient (also vanishing_gradient, vanishing-gradient), Rule and ProfilerRule.

@@ -1,18 +1,18 @@
-"""The host side's errors that the user can mend; data sets and hyperparameters have theirs in container.errors."""
+"""The host side's errors that a user can fix; those of data and hyperparameters are in container.contract.errors."""
 
-from container.errors import UserError
+from container.contract.errors import UserError
 
 
 class SampleError(UserError):
-    """The sample data cannot be written where it was asked for."""
+    """The sample data cannot be written to its folder."""
 
 
 class PageError(UserError):
-    """A page cannot be written where it was asked for."""
+    """A page cannot be written to its file."""
 
 
 class JobError(UserError):
-    """A job directory cannot be made or used, or what the job needs is not installed."""
+    """A job directory cannot be created or used, or a package that the job needs is not installed."""
 
 
 class ArchiveError(UserError):
@@ -28,13 +28,13 @@ class NoServerError(UserError):
 
 
 class ImagesFileError(UserError):
-    """The file that holds which images were pushed is damaged or cannot be written, or names no such image."""
+    """images.json is damaged, cannot be written, or lists no such image."""
 
 
 class ServiceError(UserError):
-    """AWS, a registry or Docker cannot do what is asked, for another reason than those below.
+    """AWS, a registry or Docker refuses a call, for another reason than those of the subclasses.
 
-    The exit codes are push.sh's; `slipway` ends with 1 for all of them.
+    The exit codes are push.sh's; `slipway` exits with 1 for all of them.
     """
 
     exit_code = 1
@@ -53,19 +53,19 @@ class CredentialsError(ServiceError):
 
 
 class DeniedError(ServiceError):
-    """The credentials are good, but do not allow what is needed."""
+    """The credentials are valid, but lack a permission."""
 
     exit_code = 4
 
 
 class UnreachableError(ServiceError):
-    """An endpoint of AWS or the registry does not answer, or answers with an error of its own."""
+    """AWS or a registry does not answer, or answers with an internal error."""
 
     exit_code = 5
 
 
 class QuotaError(ServiceError):
-    """The account may not have more of this."""
+    """A quota of the account is used up."""
 
 
 class SpaceError(ServiceError):
@@ -81,43 +81,43 @@ class EngineError(ServiceError):
 
 
 class SettingsFileError(UserError):
-    """slipway.toml cannot be read, or names something that there is not."""
+    """slipway.toml cannot be read, or has an unknown name in it."""
 
 
 class RemoteJobError(UserError):
-    """A job on SageMaker failed or was stopped; the message is its own."""
+    """A job on SageMaker failed or was stopped; the message has the job's reason."""
 
 
 class EndpointError(UserError):
-    """An endpoint is not there, or did not come into service."""
+    """An endpoint does not exist, or did not come into service."""
 
 
 class ComparisonError(UserError):
-    """A job cannot be compared: it has not ended, or is none of Slipway's; or none is left to compare."""
+    """A job cannot be compared, because it is unfinished or not Slipway's, or no job has a result."""
 
 
 class SearchSpaceError(UserError):
-    """A range of hyperparameters, or the way in which it is to be searched, makes no sense."""
+    """A hyperparameter range or the search strategy is invalid."""
 
 
 class TuningError(UserError):
-    """A tuning job or study cannot be gone on with, or none of its trials has a result."""
+    """A tuning job or study cannot be continued, or none of its trials has a result."""
 
 
 class UploadError(UserError):
-    """A file cannot be sent to S3, or the bucket is not one to send it to."""
+    """A file cannot be uploaded to S3, or the bucket cannot be used."""
 
 
 class DownloadError(UserError):
-    """There is nothing to bring from S3, or it cannot be written here."""
+    """There is nothing to download from S3, or it cannot be written to disk."""
 
 
 class TransformError(UserError):
-    """There are no pictures to predict, or what was predicted cannot be read or written."""
+    """There are no pictures to predict, or the predictions cannot be read or written."""
 
 
 class CleaningError(UserError):
-    """Something could not be deleted."""
+    """A resource could not be deleted."""
 
 
 class StoppedError(JobError):

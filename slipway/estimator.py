@@ -7,7 +7,7 @@ from sagemaker.debugger import DebuggerHookConfig
 from sagemaker.session import Session
 from sagemaker.utils import name_from_base
 
-from container.train.hyperparameters import TrainConfig
+from container.contract.hyperparameters import TrainConfig
 from slipway.attached_job import CHECKPOINTS, as_the_sdk_reads_it, forgotten_by_the_sdk
 from slipway.aws.refusals import explained
 from slipway.aws.session import LOCAL_ROLE, is_local, session_for
@@ -19,13 +19,13 @@ from slipway.checks.request import check_image, check_role
 from slipway.debugger_arguments import check_profiler, debugger_arguments
 from slipway.debugger_hook import merged_collections
 from slipway.debugger_rules import Rules
+from slipway.deploy.model import Model
+from slipway.deploy.predictor import Predictor
 from slipway.errors import SettingError
 from slipway.images import resolve_image
 from slipway.job_definition import board_below, has_script, python_names, spot_arguments, take_known, with_own_metrics
 from slipway.latest_job import LatestJob
 from slipway.local_mode import local_job
-from slipway.model import Model
-from slipway.predictor import Predictor
 from slipway.settings import Settings
 from slipway.training_job import finished_job
 from slipway.transform.transformer import Transformer
@@ -39,24 +39,24 @@ class Estimator(LatestJob):
         instance_type: Such as ml.g4dn.xlarge; `local` or `local_gpu` is the SDK's local mode, with Docker.
         instance_count: The image distributes the training over several instances, and over the GPUs of each, by itself.
         image_uri: Address or tag of the training image; None: Settings', else what push.sh pushed last.
-        hyperparameters: By the names of the README's table; checked at once. With `entry_point`, the script's own.
+        hyperparameters: Values by the names in the README's table, checked at once. With `entry_point`, the script's.
         debug: Sets the hyperparameter of that name, and SageMaker brings the tensors to <output>/<job>/debug-output,
             where its rules read them; a DebuggerHookConfig of the SDK's says which tensors. docs/sagemaker.md has more.
-        rules: SageMaker's rules that look on: names such as VanishingGradient or LowGPUUtilization, and the SDK's Rule
-            and ProfilerRule. Those on tensors save what they need. Not in local mode.
+        rules: SageMaker's rules to attach: names such as VanishingGradient or LowGPUUtilization, and the SDK's Rule
+            and ProfilerRule. Rules on tensors save what they need. Not in local mode.
         profile: The image's own profiler; False sets that hyperparameter. SageMaker's is the SDK's profiler_config.
         spot: Managed spot training with checkpoints at <output>/<job>/checkpoints, so that an interruption costs
-            little. The job may take twice `max_run`, waiting for instances included; `max_wait` changes that.
+            little. The job may take twice `max_run`, including the wait for instances; `max_wait` changes that.
         tensorboard: Event files for TensorBoard; SageMaker puts them at <output>/<job>/tensorboard-output.
-        bucket: For the outputs, below jobs/; None: Settings', else that of the train channel. Not in local mode.
-        region: None: Settings', AWS_REGION, else the profile's.
-        sagemaker_session: In place of one for the region.
-        sdk_arguments: Further ones of sagemaker.estimator.Estimator, such as subnets, volume_kms_key, tags,
+        bucket: Bucket for outputs, below jobs/; None: Settings', else that of the train channel. Not in local mode.
+        region: AWS region; None: Settings', AWS_REGION, else the profile's.
+        sagemaker_session: Session to use instead of one for the region.
+        sdk_arguments: Further arguments of sagemaker.estimator.Estimator, such as subnets, volume_kms_key, tags,
             keep_alive_period_in_seconds (warm pools), enable_network_isolation, max_run.
 
     Raises:
         HyperparameterError: A hyperparameter is unknown or out of range.
-        SettingError: No instance type, an unknown one, no role, or one that is none; no such rule, or too many.
+        SettingError: The instance type or the role is missing or invalid; there is no such rule, or there are too many.
         ImagesFileError: No image was pushed, and none is named.
     """
 
@@ -100,7 +100,7 @@ class Estimator(LatestJob):
             instance_type, region=region or settings.region, profile=settings.profile
         )
         self._bucket = bucket or settings.bucket
-        # What the user names counts.
+        # The user's arguments win.
         self._spot = spot and not sdk_arguments.get("checkpoint_s3_uri")
         self._tensorboard = tensorboard and not sdk_arguments.get("tensorboard_output_config")
         region = None if local else session.boto_region_name
@@ -143,7 +143,7 @@ class Estimator(LatestJob):
         self.collection_configs = merged_collections(of_rules, self.debugger_hook_config)
 
     def new_job_name(self) -> str:
-        """base_job_name and the time."""
+        """Build a job name from base_job_name and the time."""
         return str(name_from_base(self.base_job_name))
 
     def fit(
@@ -161,16 +161,16 @@ class Estimator(LatestJob):
         Args:
             inputs: Channels by name (train, validation, test, weights), or the train channel alone: an S3 address,
                 in local mode also a folder, or the SDK's TrainingInput.
-            wait: Until the job ends; its log is shown meanwhile. Local mode always waits.
-            logs: Whether: All, Training, or True; None (the word), or False. The rest is in the console.
-            job_name: None: made of base_job_name and the time.
-            experiment_config: As the SDK takes it.
-            show: Takes one line of the log at a time; None: printed.
+            wait: Wait until the job ends, and show its log. Local mode always waits.
+            logs: Which logs to show: "All", "Training" or True; "None" or False for none.
+            job_name: Name of the job; None: base_job_name and the time.
+            experiment_config: As in the SDK.
+            show: Called with each line of the log; None: print it.
 
         Raises:
             SettingError: A channel is misnamed or missing, or a folder where S3 is needed.
             ServiceError: AWS refuses: credentials, permissions, quota, no such image or bucket; nothing was started.
-            RemoteJobError: The job failed or was stopped; the message is its own.
+            RemoteJobError: The job failed or was stopped; the message has its reason.
         """
         job = job_name or self.new_job_name()
         channels = self.prepare_inputs(inputs, job)
@@ -187,10 +187,10 @@ class Estimator(LatestJob):
         """Wait for the latest job to end.
 
         Args:
-            show: Takes one line of its log at a time; None: the log is not read.
+            show: Called with each line of its log; None: the log is not read.
 
         Raises:
-            RemoteJobError: It failed, was stopped, or Ctrl-C ended the waiting (the job runs on).
+            RemoteJobError: The job failed or was stopped, or Ctrl-C ended the wait (the job keeps running).
             ServiceError: AWS refuses.
         """
         if self.job_name is None:
@@ -199,14 +199,14 @@ class Estimator(LatestJob):
             finished_job(self.sagemaker_session, self.job_name, show)
 
     def prepare_inputs(self, inputs: Inputs, job: str) -> dict[str, Any]:
-        """What `fit` does before it starts a job: settle where the outputs go, and check the channels and the image.
+        """Prepare a job as `fit` does before it starts one: choose the output paths, check the channels and the image.
 
         Args:
             inputs: As for `fit`.
             job: Name of the training or tuning job.
 
         Returns:
-            The SDK's inputs by channel.
+            Inputs by channel, in the SDK's form.
 
         Raises:
             UserError: As for `fit`.
@@ -224,7 +224,7 @@ class Estimator(LatestJob):
         if self.output_path is None:
             self.output_path: str | None = f"s3://{output_bucket(self._bucket, channels)}/jobs"
         base = str(self.output_path).rstrip("/")
-        # A later job of this Estimator shall not go on from this one's checkpoints.
+        # A later job of this Estimator must not resume from this one's checkpoints.
         if self._spot:
             self.checkpoint_s3_uri = f"{base}/{job}/{CHECKPOINTS}"
             self.checkpoint_local_path = "/opt/ml/checkpoints"
@@ -240,7 +240,7 @@ class Estimator(LatestJob):
         *,
         region: str | None = None,
     ) -> Self:
-        """An Estimator with a job's settings, spot and metrics included; waits for the job if it is still running.
+        """Build an Estimator with a job's settings, including spot and metrics; wait for the job if it is running.
 
         Raises:
             ServiceError: There is no such job, or AWS refuses.
@@ -248,7 +248,7 @@ class Estimator(LatestJob):
         """
         settings = Settings.read()
         session = sagemaker_session or session_for("attach", region=region or settings.region, profile=settings.profile)
-        finished_job(session, training_job_name, stopped_will_do=True)
+        finished_job(session, training_job_name, accept_stopped=True)
         with explained(f"attaching to the training job {training_job_name}"):
             attached: Self = super().attach(training_job_name, session, model_channel_name)
         return attached
@@ -269,14 +269,14 @@ class Estimator(LatestJob):
         vpc_config_override: Any = "VPC_CONFIG_DEFAULT",
         **model_arguments: Any,
     ) -> Model:
-        """The trained model, with the serving image.
+        """Build a `Model` from the trained model and the serving image.
 
         Args:
-            role: None: the job's.
-            image_uri: None: the serving image that push.sh pushed last, or Settings'.
-            predictor_cls: None: `Predictor`.
-            vpc_config_override: As the SDK takes it.
-            model_arguments: Further ones of `Model`.
+            role: Execution role; None: the job's.
+            image_uri: Serving image; None: Settings', else the one that push.sh pushed last.
+            predictor_cls: Class of the predictor; None: `Predictor`.
+            vpc_config_override: As in the SDK.
+            model_arguments: Further arguments of `Model`.
         """
         if vpc_config_override == "VPC_CONFIG_DEFAULT":
             vpc_config_override = self.get_vpc_config()
@@ -298,9 +298,9 @@ class Estimator(LatestJob):
         """Deploy the trained model.
 
         Args:
-            initial_instance_count, instance_type: As `Model.deploy` takes them.
-            arguments: Further ones of `Model.deploy`; what it does not know is for `create_model`, such as image_uri,
-                role and env. model_name is the model's name.
+            initial_instance_count, instance_type: As for `Model.deploy`.
+            arguments: Further arguments of `Model.deploy` and of `create_model`, such as image_uri, role and env.
+                model_name is the model's name.
 
         Raises:
             SettingError: There is no trained model yet, or no instance type.
@@ -314,11 +314,11 @@ class Estimator(LatestJob):
     def transformer(
         self, instance_count: int | None = None, instance_type: str | None = None, **arguments: Any
     ) -> Transformer:
-        """Batch transform with the trained model, which is created in SageMaker.
+        """Create the trained model in SageMaker, and a `Transformer` for it.
 
         Args:
-            instance_count, instance_type: As `Transformer` takes them; None: 1 instance.
-            arguments: Further ones of `Transformer` or, as for `deploy`, of `create_model`.
+            instance_count, instance_type: As for `Transformer`; None: 1 instance.
+            arguments: Further arguments of `Transformer` and, as for `deploy`, of `create_model`.
 
         Raises:
             SettingError, ServiceError: As for `deploy`.

@@ -1,4 +1,4 @@
-"""A Grad-CAM heat map, as the serving image gives it beside a prediction."""
+"""Grad-CAM heat maps, which the serving image returns beside a prediction."""
 
 import base64
 import binascii
@@ -12,23 +12,23 @@ from slipway.prediction import Prediction
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """Where in the picture the network saw a class."""
+    """A heat map of where in the picture the network saw a class."""
 
     label: str
     index: int
-    """Of the network's output."""
+    """Index of the class in the network's output."""
     width: int
-    """Of the heat map, pixels; it covers the whole picture."""
+    """Width of the heat map in pixels; it covers the whole picture."""
     height: int
     heat_map: bytes
-    """A PNG file."""
+    """Content of a PNG file."""
 
     @classmethod
     def from_json(cls, fields: Any) -> Self:
         """Read the `explanation` of an answer.
 
         Raises:
-            RequestError: It has another form.
+            RequestError: The field has another form.
         """
         try:
             return cls(
@@ -44,10 +44,10 @@ class Explanation:
             ) from error
 
     def save(self, path: str | Path) -> Path:
-        """Write the PNG.
+        """Write the PNG file.
 
         Raises:
-            RequestError: It cannot be written.
+            RequestError: The file cannot be written.
         """
         try:
             Path(path).write_bytes(self.heat_map)
@@ -58,7 +58,7 @@ class Explanation:
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainedPrediction:
-    """One picture's answer with its explanation."""
+    """The predictions for a picture, and their explanation."""
 
     predictions: list[Prediction]
     explanation: Explanation

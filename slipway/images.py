@@ -1,4 +1,4 @@
-"""images.json: which images were pushed from this machine, where they are, and what is in them."""
+"""images.json: the images that were pushed from this machine, their addresses and labels."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 BUILT_NAME = "slipway"
-"""What build.sh calls the images unless it is told otherwise."""
+"""build.sh's default name for the images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,33 +27,33 @@ class PushedImage:
     target: str
     """train or serve."""
     uri: str
-    """With the tag of its revision."""
+    """Address with the tag of its revision."""
     digest_uri: str
-    """With the digest of its manifest: what cannot be moved."""
+    """Address with the digest of its manifest, which always means the same image."""
     region: str
     account: str
     revision: str
-    """Of the source that it was built from, as in its tag."""
+    """Revision of the source that it was built from, as in its tag."""
     pushed: str
-    """When, ISO 8601 in UTC."""
+    """Time of the push, ISO 8601 in UTC."""
     labels: Mapping[str, str]
-    """What the image says of itself, such as the versions of torch and CUDA."""
+    """Labels of the image, such as the versions of torch and CUDA."""
 
 
 def images_file() -> Path:
-    """${XDG_CONFIG_HOME:-~/.config}/slipway/images.json."""
+    """Path of the file: ${XDG_CONFIG_HOME:-~/.config}/slipway/images.json."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "slipway" / "images.json"
 
 
 def image_uri(target: str, region: str | None = None) -> str:
-    """Address of the image that was pushed last.
+    """Look up the address of the image that was pushed last.
 
     Args:
         target: train or serve.
-        region: None: whichever region it was pushed to last.
+        region: Region of the image; None: any.
 
     Raises:
-        ImagesFileError: None was pushed, or images.json is damaged.
+        ImagesFileError: No image was pushed, or images.json is damaged.
     """
     found = [image for image in read_images() if image.target == target and region in (None, image.region)]
     if not found:
@@ -67,17 +67,20 @@ def image_uri(target: str, region: str | None = None) -> str:
 
 
 def resolve_image(target: Literal["train", "serve"], named: str | None, session: "Session") -> str:
-    """Address of the image for a job or an endpoint.
+    """Choose the image for a job or an endpoint.
 
     Args:
         target: train or serve.
-        named: An address, a name that Docker on this machine knows (for local mode), or the tag or revision alone of
-            an image in the repository that push.sh pushed to; None: what Settings name, else what push.sh pushed last
-            to the session's region, else, in local mode, what build.sh made.
-        session: The SDK's.
+        named: An address, a local Docker image (for local mode), or only the tag or revision of an image in the
+            repository that push.sh pushed to; None: Settings', else the one that push.sh pushed last to the session's
+            region, else, in local mode, the one that build.sh built.
+        session: The SDK's session.
+
+    Returns:
+        The image's address.
 
     Raises:
-        ImagesFileError: None is named, and none was pushed there.
+        ImagesFileError: No image is named, and none was pushed there.
     """
     named = named or getattr(Settings.read(), f"{target}_image")
     region = session.boto_region_name
@@ -90,7 +93,7 @@ def resolve_image(target: Literal["train", "serve"], named: str | None, session:
 
 
 def read_images() -> list[PushedImage]:
-    """What was pushed, one image for each target and region; none where there is no file yet.
+    """Read the pushed images, one for each target and region; empty if there is no file yet.
 
     Raises:
         ImagesFileError: The file is damaged, or of another version of Slipway.
@@ -129,9 +132,9 @@ def _damaged(path: Path, reason: str) -> ImagesFileError:
 
 
 def record_images(pushed: Sequence[PushedImage]) -> Path:
-    """Add what was pushed, in place of what was known of the same targets in the same regions.
+    """Record pushed images, replacing earlier ones of the same target and region; return the file.
 
-    Returns the file, which is whole at every moment.
+    The file is replaced atomically.
 
     Raises:
         ImagesFileError: The file is damaged.

@@ -1,4 +1,4 @@
-"""The HTTP client of a serving container: one picture, one request to /invocations."""
+"""HTTP client of a serving container: one request to /invocations per picture."""
 
 import http.client
 import json
@@ -13,17 +13,17 @@ from slipway.explanation import ExplainedPrediction, Explanation
 from slipway.prediction import Prediction, parse_predictions
 
 TIMEOUT_S = 70.0
-"""The platform's own limit for an invocation is 60 s."""
+"""Timeout in seconds; SageMaker's limit for an invocation is 60 s."""
 
 ANY_PICTURE = "application/x-image"
 _JSON = "application/json"
 
 
 class Endpoint:
-    """A server's address, and a connection to it that is kept between requests."""
+    """A server, with a connection that is kept between requests."""
 
     def __init__(self, url: str) -> None:
-        """Raise a RequestError when the address cannot be one."""
+        """Raise a RequestError if the address is invalid."""
         parts = urlsplit(url if "//" in url else f"http://{url}")
         try:
             host, port = parts.hostname, parts.port
@@ -51,11 +51,11 @@ class Endpoint:
         return parse_predictions(self._ask(image, _JSON))
 
     def explain(self, image: Path) -> ExplainedPrediction:
-        """The same with a heat map of what speaks for the first class.
+        """Post a picture's file, and ask for a heat map of its most probable class.
 
         Raises:
             NoServerError: As for `predict`.
-            RequestError: Likewise; or the server explains nothing.
+            RequestError: As for `predict`, or the server has no explanations.
         """
         answer = self._ask(image, f"{_JSON};explain=true")
         return ExplainedPrediction(
@@ -74,7 +74,7 @@ class Endpoint:
         try:
             return json.loads(answer)
         except ValueError as error:
-            raise RequestError(f"the server at {self.url} answers with something else than JSON") from error
+            raise RequestError(f"the server at {self.url} answers with something other than JSON") from error
 
     def _post(self, body: bytes, content_type: str, accept: str) -> tuple[int, str, bytes]:
         headers = {"Content-Type": content_type, "Accept": accept}
@@ -105,6 +105,6 @@ def _refusal(status: int, phrase: str, answer: bytes) -> str:
     try:
         message = json.loads(answer)["error"]["message"]
     except (ValueError, KeyError, TypeError):
-        # Another program's server; its page is not for a terminal.
+        # Another program's server, whose page does not belong on a terminal.
         message = phrase
     return f"the server refused it ({status}): {message}"

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from container.paths import MlPaths
+from container.contract.paths import MlPaths
 from slipway.errors import JobError
 
 _RESOURCES = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"}
@@ -18,11 +18,11 @@ _RESOURCES = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_
 
 @dataclass(frozen=True)
 class JobDirectory:
-    """Where a job's input, model, outputs and log are."""
+    """A job directory and the paths of its input, model, outputs and log."""
 
     path: Path
     earlier_hyperparameters: str | None = None
-    """The text of an earlier job's file, as it was before `open_job` changed it."""
+    """Content of an earlier job's hyperparameters file, before `open_job` changed it."""
 
     @property
     def layout(self) -> MlPaths:
@@ -45,7 +45,7 @@ class JobDirectory:
         return any(self.layout.checkpoints.glob("*"))
 
     def hyperparameters(self) -> dict[str, str]:
-        """What the job was last started with.
+        """Read the hyperparameters that the job was last started with.
 
         Raises:
             JobError: The file is damaged.
@@ -59,13 +59,13 @@ class JobDirectory:
         return {str(name): str(value) for name, value in values.items()}
 
     def restore_hyperparameters(self) -> None:
-        """Make an earlier job what it was before `open_job`; a new one is left as it is."""
+        """Undo the change of `open_job` to an earlier job's hyperparameters; leave a new job as it is."""
         if self.earlier_hyperparameters is not None:
             self.hyperparameters_file.write_text(self.earlier_hyperparameters, encoding="utf-8")
 
     @contextmanager
     def locked_log(self) -> Iterator[IO[str]]:
-        """The log, open for appending; one process at a time holds it.
+        """Open the log for appending, and lock it against other processes.
 
         Raises:
             JobError: Another process is running this job.
@@ -81,22 +81,22 @@ class JobDirectory:
 
 
 def default_job_directory(architecture: str, parent: Path = Path("slipway-jobs")) -> Path:
-    """A new name below `slipway-jobs`, by time and architecture."""
+    """Choose a new directory below `slipway-jobs`, named by time and architecture."""
     stem = f"{datetime.now():%Y-%m-%d-%H%M%S}-{architecture}"
     names = (stem, *(f"{stem}-{number}" for number in range(2, 1_000)))
     return next(path for name in names if not (path := parent / name).exists())
 
 
 def open_job(path: Path, channels: Mapping[str, Path], hyperparameters: Mapping[str, str]) -> JobDirectory:
-    """Make a job directory, or take up one that trains on the same data.
+    """Create a job directory, or reopen one that trains on the same data.
 
     Args:
-        path: Missing, empty, or an earlier job's.
+        path: A missing or empty directory, or an earlier job's.
         channels: Folders by channel name; for `weights`, a file.
-        hyperparameters: Overrides; an earlier job's others stay as they were.
+        hyperparameters: Hyperparameters to set; an earlier job keeps its others.
 
     Raises:
-        JobError: The directory holds something else or another data set's job, is in use, or cannot be written.
+        JobError: The directory holds something else or a job on other data, is in use, or cannot be written.
     """
     job = JobDirectory(path)
     wanted = {name: source.resolve() for name, source in channels.items()}
@@ -105,7 +105,7 @@ def open_job(path: Path, channels: Mapping[str, Path], hyperparameters: Mapping[
             _require_same(job, wanted)
             hyperparameters = {**job.hyperparameters(), **hyperparameters}
             job = replace(job, earlier_hyperparameters=job.hyperparameters_file.read_text(encoding="utf-8"))
-            # A running job's files stay as they are.
+            # Locked, so that a running job's files are not changed.
             with job.locked_log():
                 _write(job, wanted, hyperparameters)
             return job
@@ -124,7 +124,7 @@ def _require_empty(path: Path) -> None:
         raise JobError(f"the job directory {path} is a file; give another one with --job-dir")
     if found := sorted(entry.name for entry in path.iterdir()):
         raise JobError(
-            f"{path} holds something else than a job ({', '.join(found[:4])}); "
+            f"{path} holds something other than a job ({', '.join(found[:4])}); "
             "give --job-dir a folder that is empty or does not exist yet"
         )
 
@@ -140,7 +140,7 @@ def _require_same(job: JobDirectory, wanted: Mapping[str, Path]) -> None:
 
 
 def _source(link: Path) -> Path:
-    # The weights channel is a folder with one link in it, since a channel is a folder and the user gives a file.
+    # The weights channel is a folder with a link to the user's file, since a channel is a folder.
     if link.is_dir() and not link.is_symlink():
         link = next(link.iterdir(), link)
     return link.resolve()
@@ -166,7 +166,7 @@ def _write(job: JobDirectory, channels: Mapping[str, Path], hyperparameters: Map
 
 
 def require_installed(*packages: str) -> None:
-    """Raise a JobError unless all packages, which only this machine's jobs need, are installed."""
+    """Raise a JobError unless the packages, which only local jobs need, are installed."""
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         raise JobError(

@@ -1,4 +1,4 @@
-"""What a training job's definition says beside the SDK's own: hyperparameters' names, metrics, times."""
+"""Parts of a training job's definition that the SDK leaves to us: hyperparameter names, metrics, spot times."""
 
 from collections.abc import Mapping, Sequence
 from inspect import signature
@@ -6,7 +6,7 @@ from typing import Any
 
 from sagemaker.debugger.debugger import TensorBoardOutputConfig
 
-from container.train.metric_lines import METRIC_DEFINITIONS
+from container.contract.metric_lines import METRIC_DEFINITIONS
 from slipway.errors import SettingError
 
 _SCRIPT_ARGUMENTS = ("entry_point", "source_dir")
@@ -16,28 +16,28 @@ _MAX_WAIT_S = 28 * 24 * 60 * 60
 
 
 def python_names(given: Mapping[str, object]) -> dict[str, Any]:
-    """Hyperparameters with `-` for the `_` that Python's keywords need; the SDK's own keep theirs."""
+    """Return hyperparameters with `-` for the `_` of Python keywords; the SDK's own names are kept."""
     return {
         name if name.startswith(("sagemaker_", "_")) else name.replace("_", "-"): value for name, value in given.items()
     }
 
 
 def with_own_metrics(given: Sequence[Mapping[str, Any]] | None, *, own_script: bool) -> list[Any] | None:
-    """The metrics of our log's lines, and the user's, which count for more where the names are equal."""
+    """Return the metric definitions for Slipway's log, and the user's, which override those of the same name."""
     ours: Sequence[Mapping[str, Any]] = () if own_script else METRIC_DEFINITIONS
     return list({entry["Name"]: dict(entry) for entry in (*ours, *(given or ()))}.values()) or None
 
 
 def has_script(hyperparameters: Mapping[str, object], sdk_arguments: Mapping[str, Any]) -> bool:
-    """Whether the image runs a script of the user's; a job that is attached to says so in its hyperparameters."""
+    """Whether the image runs a user's script; for an attached job, its hyperparameters tell."""
     return any(map(sdk_arguments.get, _SCRIPT_ARGUMENTS)) or _SCRIPT_HYPERPARAMETER in hyperparameters
 
 
 def spot_arguments(given: Mapping[str, Any], *, local: bool) -> dict[str, Any]:
-    """The SDK's arguments for spot instances: the job may take twice its time, unless the user says how long.
+    """Build the SDK's arguments for spot instances: by default, the job may take twice its maximum run time.
 
     Raises:
-        SettingError: It is a job of local mode.
+        SettingError: The job would run in local mode.
     """
     if local:
         raise SettingError("spot training is SageMaker's; leave out spot, or name an instance type of SageMaker's")
@@ -47,12 +47,12 @@ def spot_arguments(given: Mapping[str, Any], *, local: bool) -> dict[str, Any]:
 
 
 def board_below(outputs: str) -> TensorBoardOutputConfig:
-    """Event files go below a job's outputs; SageMaker adds the job's name itself."""
+    """Build the configuration that writes event files below a job's outputs; SageMaker adds the job's name."""
     return TensorBoardOutputConfig(s3_output_path=outputs, container_local_output_path="/opt/ml/output/tensorboard")
 
 
 def take_known(arguments: dict[str, Any], owner: type, method: str) -> dict[str, Any]:
-    """Take out of these the arguments that a method has by name, here or in the SDK; model_name is the model's."""
+    """Remove and return the named arguments of a method, Slipway's or the SDK's; model_name is the model's."""
     found = [vars(part)[method] for part in owner.__mro__ if method in vars(part) and part is not object]
     known = {name for function in found for name in signature(function).parameters} - {"self", "kwargs", "model_name"}
     return {name: arguments.pop(name) for name in [*arguments] if name in known}

@@ -1,4 +1,4 @@
-"""Where the log of a job or an endpoint is, and its lines as they come."""
+"""Locates the log of a job or an endpoint, and follows it."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,28 +11,28 @@ from slipway.errors import RemoteJobError
 
 _POLL_S = 5.0
 _RUNNING = ("InProgress", "Stopping")
-# What SageMaker says when there is no such job depends on the operation.
+# SageMaker's error code for a missing job depends on the operation.
 _MISSING = ("ValidationException", "ResourceNotFound")
 
 
 @dataclass(frozen=True)
 class LogSource:
-    """A log group, and which of its streams are meant."""
+    """A log group, and which of its streams to read."""
 
     group: str
     jobs: Callable[[], Sequence[str]]
-    """Whose streams are meant, as of now; the empty name is all of the group's."""
+    """Returns the names of the jobs whose streams to read; an empty name means the whole group."""
     runs: Callable[[], bool]
-    """Whether more may come."""
+    """Returns whether more lines may come."""
 
 
 def endpoint_source(name: str) -> LogSource:
-    """An endpoint's log; it is there even after the endpoint has been deleted."""
+    """Locate an endpoint's log, which outlives the endpoint."""
     return LogSource(endpoint_group(name), lambda: ("",), lambda: True)
 
 
 def job_source(aws: Aws, name: str) -> LogSource:
-    """A training job's log, a transform job's, or those of a tuning job's training jobs.
+    """Locate the log of a training or transform job, or those of a tuning job's training jobs.
 
     Raises:
         RemoteJobError: There is no job of that name.
@@ -70,14 +70,14 @@ def _trials(service: Service, name: str) -> list[str]:
 
 
 def log_lines(aws: Aws, source: LogSource, *, tail: int | None, follow: bool, poll_s: float = _POLL_S) -> Iterator[str]:
-    """The lines of a log.
+    """Yield the lines of a log.
 
     Args:
-        aws: Where and as whom.
+        aws: Credentials and region.
         source: From `job_source` or `endpoint_source`.
-        tail: Of what is there already, only so many of each job's last lines; None: all.
-        follow: Go on until the job has ended, or for ever where it is an endpoint.
-        poll_s: Seconds between looks.
+        tail: Number of existing lines to start with, for each job; None: all.
+        follow: Continue until the job has ended; for an endpoint, forever.
+        poll_s: Seconds between polls.
 
     Raises:
         ServiceError: AWS refuses.
@@ -86,7 +86,7 @@ def log_lines(aws: Aws, source: LogSource, *, tail: int | None, follow: bool, po
     followers: dict[str, LogFollower] = {}
     first = True
     while True:
-        # Asked before reading: what a job writes at its end is read after it has ended.
+        # Checked before reading, so that the last lines of a job that has just ended are read too.
         goes_on = follow and source.runs()
         for job in source.jobs():
             follower = followers.setdefault(job, LogFollower(session, source.group, job))

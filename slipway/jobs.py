@@ -1,4 +1,4 @@
-"""The jobs on SageMaker that carry our tag: training, tuning and batch transform."""
+"""Lists the training, tuning and transform jobs on SageMaker that have Slipway's tag."""
 
 import heapq
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ Kind = Literal["training", "tuning", "transform"]
 KINDS: tuple[Kind, ...] = ("training", "tuning", "transform")
 _RUNNING = ("InProgress", "Stopping")
 
-# The stem of the names in the API: List…s, Describe…, …Name, …Arn, …Status.
+# The common part of names in the API: List…s, Describe…, …Name, …Arn, …Status.
 _STEMS: Mapping[Kind, str] = {
     "training": "TrainingJob",
     "tuning": "HyperParameterTuningJob",
@@ -26,7 +26,7 @@ _STEMS: Mapping[Kind, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One job, as the API describes it."""
+    """A job on SageMaker."""
 
     name: str
     kind: Kind
@@ -34,28 +34,28 @@ class Job:
     """Completed, Failed, InProgress, Stopped, Stopping."""
     created: datetime
     duration_s: float | None
-    """From the start to the end, or to now; None where it has not started."""
+    """Seconds from its start to its end, or until now; None if it has not started."""
     billable_s: int | None
-    """Of all instances together; None where SageMaker does not say: a tuning job's training jobs do."""
+    """Seconds, summed over all instances; None for a tuning job, whose training jobs have them, or if unknown."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """The last value of each metric, by name; a tuning job's is the best objective."""
     failure: str = ""
     console: str = ""
-    """Its page in the AWS console."""
+    """Address of its page in the AWS console."""
 
     def to_json(self) -> dict[str, Any]:
-        """In the names of this class."""
+        """Return the job's fields as JSON values."""
         return {**vars(self), "created": self.created.isoformat(), "metrics": dict(self.metrics)}
 
 
 def list_jobs(aws: Aws, *, kinds: tuple[Kind, ...] = KINDS, since: datetime, limit: int) -> list[Job]:
-    """The newest jobs that carry our tag, the newest first.
+    """List jobs with Slipway's tag, newest first.
 
     Args:
-        aws: Where and as whom.
-        kinds: Which.
-        since: Jobs created before are not looked at; each one is two calls.
-        limit: How many at the most.
+        aws: Credentials and region.
+        kinds: Kinds of jobs to list.
+        since: Omit jobs created earlier; each job costs two calls.
+        limit: Maximum number of jobs.
 
     Raises:
         ServiceError: AWS refuses.
@@ -87,17 +87,17 @@ def _describe(service: Service, kind: Kind, summary: Mapping[str, Any], region: 
 
 
 def read_description(kind: Kind, description: Mapping[str, Any], region: str) -> Job:
-    """Make a job of what the API answers when it is asked to describe one.
+    """Build a job from the API's description of it.
 
     Args:
-        kind: Which of the three operations.
-        description: Its answer.
-        region: For the console's address.
+        kind: Kind of the job.
+        description: Answer of the API's Describe operation.
+        region: Region, for the console address.
     """
     stem = _STEMS[kind]
     name, status = description[f"{stem}Name"], description[f"{stem}Status"]
     prefix = {"training": "Training", "tuning": "HyperParameterTuning", "transform": "Transform"}[kind]
-    # A tuning job has no time of its own at which it started.
+    # A tuning job has no start time.
     start = description["CreationTime"] if kind == "tuning" else description.get(f"{prefix}StartTime")
     end = description.get(f"{prefix}EndTime") or (datetime.now(UTC) if status in _RUNNING else None)
     return Job(

@@ -1,4 +1,4 @@
-"""What an Estimator tells of its latest job: its name, what it cost, what the rules found, where the tensors are."""
+"""Information on an Estimator's latest job: its name, its cost, the rules' findings, the addresses of tensors."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,21 +12,21 @@ from slipway.training_job import Cost, cost_of
 
 
 class LatestJob(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
-    """The SDK's Estimator, with questions about its latest job that the API answers; local mode has no answers."""
+    """The SDK's Estimator with information from the API on its latest job; in local mode there is none."""
 
     @property
     def is_local(self) -> bool:
-        """Whether this is the SDK's local mode."""
+        """Whether the session is one of the SDK's local mode."""
         return is_local(self.instance_type)
 
     @property
     def job_name(self) -> str | None:
-        """Of the latest job; None before the first."""
+        """Name of the latest job; None before the first."""
         return None if self.latest_training_job is None else str(self.latest_training_job.name)
 
     @property
     def cost(self) -> Cost | None:
-        """What the latest job used, billable seconds above all; None in local mode, and before the job has started.
+        """Billable time of the latest job; None in local mode, and before the job has started.
 
         Raises:
             ServiceError: AWS refuses.
@@ -35,7 +35,7 @@ class LatestJob(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         return None if description is None else cost_of(description)
 
     def rule_summary(self) -> tuple[RuleEvaluation, ...]:
-        """How the evaluation of each rule of the latest job stands; rules go on for a while after the job.
+        """Look up the state of each rule's evaluation for the latest job; rules run on for a while after the job.
 
         Raises:
             ServiceError: AWS refuses.
@@ -44,7 +44,7 @@ class LatestJob(SdkEstimator):  # type: ignore[misc]  # the SDK has no types
         return () if description is None else evaluations_of(description)
 
     def debugger_outputs(self) -> DebuggerOutputs | None:
-        """Where the latest job's tensors and measurements are; None in local mode, and before the first job.
+        """Look up the addresses of the latest job's tensors and measurements; None in local mode, or without a job.
 
         Raises:
             ServiceError: AWS refuses.

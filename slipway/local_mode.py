@@ -1,4 +1,4 @@
-"""What the SDK's local mode leaves out: the reason of a failure, and its output as lines."""
+"""Additions to the SDK's local mode: the reason of a failure, and the output as lines."""
 
 import io
 import re
@@ -22,16 +22,16 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 @contextmanager
 def local_job(session: "Session", name: str, output_path: str, show: Callable[[str], None] | None) -> Iterator[None]:
-    """Run a job of local mode in the body; its failure file's text is the error.
+    """Run a job of local mode in the body, and raise the text of its failure file as the error.
 
     Args:
-        session: A local one; where it keeps no settings of its own, its containers' files go to a new folder.
-        name: The job's, for messages.
+        session: A session of local mode; unless it is configured otherwise, container files go to a new folder.
+        name: Name of the job, for messages.
         output_path: file://…, or empty for that folder.
-        show: Takes the job's lines; None: they go to the standard output as they come.
+        show: Called with the job's lines; None: print them.
 
     Raises:
-        RemoteJobError: A container failed, or Docker did.
+        RemoteJobError: A container or Docker failed.
     """
     settings = (session.config or {}).get("local", {})
     root = Path(settings.get("container_root") or tempfile.mkdtemp(prefix="slipway-"))
@@ -53,7 +53,7 @@ def local_job(session: "Session", name: str, output_path: str, show: Callable[[s
 
 
 def _failure_text(folder: Path) -> str:
-    """The first paragraph of the failure file among a job's outputs; empty where there is none."""
+    """Read the first paragraph of the failure file in a job's outputs; empty if there is none."""
     try:
         with tarfile.open(folder / "output.tar.gz") as archive:
             for member in archive:
@@ -65,7 +65,7 @@ def _failure_text(folder: Path) -> str:
 
 
 class ContainerLines(io.TextIOBase):
-    """A file whose lines are shown without what Docker Compose adds to them; its own are kept aside."""
+    """A file whose lines are shown without Docker Compose's prefix; Docker Compose's own lines are kept aside."""
 
     def __init__(self, show: Callable[[str], None]) -> None:
         self._show = show

@@ -1,4 +1,4 @@
-"""An answer that an asynchronous endpoint will leave in S3."""
+"""Answers that an asynchronous endpoint will write to S3."""
 
 import json
 import time
@@ -20,13 +20,13 @@ _LONGEST_MESSAGE = 500
 
 
 class PendingPrediction(Generic[Answer]):
-    """What `Predictor.predict_async` gives at once.
+    """The pending answer that `Predictor.predict_async` returns.
 
     Args:
-        session: The SDK's.
-        output: S3 address at which the answer will be.
-        failure: At which the reason will be if there is no answer; None: the endpoint writes none.
-        parse: Makes the answer of what is at `output`.
+        session: The SDK's session.
+        output: S3 address of the answer.
+        failure: S3 address of the reason if there is no answer; None if the endpoint writes none.
+        parse: Parses the object at `output`.
     """
 
     def __init__(self, session: "Session", output: str, failure: str | None, parse: Callable[[bytes], Answer]) -> None:
@@ -36,19 +36,19 @@ class PendingPrediction(Generic[Answer]):
         self._parse = parse
 
     def done(self) -> bool:
-        """Whether there is an answer, or the reason for none."""
+        """Whether there is an answer, or the reason why there is none."""
         return self._content(self.output) is not None or self._content(self.failure) is not None
 
     def result(self, timeout_s: float = 900, *, poll_s: float = _POLL_S) -> Answer:
         """Wait for the answer.
 
         Args:
-            timeout_s: How long; an endpoint that had no instance needs minutes to start one.
-            poll_s: Seconds between looks.
+            timeout_s: Seconds to wait; an endpoint that was scaled to zero needs minutes to start an instance.
+            poll_s: Seconds between polls.
 
         Raises:
-            RequestError: The endpoint refused the request, with the container's own message; or there is no answer in
-                time: it can be asked for again.
+            RequestError: The endpoint refused the request, with the container's message; or the wait timed out and
+                can be repeated.
             ServiceError: AWS refuses.
         """
         give_up_at = time.monotonic() + timeout_s

@@ -1,4 +1,4 @@
-"""Pictures as the bodies of requests: what the serving image takes, in pieces that fit an endpoint's limit."""
+"""Request bodies from pictures, in the serving image's formats and within an endpoint's limits."""
 
 import base64
 import io
@@ -21,13 +21,13 @@ ARRAY = "application/x-npy"
 JSON = "application/json"
 
 LIMIT_BYTES = 6_291_456
-"""Of a body with several pictures: the smallest of the limits that AWS's documents give for a real-time endpoint."""
+"""Largest body with several pictures: the smallest limit in AWS's documents for a real-time endpoint."""
 
 MOST_PICTURES = 200
-"""Of a body: what a CPU answers well within the 60 s that SageMaker waits, and less than the container takes."""
+"""Most pictures in a body: a CPU answers them well within SageMaker's 60 s, and the container accepts more."""
 
 LARGEST_BYTES = 26_214_400
-"""Of any body: the largest of these limits."""
+"""Largest body of any kind: the highest of AWS's limits."""
 
 Picture = Union[str, Path, bytes, "Image", "np.ndarray[Any, Any]"]
 """A picture's file or its bytes, a Pillow picture, or a uint8 array (height, width, 3)."""
@@ -35,31 +35,31 @@ Picture = Union[str, Path, bytes, "Image", "np.ndarray[Any, Any]"]
 
 @dataclass(frozen=True)
 class Body:
-    """One request's body."""
+    """The body of a request."""
 
     content: bytes
     content_type: str
     many: bool
-    """Whether it holds a list, and so will its answer."""
+    """Whether it holds a list of pictures, so that the answer is a list too."""
 
 
 def is_many(pictures: Any) -> bool:
-    """Whether these are several: a list or tuple of pictures, or an array (pictures, height, width, 3)."""
+    """Whether the argument is several pictures: a list, a tuple, or an array (pictures, height, width, 3)."""
     return isinstance(pictures, list | tuple) or (isinstance(pictures, np.ndarray) and pictures.ndim == 4)
 
 
 def bodies(
     pictures: Picture | Sequence[Picture], limit_bytes: int = LIMIT_BYTES, most: int | None = MOST_PICTURES
 ) -> Iterator[Body]:
-    """The requests that ask about pictures, in order.
+    """Yield the request bodies for pictures, in order.
 
     Args:
         pictures: One or several.
-        limit_bytes: No body with more than one picture is larger.
-        most: Pictures of one body; None: as many as fit.
+        limit_bytes: Largest size of a body with more than one picture.
+        most: Maximum number of pictures in a body; None: as many as fit.
 
     Raises:
-        RequestError: Something is no picture: a missing file, an array of another type or shape.
+        RequestError: An item is not a picture: a missing file, an array of another type or shape.
     """
     if not is_many(pictures):
         yield one_body(pictures)  # type: ignore[arg-type]  # is_many has told
@@ -74,10 +74,10 @@ def bodies(
 
 
 def one_body(picture: Picture) -> Body:
-    """The request that asks about one picture.
+    """Build the request body for one picture.
 
     Raises:
-        RequestError: It is none.
+        RequestError: The argument is not a picture.
     """
     if isinstance(picture, np.ndarray):
         _check_array(picture)
@@ -122,14 +122,14 @@ def _file_bytes(picture: Picture) -> bytes:
     if hasattr(picture, "save") and hasattr(picture, "mode"):
         return _png(picture)
     raise RequestError(
-        f"a {type(picture).__name__} is no picture; give a file, its bytes, a Pillow picture, a uint8 array, or a "
+        f"a {type(picture).__name__} is not a picture; give a file, its bytes, a Pillow picture, a uint8 array, or a "
         "list of them"
     )
 
 
 def _png(picture: "Image") -> bytes:
     data = io.BytesIO()
-    # PNG has none for these.
+    # PNG has no counterpart for Pillow's other modes.
     (picture if picture.mode in ("1", "L", "LA", "I;16", "P", "RGB", "RGBA") else picture.convert("RGB")).save(
         data, format="PNG"
     )

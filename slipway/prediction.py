@@ -1,4 +1,4 @@
-"""One line of a server's answer."""
+"""Predictions in a server's answer."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ from slipway.errors import RequestError
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """A class and how probable the model holds it."""
+    """A class with its probability."""
 
     label: str
     index: int
-    """Of the network's output."""
+    """Index of the class in the network's output."""
     probability: float
-    """0 to 1."""
+    """Probability, 0 to 1."""
 
 
 def parse_predictions(answer: object) -> list[Prediction]:
-    """Read `{"predictions": [{"label", "index", "probability"}, …]}`, the most probable class first.
+    """Parse `{"predictions": [{"label", "index", "probability"}, …]}`, most probable class first.
 
     Raises:
         RequestError: The answer has another form.

@@ -1,4 +1,4 @@
-"""One child process in the foreground: it gets our signals, and we wait for it to end."""
+"""Runs a child process in the foreground: forwards signals to it, and waits for it to exit."""
 
 import functools
 import signal
@@ -16,26 +16,26 @@ _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class ChildProcess:
-    """A running child."""
+    """A running child process."""
 
     process: subprocess.Popen[str]
     received: list[int]
-    """Signals that this process was sent so far; each was passed on as SIGTERM."""
+    """Signals that this process has received; each was forwarded as SIGTERM."""
 
     @property
     def stdout(self) -> IO[str]:
-        """The child's standard output, where it was piped."""
+        """The child's standard output, if it is a pipe."""
         assert self.process.stdout is not None
         return self.process.stdout
 
     @property
     def stderr(self) -> IO[str]:
-        """The child's standard error, where it was piped."""
+        """The child's standard error, if it is a pipe."""
         assert self.process.stderr is not None
         return self.process.stderr
 
     def wait(self) -> int:
-        """Wait for the end; returns the exit code, 128 + n where signal n ended the child."""
+        """Wait for the child to exit; return its exit code, 128 + n if signal n killed it."""
         code = self.process.wait()
         return 128 - code if code < 0 else code
 
@@ -48,15 +48,15 @@ def child_process(
     stdout: IO[str] | int | None = None,
     stderr: IO[str] | int | None = None,
 ) -> Iterator[ChildProcess]:
-    """Run a command; SIGINT, SIGTERM and SIGHUP to this process are passed on as SIGTERM.
+    """Run a command, forwarding SIGINT, SIGTERM and SIGHUP to it as SIGTERM.
 
-    The child is waited for on the way out, whatever happens; an error in the body ends it first. It gets SIGTERM, too,
-    when this process is killed.
+    Leaving the body waits for the child, after stopping it if there was an error. The child also gets SIGTERM when
+    this process is killed.
 
     Args:
         command: Program and arguments.
-        environment: All of the child's environment variables.
-        stdout: As for subprocess.Popen; PIPE is read through `ChildProcess.stdout`.
+        environment: The child's whole environment.
+        stdout: As for subprocess.Popen; a PIPE is read through `ChildProcess.stdout`.
         stderr: As for stdout.
     """
     received: list[int] = []
@@ -69,7 +69,7 @@ def child_process(
 
     before = {number: signal.signal(number, forward) for number in _FORWARDED}
     try:
-        # A session of its own: Ctrl-C on the terminal reaches the child once, through us, and as SIGTERM.
+        # A session of its own, so that Ctrl-C on the terminal reaches the child once, as the forwarded SIGTERM.
         process = subprocess.Popen(
             command,
             env=dict(environment),

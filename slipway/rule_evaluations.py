@@ -1,4 +1,4 @@
-"""What SageMaker's rules found in a training job, and where its tensors and measurements are."""
+"""Results of SageMaker's rules on a training job, and the addresses of its tensors and measurements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,48 +19,48 @@ _STATUSES = {
 
 @dataclass(frozen=True, kw_only=True)
 class RuleEvaluation:
-    """How one rule's evaluation stands, as DescribeTrainingJob says."""
+    """The state of one rule's evaluation, from DescribeTrainingJob."""
 
     rule: str
     kind: Kind
-    """What it reads."""
+    """Whether the rule reads tensors or the profiler's measurements."""
     status: str
     """InProgress, NoIssuesFound, IssuesFound, Error, Stopping, Stopped; Waiting before SageMaker says anything."""
     details: str = ""
-    """In SageMaker's words, such as the step at which it fired."""
+    """SageMaker's details, such as the step at which the rule fired."""
     processing_job: str | None = None
-    """Name of the job that evaluates it."""
+    """Name of the processing job that evaluates the rule."""
     outputs: str | None = None
-    """S3 address of what it writes."""
+    """S3 address of its outputs."""
     modified: datetime | None = None
 
     @property
     def ended(self) -> bool:
-        """Whether it says no more; rules go on for a while after the training job."""
+        """Whether the evaluation has ended; rules run on for a while after the training job."""
         return self.status in ("NoIssuesFound", "IssuesFound", "Error", "Stopped")
 
     def describe(self) -> str:
-        """For people, one line."""
+        """Describe the state in one line."""
         text = f"{self.rule}: {_STATUSES.get(self.status, 'waiting')}"
         return f"{text} ({' '.join(self.details.split())})" if self.details else text
 
 
 @dataclass(frozen=True, kw_only=True)
 class DebuggerOutputs:
-    """S3 addresses; None where the job saves nothing of the kind."""
+    """S3 addresses of a job's outputs; None for those that it does not write."""
 
     archive: str | None
-    """What the image left in /opt/ml/output/data, its reports among it."""
+    """Archive of /opt/ml/output/data, with the image's reports."""
     tensors: str | None
-    """What `slipway debug` reads."""
+    """Saved tensors, which `slipway debug` reads."""
     profiler: str | None
-    """What `slipway report` reads: SageMaker's own measurements of the system, and the steps that the image writes."""
+    """SageMaker's system metrics and the image's framework events, which `slipway report` reads."""
     report: str | None
     """SageMaker's profiler report, which the rule ProfilerReport writes."""
 
 
 def evaluations_of(description: Mapping[str, Any]) -> tuple[RuleEvaluation, ...]:
-    """One for each rule of a job, in the order in which they were given.
+    """Read the state of each rule of a job, in the order in which the rules were given.
 
     Args:
         description: DescribeTrainingJob's answer.
@@ -90,7 +90,7 @@ def _of_kind(description: Mapping[str, Any], kind: Kind, stem: str) -> list[Rule
 
 
 def outputs_of(description: Mapping[str, Any]) -> DebuggerOutputs:
-    """Where SageMaker puts what a job and its rules write.
+    """Read the addresses of a job's and its rules' outputs.
 
     Args:
         description: DescribeTrainingJob's answer.

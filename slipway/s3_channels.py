@@ -1,9 +1,9 @@
-"""The channels of a data set in S3."""
+"""Finds the channels of a data set in S3."""
 
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from container.errors import DataError
+from container.contract.errors import DataError
 from slipway.aws.refusals import explained
 from slipway.dataset_folder import SPLIT_FOLDERS
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def find_s3_channels(session: "Session", address: str) -> dict[str, str]:
-    """The address of each channel below an S3 prefix, by the folder names that `slipway train` knows too.
+    """Find the address of each channel below an S3 prefix, by the folder names that `slipway train` accepts.
 
     Raises:
         DataError: There is no train folder.
@@ -31,7 +31,7 @@ def find_s3_channels(session: "Session", address: str) -> dict[str, str]:
                 f"there are {' and '.join(found)} below {address}; name one with --{split}, or move one away"
             )
         for name in found:
-            # SageMaker takes an address for the beginning of names: `train` would bring `train-old` along.
+            # SageMaker treats an address as a key prefix: `train` would include `train-old`.
             end = "/" if any(other != name and other.startswith(name) for other in folders) else ""
             channels[split] = f"s3://{parts.netloc}/{prefix}{name}{end}"
     if "train" not in channels:

@@ -1,4 +1,4 @@
-"""Bringing a folder of S3 to this machine, such as a job's debug-output or profiler-output."""
+"""Downloads a folder from S3, such as a job's debug-output or profiler-output."""
 
 import shutil
 from collections.abc import Callable
@@ -13,26 +13,26 @@ from slipway.checks.s3_address import S3Address
 from slipway.errors import DownloadError
 
 WORKERS = 16
-"""Files at a time; they are many and small."""
+"""Number of concurrent downloads; the files are many and small."""
 
 
 def download_folder(
     address: str, directory: Path, aws: Aws, *, advance: Callable[[int, int], None] = lambda files, total: None
 ) -> Path:
-    """Bring every file below an S3 address; one that is here already, of the same size, is not brought again.
+    """Download every file below an S3 address; skip local files of the same size.
 
     Args:
         address: s3://BUCKET/PREFIX, without a file's name.
-        directory: Where to; made if need be.
-        aws: Where and as whom.
-        advance: Told how many files are here, and of how many, whenever one has come.
+        directory: Target folder; created if missing.
+        aws: Credentials and region.
+        advance: Called with the number of files done, and the total.
 
     Returns:
         The directory.
 
     Raises:
-        SettingError: The address is none.
-        DownloadError: Nothing is there, or it cannot be written here.
+        SettingError: The address is invalid.
+        DownloadError: There are no files, or they cannot be written.
         ServiceError: AWS refuses.
     """
     place = S3Address.parse(address)
@@ -50,7 +50,7 @@ def download_folder(
         )
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="download") as pool:
         futures = [
-            pool.submit(_bring, s3, place.bucket, entry, _path_below(directory, entry["Key"].removeprefix(prefix)))
+            pool.submit(_download, s3, place.bucket, entry, _path_below(directory, entry["Key"].removeprefix(prefix)))
             for entry in listed
         ]
         try:
@@ -67,12 +67,12 @@ def _path_below(directory: Path, name: str) -> Path:
     parts = PurePosixPath(name).parts
     if ".." in parts or PurePosixPath(name).is_absolute():
         raise DownloadError(
-            f"an object's name is {name!r}, which would leave the folder {directory}; nothing is brought"
+            f"an object's name is {name!r}, which would leave the folder {directory}; nothing is downloaded"
         )
     return directory.joinpath(*parts)
 
 
-def _bring(s3: Service, bucket: str, entry: Any, path: Path) -> None:
+def _download(s3: Service, bucket: str, entry: Any, path: Path) -> None:
     try:
         if path.is_file() and path.stat().st_size == entry["Size"]:
             return
@@ -80,7 +80,7 @@ def _bring(s3: Service, bucket: str, entry: Any, path: Path) -> None:
         body = s3.call("GetObject", Bucket=bucket, Key=entry["Key"])["Body"]
 
         def write(temporary: Path) -> None:
-            with explained(f"bringing s3://{bucket}/{entry['Key']}"), temporary.open("wb") as file:
+            with explained(f"downloading s3://{bucket}/{entry['Key']}"), temporary.open("wb") as file:
                 shutil.copyfileobj(body, file)
 
         write_atomically(path, write)

@@ -1,6 +1,5 @@
 """The sample data: scikit-learn's scans of handwritten digits as an ImageFolder with an imbalanced train split."""
 
-import errno
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,19 +9,20 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from container.full_disk import is_disk_full
 from slipway.errors import SampleError
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 SEED = 20
 SIDE = 64
-"""Pixels; the scans are 8 x 8, too small to look at."""
+"""Side of the pictures in pixels; the original 8 x 8 scans are too small to see."""
 
 VALIDATION_SHARE = 0.15
 TEST_SHARE = 0.20
 
-# What is kept of each digit's train pictures, so that the split is imbalanced as collected data is: one
-# digit is five times as frequent as another. Validation and test stay balanced.
+# Fraction of each digit's train pictures to keep, so that the split is imbalanced like real data: one digit is five
+# times as frequent as another. Validation and test stay balanced.
 KEPT = (1.0, 1.0, 0.9, 0.75, 1.0, 0.6, 0.45, 0.8, 0.3, 0.2)
 
 _MARKER = ".slipway-sample.json"
@@ -30,29 +30,29 @@ _VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """One scan and its place in the tree."""
+class Scan:
+    """A scan and its place in the tree."""
 
     split: str
     label: str
     number: int
     """Index in scikit-learn's data set."""
     scan: npt.NDArray[np.float64]
-    """8 x 8, 0 (paper) to 16 (ink)."""
+    """Array of 8 x 8 values, 0 (paper) to 16 (ink)."""
 
     @property
     def path(self) -> Path:
-        """Relative to the sample's folder."""
+        """Path relative to the sample's folder."""
         return Path(self.split, self.label, f"{self.number:04d}.png")
 
     def render(self) -> Image.Image:
-        """Dark ink on white paper, `SIDE` pixels square, 8-bit grey."""
+        """Render dark ink on white paper, `SIDE` pixels square, 8-bit grey."""
         paper = np.round(255 - self.scan * (255 / 16)).astype(np.uint8)
         return Image.fromarray(paper, "L").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
-def pictures() -> list[Picture]:
-    """The whole sample: a seeded split within each class, the same on every machine.
+def pictures() -> list[Scan]:
+    """Build the sample: a seeded split within each class, the same on every machine.
 
     Raises:
         SampleError: scikit-learn is not installed.
@@ -68,7 +68,7 @@ def pictures() -> list[Picture]:
     return list(_split(digits.images, digits.target))
 
 
-def _split(scans: npt.NDArray[np.float64], targets: npt.NDArray[np.int64]) -> Iterator[Picture]:
+def _split(scans: npt.NDArray[np.float64], targets: npt.NDArray[np.int64]) -> Iterator[Scan]:
     generator = np.random.default_rng(SEED)
     for digit, label in enumerate(CLASSES):
         numbers = generator.permutation(np.flatnonzero(targets == digit))
@@ -82,18 +82,18 @@ def _split(scans: npt.NDArray[np.float64], targets: npt.NDArray[np.int64]) -> It
         }
         for split, chosen in parts.items():
             for number in sorted(chosen):
-                yield Picture(split=split, label=label, number=int(number), scan=scans[number])
+                yield Scan(split=split, label=label, number=int(number), scan=scans[number])
 
 
 def write_sample(directory: Path, advance: Callable[[int, int], None] = lambda done, total: None) -> bool:
-    """Write the sample below a folder, or do nothing when it is there.
+    """Write the sample below a folder, unless it is complete already.
 
     Args:
-        directory: Empty, missing, or one that holds (a part of) the sample already.
-        advance: Called with the number of pictures written so far, and of all.
+        directory: An empty or missing folder, or one that holds (a part of) the sample.
+        advance: Called with the number of pictures written so far, and the total.
 
     Returns:
-        True when pictures were written, False when the sample was complete.
+        True if pictures were written, False if the sample was complete.
 
     Raises:
         SampleError: The folder holds something else, or cannot be written.
@@ -104,7 +104,7 @@ def write_sample(directory: Path, advance: Callable[[int, int], None] = lambda d
             return False
         return _write(directory, advance)
     except OSError as error:
-        remedy = "free some space, or name another folder" if error.errno == errno.ENOSPC else "name another folder"
+        remedy = "free some space, or name another folder" if is_disk_full(error) else "name another folder"
         raise SampleError(f"the sample data cannot be written into {directory}: {error.strerror}; {remedy}") from error
 
 
@@ -135,7 +135,7 @@ def _complete(directory: Path) -> bool:
 def _write(directory: Path, advance: Callable[[int, int], None]) -> bool:
     sample = pictures()
     directory.mkdir(parents=True, exist_ok=True)
-    # The marker comes first, so that an interrupted run is recognised as its own and finished.
+    # The marker is written first, so that a later run recognises an interrupted one and completes it.
     _mark(directory, len(sample), complete=False)
     for done, picture in enumerate(sample, start=1):
         path = directory / picture.path

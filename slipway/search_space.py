@@ -1,7 +1,7 @@
-"""The search space of a tuning job: which hyperparameters are tried, and between which values.
+"""The search space of a tuning job: the hyperparameters to tune and their ranges.
 
-One definition for SageMaker, for Optuna on this machine and for a Weights & Biases sweep; `slipway.tuning` has the form
-that each of them takes.
+One definition serves SageMaker, Optuna on this machine and Weights & Biases sweeps; `slipway.tuning` converts it for
+each of them.
 """
 
 import math
@@ -9,22 +9,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from container.errors import HyperparameterError
-from container.train.hyperparameters import HYPERPARAMETERS, Hyperparameter, TrainConfig, Value
+from container.contract.errors import HyperparameterError
+from container.contract.hyperparameters import HYPERPARAMETERS, Hyperparameter, TrainConfig, Value
 from slipway.errors import SearchSpaceError
 
 Scale = Literal["linear", "log"]
 
 EPOCHS = "epochs"
 
-# A learning rate and a weight decay matter by their ratio: between 1e-5 and 1e-4, 2e-5 and 4e-5 are as far from each
-# other as 4e-5 and 8e-5. On a linear scale, nine tenths of the values that are tried would lie in the upper decade.
+# For a learning rate and a weight decay, ratios matter: 2e-5 is as far from 4e-5 as 4e-5 is from 8e-5. On a linear
+# scale from 1e-5 to 1e-3, nine tenths of the samples would lie in the upper decade.
 _BY_RATIO = ("opt-learning-rate", "opt-weight-decay")
 
 
 @dataclass(frozen=True, kw_only=True)
 class NumberRange:
-    """All numbers between two ends, which belong to it."""
+    """A range of numbers, including both ends."""
 
     low: float
     high: float
@@ -33,13 +33,13 @@ class NumberRange:
     """Whole numbers only."""
 
     def __str__(self) -> str:
-        """As `parse_range` reads it."""
+        """The form that `parse_range` reads."""
         return f"{self.low:.15g}:{self.high:.15g}:{self.scale}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """A few values."""
+    """A list of values."""
 
     values: tuple[Value, ...]
 
@@ -49,7 +49,7 @@ class Choices:
 
 Range = NumberRange | Choices
 SearchSpace = Mapping[str, Range]
-"""By the hyperparameter's name."""
+"""Ranges by the hyperparameters' names."""
 
 DEFAULT_SPACE: SearchSpace = {
     EPOCHS: NumberRange(low=20, high=40, whole=True),
@@ -57,25 +57,25 @@ DEFAULT_SPACE: SearchSpace = {
     "opt-learning-rate": NumberRange(low=1e-5, high=1e-4, scale="log"),
     "opt-weight-decay": NumberRange(low=1e-5, high=1e-3, scale="log"),
 }
-"""What is tried where the user names no range."""
+"""The search space if the user gives no range."""
 
 
 def as_text(value: Value) -> str:
-    """A value as hyperparameters.json holds it."""
+    """Format a value as in hyperparameters.json."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def read_value(name: str, text: object) -> Value:
-    """A hyperparameter's value as its type, whatever a client put around it; text where the table has no such name."""
+    """Parse a hyperparameter's value to its type, without a client's quotes; an unknown name's value stays text."""
     row = next((row for row in HYPERPARAMETERS if row.name == name), None)
     return row.parse(text) if row else str(text).strip('"')
 
 
 def parse_range(text: str) -> tuple[str, Range]:
-    """Read `epochs=20:40`, `opt-learning-rate=1e-5:1e-4:log` or `batch-size=16,32,64`.
+    """Parse `epochs=20:40`, `opt-learning-rate=1e-5:1e-4:log` or `batch-size=16,32,64`.
 
     Raises:
-        SearchSpaceError: It is none of these.
+        SearchSpaceError: The text has another form.
         HyperparameterError: There is no such hyperparameter, or it may not have such a value.
     """
     name, equals, rest = text.partition("=")
@@ -95,22 +95,22 @@ def parse_range(text: str) -> tuple[str, Range]:
 
 
 def number_range(name: str, low: object, high: object, scale: Scale | None = None) -> NumberRange:
-    """All values of a hyperparameter between two ends.
+    """Build a hyperparameter's range between two ends.
 
     Args:
-        name: The hyperparameter's.
+        name: Name of the hyperparameter.
         low: The lower end.
         high: The upper end.
-        scale: None: by ratio for the learning rate and the weight decay, else by difference.
+        scale: None: logarithmic for the learning rate and the weight decay, else linear.
 
     Raises:
-        SearchSpaceError: The hyperparameter is no number, or the ends are not in order.
+        SearchSpaceError: The hyperparameter is not a number, or the ends are not in order.
         HyperparameterError: There is no such hyperparameter, or it may not have such a value.
     """
     row = _row(name)
     if row.type not in (int, float):
         raise SearchSpaceError(
-            f"{name} is no number and has no range; list its values: {name}={row.range.replace(', ', ',')}"
+            f"{name} is not a number and has no range; list its values: {name}={row.range.replace(', ', ',')}"
         )
     start, end = float(row.parse(low)), float(row.parse(high))
     if start >= end:
@@ -124,21 +124,21 @@ def number_range(name: str, low: object, high: object, scale: Scale | None = Non
 
 
 def choices(name: str, values: Sequence[object]) -> Choices:
-    """A few values of a hyperparameter.
+    """Build a hyperparameter's list of values.
 
     Raises:
-        SearchSpaceError: One is there twice.
+        SearchSpaceError: A value is there twice.
         HyperparameterError: There is no such hyperparameter, or it may not have such a value.
     """
     return _choices(_row(name), values)
 
 
 def complete(space: SearchSpace, fixed: Mapping[str, object]) -> SearchSpace:
-    """The space that is searched: the given ranges, or the default ones without the hyperparameters that are fixed.
+    """Choose the space to search: the given ranges, or the default ones without the fixed hyperparameters.
 
     Args:
-        space: What the user gave; empty for the default.
-        fixed: Hyperparameters that have one value.
+        space: The user's ranges; empty for the default.
+        fixed: Hyperparameters with a fixed value.
 
     Raises:
         SearchSpaceError: A hyperparameter is fixed and has a range, or nothing is left to search.
@@ -156,7 +156,7 @@ def complete(space: SearchSpace, fixed: Mapping[str, object]) -> SearchSpace:
 
 
 def require_choices(space: SearchSpace) -> int:
-    """How many points a grid over the space has.
+    """Count the points of a grid over the space.
 
     Raises:
         SearchSpaceError: A range is no list of values.

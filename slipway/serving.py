@@ -1,4 +1,4 @@
-"""Run the serving container's processes on a model: unpack where needed, start, wait."""
+"""Runs the serving image's supervisor on a local model."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ SUPERVISOR = "container.serve.supervisor"
 
 @contextmanager
 def model_directory(model: Path) -> Iterator[Path]:
-    """A base directory whose `model/` is the given model; it is removed afterwards, the model is not.
+    """Make a temporary base directory whose `model/` is the given model.
 
     Args:
         model: A model.tar.gz, a model directory, or a job directory.
@@ -40,10 +40,10 @@ def model_directory(model: Path) -> Iterator[Path]:
 
 
 def model_files_directory(directory: Path) -> Path:
-    """Where the model's files are: in a job directory its `model/`, else the directory itself.
+    """Find the model's files: in a job directory its `model/`, else the directory itself.
 
     Raises:
-        JobError: No model is there.
+        JobError: There is no model.
     """
     job = JobDirectory(directory)
     if job.hyperparameters_file.is_file():
@@ -54,13 +54,13 @@ def model_files_directory(directory: Path) -> Path:
 
 
 def run_server(base: Path, model: Path, *, host: str, port: int) -> int:
-    """Serve until the server ends, or a signal asks it to; returns its exit code.
+    """Serve until the server exits by itself or on a signal; return its exit code.
 
     Args:
         base: From `model_directory`.
-        model: What that was given; errors name it in place of `base`.
+        model: Path of the model, for messages.
         host: Address to listen on.
-        port: 0 for any free one.
+        port: Port to listen on; 0 for any free one.
     """
     environment = {
         **os.environ,

@@ -1,7 +1,7 @@
-"""slipway.toml: what a user would otherwise give with every command.
+"""slipway.toml: settings that a user would otherwise repeat with every command.
 
-An argument counts more than an environment variable, and that more than the file. The file is the nearest
-slipway.toml in the working directory and above it, or the one that SLIPWAY_CONFIG names.
+Arguments override environment variables, which override the file. The file is the nearest slipway.toml in the working
+directory or above it, or the one that SLIPWAY_CONFIG names.
 
     region = "eu-central-1"              # for every command, and for the Python interface
     role = "arn:aws:iam::111122223333:role/slipway-execution"
@@ -29,24 +29,24 @@ FILE_VARIABLE = "SLIPWAY_CONFIG"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What holds for every command and class; None where neither environment nor file says anything."""
+    """Settings for all commands and classes; None for those in neither the environment nor the file."""
 
     region: str | None = None
-    """AWS region; AWS_REGION and the profile's count where this is None."""
+    """AWS region; None: that of AWS_REGION or the profile."""
     profile: str | None = None
-    """Of ~/.aws/config."""
+    """Name of a profile in ~/.aws/config."""
     role: str | None = None
     """ARN of the execution role of jobs and endpoints (docs/iam.md)."""
     bucket: str | None = None
     """Name of the bucket for data (dogImages/) and outputs (jobs/)."""
     train_image: str | None = None
-    """Address or tag of the training image; None: what push.sh pushed last."""
+    """Address or tag of the training image; None: the one that push.sh pushed last."""
     serve_image: str | None = None
-    """Of the serving image, likewise."""
+    """Address or tag of the serving image; None: the one that push.sh pushed last."""
 
     @classmethod
     def read(cls) -> Self:
-        """From the environment (SLIPWAY_REGION, SLIPWAY_ROLE, …) and the file.
+        """Read the environment (SLIPWAY_REGION, SLIPWAY_ROLE, …) and the file.
 
         Raises:
             SettingsFileError: The file is damaged.
@@ -63,10 +63,10 @@ class Settings:
 
 
 def read_file() -> Mapping[str, Any]:
-    """The file's content; empty where there is none.
+    """Read the file; empty if there is none.
 
     Raises:
-        SettingsFileError: It cannot be read, or is not TOML.
+        SettingsFileError: The file cannot be read, or is not TOML.
     """
     path = _path()
     if path is None:
@@ -87,7 +87,7 @@ def _path() -> Path | None:
 
 
 def unknown(name: str, known: list[str], what: str) -> SettingsFileError:
-    """The error for a key or table that nothing reads."""
+    """Build the error for an unknown key or table."""
     near = difflib.get_close_matches(name.replace("_", "-").lower(), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"known are: {', '.join(known)}"
     return SettingsFileError(f"{_path()}: there is no {what} {name}; {hint}")

@@ -1,4 +1,4 @@
-"""Run a training job as a plain process: the launcher of the training image, on a job directory."""
+"""Runs a training job on this machine: the training image's launcher, on a job directory."""
 
 import os
 import signal
@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from container.errors import UserError
-from container.train.hyperparameters import TrainConfig
-from container.train.metric_lines import EvaluationLine, TrainLine, read_line
+from container.contract.errors import UserError
+from container.contract.hyperparameters import TrainConfig
+from container.contract.metric_lines import EvaluationLine, TrainLine, read_line
 from slipway.archive import holds_model, pack_model
 from slipway.errors import JobError, StoppedError
 from slipway.job import JobDirectory
@@ -20,17 +20,17 @@ from slipway.training_view import training_view
 LAUNCHER = "container.train.launcher"
 
 Watch = Callable[[TrainLine | EvaluationLine], bool]
-"""Told of every metric line; True asks the job to end, which keeps its best model so far."""
+"""Called with every metric line; returning True stops the job, which keeps its best model so far."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a job ended that did not fail."""
+    """The result of a job that did not fail."""
 
     test: EvaluationLine | None
-    """None when the job was asked to stop before the test."""
+    """The test's result; None if the job was stopped before its test."""
     stopped_by: int | None
-    """The signal that asked it to stop."""
+    """The signal that stopped the job."""
     ended_by_watch: bool = False
 
 
@@ -43,20 +43,20 @@ def run_job(
     watch: Watch | None = None,
     pack: bool = True,
 ) -> Outcome:
-    """Train to the end, or until a signal asks to stop, and pack the model.
+    """Train to the end, or until a signal arrives, and pack the model.
 
     Args:
         job: From `open_job`.
-        channels: The user's folders, to name them in messages instead of the links to them.
-        verbose: Show the job's whole output, not only the metrics and notes.
-        quiet: Show no lines; on a terminal a bar alone.
-        watch: Looks on, and may end the job.
+        channels: The user's folders, to name in messages instead of the links to them.
+        verbose: Show the job's full output, not only metrics and notes.
+        quiet: Show no lines; on a terminal, only a bar.
+        watch: Callback that can stop the job.
         pack: Pack the model when the job has ended.
 
     Raises:
-        StoppedError: A signal came before there was a model.
+        StoppedError: A signal arrived before there was a model.
         JobError: The job failed; the message is its failure file's, and names the log. An earlier job's
-            hyperparameters are again what they were, so that what was refused does not stay.
+            hyperparameters are restored, so that rejected values do not stay.
         ArchiveError: The model could not be packed.
     """
     try:
@@ -97,7 +97,7 @@ def _train(
             metric = read_line(line)
             if isinstance(metric, EvaluationLine) and metric.phase == "TEST":
                 test = metric
-            # Once: a second SIGTERM would end the job at once, without a checkpoint.
+            # Only once: a second SIGTERM would end the job at once, without a checkpoint.
             if metric and watch and not ended_by_watch and watch(metric):
                 ended_by_watch = True
                 child.process.terminate()
@@ -114,7 +114,7 @@ def _train(
 
 def _failure(job: JobDirectory, channels: Mapping[str, Path], code: int) -> str:
     if code == 0:
-        return f"training ended well but left no model in {job.layout.model}; the log is {job.log}"
+        return f"training succeeded but left no model in {job.layout.model}; the log is {job.log}"
     try:
         reason = job.layout.failure.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:

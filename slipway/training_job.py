@@ -1,4 +1,4 @@
-"""A training job on SageMaker: waiting for it, what it cost, and why it failed."""
+"""Training jobs on SageMaker: waiting, billable time, and reasons of failures."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ _POLL_S = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a job used: seconds by the clock, for which every instance is paid."""
+    """The time that a job used: wall-clock seconds, which are paid for each instance."""
 
     billable_s: int
     training_s: int
@@ -27,14 +27,14 @@ class Cost:
 
     @property
     def saved_percent(self) -> float:
-        """By spot training: 0 where all that was used is billed."""
+        """Percentage saved by spot training; 0 if all of the time is billed."""
         return max(0.0, 100 * (1 - self.billable_s / self.training_s)) if self.training_s else 0.0
 
     def describe(self, price_per_hour: float | None = None) -> str:
-        """For people.
+        """Describe the cost in one line.
 
         Args:
-            price_per_hour: Of one instance, in whatever currency; nothing is said of money without it.
+            price_per_hour: Price of one instance, in any currency; without it, only the time is shown.
         """
         text = f"{self.billable_s} billable seconds of {self.training_s} in training"
         if self.instance_count > 1:
@@ -49,7 +49,7 @@ class Cost:
 
 
 def cost_of(description: Mapping[str, Any]) -> Cost | None:
-    """From DescribeTrainingJob's answer; None where the job says nothing of time yet."""
+    """Read DescribeTrainingJob's answer; None if it has no times yet."""
     if "BillableTimeInSeconds" not in description:
         return None
     resources = description.get("ResourceConfig", {})
@@ -66,20 +66,20 @@ def finished_job(
     name: str,
     show: Callable[[str], None] | None = None,
     *,
-    stopped_will_do: bool = False,
+    accept_stopped: bool = False,
     poll_s: float = _POLL_S,
 ) -> Mapping[str, Any]:
-    """Wait for a training job; returns DescribeTrainingJob's answer.
+    """Wait for a training job; return DescribeTrainingJob's answer.
 
     Args:
-        session: The SDK's.
-        name: Of the job.
-        show: Takes one line of its log at a time, as they come; None: the log is not read.
-        stopped_will_do: A job that was stopped and left a model counts as finished, as tuning jobs stop them early.
-        poll_s: Seconds between looks.
+        session: The SDK's session.
+        name: Name of the job.
+        show: Called with each line of its log; None: the log is not read.
+        accept_stopped: Accept a stopped job that left a model, since tuning jobs stop training jobs early.
+        poll_s: Seconds between polls.
 
     Raises:
-        RemoteJobError: It failed, was stopped, or the wait was interrupted; the message says which, and what to do.
+        RemoteJobError: The job failed or was stopped, or the wait was interrupted; the message says what to do.
         ServiceError: AWS refuses.
     """
     follower = LogFollower(session.boto_session, TRAINING_GROUP, name) if show else None
@@ -107,22 +107,22 @@ def finished_job(
             f"{console_address('training job', name, region)}"
         ) from None
     left_model = description["TrainingJobStatus"] == "Stopped" and model_address(description) is not None
-    if description["TrainingJobStatus"] != "Completed" and not (stopped_will_do and left_model):
+    if description["TrainingJobStatus"] != "Completed" and not (accept_stopped and left_model):
         raise RemoteJobError(failure_text(description, region))
     return description
 
 
 def model_address(description: Mapping[str, Any]) -> str | None:
-    """Of the model.tar.gz that a job left, from DescribeTrainingJob's answer."""
+    """Read the address of a job's model.tar.gz from DescribeTrainingJob's answer."""
     address: str | None = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
     return address
 
 
 def failure_text(description: Mapping[str, Any], region: str) -> str:
-    """One paragraph on a job that failed or was stopped: its own words first."""
+    """Explain in one paragraph why a job failed or was stopped, beginning with its own reason."""
     name, status = description["TrainingJobName"], description["TrainingJobStatus"]
     reason = " ".join(str(description.get("FailureReason", "")).split())
-    # SageMaker puts its own words before those of the failure file.
+    # SageMaker puts its own text before that of the failure file.
     reason = reason.removeprefix("AlgorithmError: ")
     what = f"the training job {name} {'failed' if status == 'Failed' else 'was stopped'}"
     if status == "Stopped" and (address := model_address(description)):

@@ -1,4 +1,4 @@
-"""What a running job shows: a progress bar on a terminal, a line for each evaluation elsewhere."""
+"""Shows a running job: a progress bar on a terminal, a line for each evaluation elsewhere."""
 
 from types import TracebackType
 from typing import Protocol, Self
@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from container.train.metric_lines import EvaluationLine, TrainLine, read_line
+from container.contract.metric_lines import EvaluationLine, TrainLine, read_line
 
 # The list of unreadable pictures can be long; it is in the log and in unreadable.csv.
 _QUIET_PREFIXES = ("skipped: ",)
@@ -15,10 +15,10 @@ _FAILURE_PREFIX = "train: "
 
 
 class TrainingView(Protocol):
-    """Shows the lines that training prints."""
+    """Shows the lines that a training job prints."""
 
     def show(self, line: str) -> None:
-        """Take one line of the job's output, without its line end."""
+        """Show a line of the job's output, given without its newline."""
 
     def __enter__(self) -> Self: ...
 
@@ -28,12 +28,12 @@ class TrainingView(Protocol):
 
 
 def training_view(epochs: int, *, verbose: bool, quiet: bool = False) -> TrainingView:
-    """The view that fits the terminal.
+    """Choose the view for standard output.
 
     Args:
-        epochs: How many there will be at the most.
+        epochs: Most epochs that there will be.
         verbose: Show every line.
-        quiet: Show no lines, and on a terminal the bar alone: for one job of many.
+        quiet: Show no lines; on a terminal, only the bar: for one job of many.
     """
     console = Console(highlight=False, soft_wrap=True)
     if console.is_terminal:
@@ -42,7 +42,7 @@ def training_view(epochs: int, *, verbose: bool, quiet: bool = False) -> Trainin
 
 
 class LineView:
-    """Plain lines: one for each epoch, and what training says besides."""
+    """Shows plain lines: one for each epoch, and the job's messages."""
 
     def __init__(self, console: Console, epochs: int, *, verbose: bool, quiet: bool = False) -> None:
         self.console = console
@@ -64,10 +64,10 @@ class LineView:
             self.console.print(escape(line))
 
     def step(self, line: TrainLine) -> None:
-        """A part of an epoch is done."""
+        """Show progress within an epoch."""
 
     def evaluated(self, line: EvaluationLine) -> None:
-        """An epoch is done, or the test."""
+        """Show the evaluation of an epoch, or the test."""
         if line.phase == "EVAL" and not self.verbose and not self.quiet:
             loss = "" if self.loss is None else f"  loss {self.loss:.4f}"
             self.console.print(
@@ -76,7 +76,7 @@ class LineView:
             )
 
     def _is_note(self, line: str) -> bool:
-        # A failure is shown once, at the end, by the command.
+        # The command shows a failure once, at the end.
         self._failed = self._failed or line.startswith(_FAILURE_PREFIX)
         return bool(line.strip()) and not self._failed and not line.startswith(_QUIET_PREFIXES)
 
@@ -90,7 +90,7 @@ class LineView:
 
 
 class BarView(LineView):
-    """A bar over all epochs below the lines, with the latest loss and accuracy."""
+    """Shows a bar over all epochs below the lines, with the latest loss and accuracy."""
 
     def __init__(self, console: Console, epochs: int, *, verbose: bool, quiet: bool = False) -> None:
         super().__init__(console, epochs, verbose=verbose, quiet=quiet)

@@ -15,8 +15,8 @@ from sagemaker.tuner import (
 )
 from sagemaker.utils import name_from_base
 
-from container.train.hyperparameters import TrainConfig, Value
-from container.train.metric_lines import METRIC_DEFINITIONS
+from container.contract.hyperparameters import TrainConfig, Value
+from container.contract.metric_lines import METRIC_DEFINITIONS
 from slipway.aws.connection import Service
 from slipway.aws.refusals import explained
 from slipway.aws.session import is_local, session_for
@@ -48,23 +48,23 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
     """The SDK's HyperparameterTuner (version 2); every argument of its still works.
 
     Args:
-        estimator: With the hyperparameters that are not tuned, and everything else of its training jobs.
-        objective_metric_name: One of the metric definitions.
-        hyperparameter_ranges: The SDK's ParameterRange or ours by name; None: `DEFAULT_SPACE`, without what the
-            estimator fixes. Each end is checked against the table of hyperparameters.
-        metric_definitions: None: the estimator's.
+        estimator: Estimator with the fixed hyperparameters and all other settings of the training jobs.
+        objective_metric_name: Name of one of the metric definitions.
+        hyperparameter_ranges: The SDK's ParameterRange or Slipway's ranges by name; None: `DEFAULT_SPACE`, without the
+            estimator's hyperparameters. Each end is checked against the table of hyperparameters.
+        metric_definitions: Metric definitions; None: the estimator's.
         strategy: Bayesian, Random, Grid (lists of values only; all combinations are tried) or Hyperband (decides on
-            each job's epochs itself: the largest number of them becomes the limit, a ninth of it the least).
-        objective_type: None: Maximize for accuracies, else Minimize.
-        max_jobs: None: 20; for Grid, all points.
-        max_parallel_jobs: At a time.
-        early_stopping_type: None: Auto; Off for Hyperband, which stops jobs itself.
-        autotune: SageMaker chooses the ranges that are not given.
-        sdk_arguments: Further ones of sagemaker.tuner.HyperparameterTuner, such as warm_start_config (see
+            each job's epochs itself: at most the largest number given, at least a ninth of it).
+        objective_type: Maximize or Minimize; None: Maximize for accuracies, else Minimize.
+        max_jobs: Number of training jobs; None: 20, for Grid all points.
+        max_parallel_jobs: Number of training jobs at once.
+        early_stopping_type: Auto or Off; None: Auto, for Hyperband Off, since it stops jobs itself.
+        autotune: Let SageMaker choose the ranges that are not given.
+        sdk_arguments: Further arguments of sagemaker.tuner.HyperparameterTuner, such as warm_start_config (see
             `warm_start`), completion_criteria_config, max_runtime_in_seconds, random_seed.
 
     Raises:
-        SearchSpaceError: The ranges, the objective or the strategy make no sense.
+        SearchSpaceError: The ranges, the objective or the strategy are invalid.
         HyperparameterError: There is no such hyperparameter, or it may not have such a value.
         SettingError: The estimator is for the SDK's local mode, which has no tuning jobs, or has a debugger or rules.
     """
@@ -72,7 +72,7 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
     DEFAULT_ESTIMATOR_MODULE = "slipway.estimator"
 
     poll_s: float = 15.0
-    """Seconds between two looks at a tuning job that is waited for."""
+    """Seconds between polls while waiting for a tuning job."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
         parameter_ranges: Any,
         sagemaker_session: Session,
     ) -> Estimator:
-        # The SDK reads another member than the one that it writes.
+        # The SDK reads another attribute than the one that it writes.
         if resources := training_details.get("HyperParameterTuningResourceConfig"):
             one = resources["InstanceConfigs"][0] if resources.get("InstanceConfigs") else resources
             training_details.setdefault("ResourceConfig", {"VolumeSizeInGB": 30, **resources, **one})
@@ -185,12 +185,12 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
 
         Args:
             inputs: As for `Estimator.fit`.
-            job_name: None: made of base_tuning_job_name and the time.
-            include_cls_metadata: As the SDK takes it.
-            estimator_kwargs: As the SDK takes it.
-            wait: Until all training jobs have ended; how far it is, is shown meanwhile.
-            say: Told the name and the console address of the tuning job that was started.
-            arguments: Further ones of the SDK's fit().
+            job_name: Name of the tuning job; None: base_tuning_job_name and the time.
+            include_cls_metadata: As in the SDK.
+            estimator_kwargs: As in the SDK.
+            wait: Wait until all training jobs have ended, and show the progress.
+            say: Called with the name and the console address of the tuning job.
+            arguments: Further arguments of the SDK's fit().
 
         Raises:
             SettingError: A channel is misnamed or missing.
@@ -211,11 +211,11 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
         """Wait until the tuning job has ended.
 
         Args:
-            show: Told how far it is whenever that has changed.
+            show: Called with the progress whenever it changes.
 
         Raises:
-            RemoteJobError: It ended without a best training job, for the reasons in the message; or Ctrl-C ended the
-                wait, and the job still runs.
+            RemoteJobError: The job ended without a best training job, for the reasons in the message; or Ctrl-C ended
+                the wait, and the job keeps running.
             ServiceError: AWS refuses.
         """
         job, before = self.job, ""
@@ -245,15 +245,15 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
         return _job(self.latest_tuning_job.name, self.sagemaker_session)
 
     def trials(self) -> list[Trial]:
-        """All training jobs so far, in the order in which they were started."""
+        """List all training jobs so far, in the order in which they were started."""
         return self.job.trials()
 
     def tuning(self) -> Tuning:
-        """The trials with their objective, for `slipway.tuning.table` and `slipway.tuning.page`."""
+        """Read the trials and their objective, for `slipway.tuning.table` and `slipway.tuning.page`."""
         return self.job.tuning()
 
     def best_hyperparameters(self) -> dict[str, Value]:
-        """The tuned hyperparameters of the best training job, as their types.
+        """Return the best training job's tuned hyperparameters, as values of their types.
 
         Raises:
             RemoteJobError: There is none.
@@ -279,7 +279,7 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
         *,
         region: str | None = None,
     ) -> Self:
-        """A Tuner for a tuning job that exists, with an Estimator of its training jobs' settings.
+        """Build a Tuner for an existing tuning job, with an Estimator that has its training jobs' settings.
 
         Raises:
             ServiceError: There is no such job, or AWS refuses.
@@ -291,14 +291,14 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
 
 
 def warm_start(parents: Sequence[str], *, transfer: bool = False) -> WarmStartConfig:
-    """For `warm_start_config`: begin with what earlier tuning jobs have found.
+    """Build a `warm_start_config` that starts from the results of earlier tuning jobs.
 
     Args:
-        parents: Their names.
-        transfer: The data, the image or the ranges have changed since; else all of them must be the same.
+        parents: Names of the tuning jobs.
+        transfer: Whether the data, the image or the ranges may differ; else all of them must be the same.
 
     Raises:
-        SearchSpaceError: There are more than SageMaker takes.
+        SearchSpaceError: There are more tuning jobs than SageMaker accepts.
     """
     if len(parents) > _MOST_PARENTS:
         raise SearchSpaceError(

@@ -5,11 +5,14 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 MakeFolder = Callable[..., Path]
 
@@ -51,11 +54,14 @@ _BROWSER_ARGUMENTS = (
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser() -> "Iterator[Browser]":
     """A headless Chromium. Where there is none, its tests are skipped, but never in continuous integration.
 
     While it is there, playwright's event loop runs in this thread, and no other can.
     """
+    # Only here: machines for GPU work run other tests than the browser's, without it.
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         found = shutil.which("chromium") or shutil.which("chromium-browser") or playwright.chromium.executable_path
         if not os.access(found, os.X_OK) and not os.environ.get("CI"):

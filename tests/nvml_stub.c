@@ -8,6 +8,7 @@
  *   SLIPWAY_STUB_USED    MiB of their 16 GiB of memory that are used      1024
  *   SLIPWAY_STUB_BUSY    their utilization in percent                     0
  *   SLIPWAY_STUB_ERROR   what nvmlInit_v2 returns                         0
+ *   SLIPWAY_STUB_MEMORY  what nvmlDeviceGetMemoryInfo returns             0
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,8 @@ Result nvmlDeviceGetMemoryInfo(void *device, Memory *memory) {
 	if (!device)
 		return INVALID_ARGUMENT;
 	unsigned long long total = 16ULL << 30, used = (unsigned long long)number("SLIPWAY_STUB_USED", "1024") << 20;
+	if (number("SLIPWAY_STUB_MEMORY", "0"))
+		return number("SLIPWAY_STUB_MEMORY", "0");
 	*memory = (Memory){.total = total, .free = total - used, .used = used};
 	return SUCCESS;
 }

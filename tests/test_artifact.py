@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from container import artifact
-from container.errors import ArtifactError
+from container.contract.errors import ArtifactError
 from container.model import build_model
 from container.model_card import ModelCard
 from container.preprocessing import Preprocessing
@@ -48,7 +48,7 @@ def test_a_bare_seed_model_says_its_architecture_and_classes_itself(tmp_path: Pa
     _, card = artifact.load(tmp_path)
     assert card.architecture == "resnet34"
     assert card.classes == tuple(str(index) for index in range(133))
-    assert card.preprocessing == Preprocessing(size=224, resize="squash")
+    assert card.preprocessing == Preprocessing(size=224, resize="crop", short_side=256)
 
 
 def test_a_failing_save_leaves_the_earlier_model(saved: Path, model: nn.Module, monkeypatch: pytest.MonkeyPatch):

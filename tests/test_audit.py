@@ -100,7 +100,7 @@ def test_an_explained_finding_passes_until_its_day(osv: str, lock, tmp_path: Pat
     ignore.write_text(f"{name} {past} only trusted templates are rendered\n")
     result = audit("--osv-url", osv, "--ignore", ignore, lock("jinja2==2.11.2"))
     assert result.returncode == 1
-    assert f"{name} was ignored until {past}: look at it again" in result.stderr
+    assert f"{name} was ignored until {past}: review it again" in result.stderr
     assert "PYSEC-2021-66" in result.stdout
 
 
@@ -148,7 +148,7 @@ def test_a_line_of_the_ignore_file_that_nothing_needs_is_noticed(monkeypatch: py
 
     until = datetime.now(UTC).date() + timedelta(days=7)
     assert module.report(module.Result(), {"CVE-2020-28493": until}, everything=True) == 0
-    assert "CVE-2020-28493 is ignored and no longer found" in capsys.readouterr().err
+    assert "CVE-2020-28493 is ignored but no longer found" in capsys.readouterr().err
 
 
 def test_what_is_no_lock_is_wrong_usage(tmp_path: Path):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from container import gpu
-from container.errors import DriverError, HyperparameterError
-from container.train.compiler import check_compiler
+from container.contract.errors import DriverError, HyperparameterError
+from container.train.loop.compiler import check_compiler
 from tests.nvml import OLD_DRIVER, build_nvml_stub
 
 
@@ -36,7 +36,7 @@ def look(packages: Path, libraries: Path | None = None, **settings: str) -> subp
     """What `gpu.look` says in a process that finds these libraries."""
     kept = {name: value for name, value in os.environ.items() if name not in ("CUDA_VISIBLE_DEVICES", gpu.SWITCH)}
     code = (
-        "from container import errors, gpu\n"
+        "from container import gpu\nfrom container.contract import errors\n"
         "try:\n    found = gpu.look()\n    print(found.count, found.text)\n"
         "except errors.DriverError as error:\n    raise SystemExit(str(error))"
     )
@@ -75,6 +75,11 @@ def look(packages: Path, libraries: Path | None = None, **settings: str) -> subp
         (
             {"SLIPWAY_STUB_GPUS": "0", **OLD_DRIVER},
             "0 none found (NVIDIA driver 470.57.02 (CUDA 11.4) shows none); running on the CPU",
+        ),
+        # NOT_SUPPORTED: of a GPU that shares the host's memory.
+        (
+            {"SLIPWAY_STUB_MEMORY": "3"},
+            "1 NVIDIA driver 580.82.07 (CUDA 13.0), 1 x Stub GPU; torch is built for CUDA 13.0",
         ),
         # The library without the driver, as Debian's package gives it.
         ({"SLIPWAY_STUB_ERROR": "9"}, "0 none found (no NVIDIA driver); running on the CPU"),

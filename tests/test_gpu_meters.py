@@ -22,6 +22,20 @@ def test_what_a_gpu_does_not_tell_is_asked_once() -> None:
     assert asked == ["first", "third"]
 
 
+def test_what_a_gpu_did_not_tell_once_is_asked_again() -> None:
+    answers = iter([pynvml.NVMLError(pynvml.NVML_ERROR_TIMEOUT), 7.0])
+
+    def read(_handle: object) -> float:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    meters = GpuMeters(["first"], {"power": read})
+    assert list(meters()) == []
+    assert list(meters()) == [(0, "power", 7.0)]
+
+
 def test_every_gpu_of_the_machine_is_in_the_metrics(tmp_path: Path) -> None:
     """None on a machine without."""
     families = {family.name: family for family in ServerCollector(tmp_path, os.getpid(), use_gpus=True).collect()}

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from container.errors import PictureError
+from container.contract.errors import PictureError
 from container.jpeg import decode_jpeg
 from container.picture import read_picture
 from container.preprocessing import Preprocessing
-from container.serve.pixels import square
+from container.serve.worker.pixels import square
 
 LIMIT = 10**7
 
@@ -48,6 +48,13 @@ def test_it_is_decoded_no_larger_than_it_is_seen() -> None:
     read = decode_jpeg(file(1999, 1333), lambda _width, _height: (256, 256), LIMIT, exact=True)
     assert read is not None
     assert (read.pixels.shape, read.width, read.height) == ((334, 500, 3), 1999, 1333)
+
+
+def test_a_file_that_lacks_only_its_end_marker_is_served_as_the_whole_one() -> None:
+    data = file(640, 480)
+    for cut in (1, 2):
+        wanted = square(data, Preprocessing(resize="squash"), LIMIT)
+        assert (square(data[:-cut], Preprocessing(resize="squash"), LIMIT) == wanted).all()
 
 
 @pytest.mark.parametrize("cut", [3, 100, 700, -10])

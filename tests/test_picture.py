@@ -1,15 +1,22 @@
 import io
+import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from container.errors import PictureError
-from container.picture import FORMATS, read_picture
+from container.contract.errors import PictureError
+from container.picture import ENDINGS, FORMATS, open_picture, read_picture
 
 GRADIENT = np.linspace(0, 255, 64, dtype=np.uint8).reshape(1, 64).repeat(48, axis=0)
 RGB = Image.fromarray(np.dstack([GRADIENT, GRADIENT[:, ::-1], np.full_like(GRADIENT, 90)]))
+
+
+NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (97, 203, 3), dtype=np.uint8))
 
 
 def encode(image: Image.Image, form: str, **options: object) -> bytes:
@@ -18,7 +25,9 @@ def encode(image: Image.Image, form: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "AVIF", "MPO"])
+@pytest.mark.parametrize(
+    "form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "AVIF", "MPO", "DIB", "JPEG2000", "TGA"]
+)
 def test_every_format_gives_the_same_picture(form: str):
     image = read_picture(encode(RGB, form))
     assert image.mode == "RGB"
@@ -140,4 +149,101 @@ def test_a_path_is_named_in_the_error(tmp_path: Path):
 
 def test_no_format_starts_a_program():
     assert "EPS" not in FORMATS
-    assert {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF"} == set(FORMATS)
+    assert {"JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA"} == set(FORMATS)
+    assert {".jpg", ".jfif", ".mpo", ".apng", ".dib", ".tif", ".pnm", ".jp2", ".tga", ".heic"} <= ENDINGS
+    assert not {".eps", ".pdf", ".txt", ".ico", ""} & ENDINGS
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n",
+            "a Git LFS pointer, .*: run git lfs pull",
+        ),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "it is HEIC, which is not supported: convert it to JPEG"),
+        (b"\x00\x00\x00\x18ftypisom\x00\x00\x00\x00", "it is a video or another ISO media file"),
+        (b"\n<!DOCTYPE html>\n<html>login", "it is a web page saved in place"),
+        (b"\xef\xbb\xbf<html>login", "it is a web page saved in place"),
+        (b'<?xml version="1.0"?>\n<svg xmlns=', "it is SVG, which is not supported"),
+        (b'<?xml version="1.0"?>\n<Error><Code>AccessDenied', "it is an error message in XML"),
+        (b"PK\x03\x04", "it is a zip archive: unpack it"),
+        (b"8BPS\x00\x01", "it is a Photoshop file"),
+    ],
+)
+def test_what_is_no_picture_is_named_for_what_it_is(data: bytes, reason: str):
+    with pytest.raises(PictureError, match=reason):
+        read_picture(data)
+
+
+CUT = [
+    {}, {"progressive": True}, {"restart_marker_rows": 1}, {"restart_marker_blocks": 1}, {"optimize": True},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("how", CUT, ids=str)
+def test_a_jpeg_that_lacks_only_its_end_marker_is_read(mode: str, how: dict[str, object]):
+    values = np.random.default_rng(0).integers(0, 256, (97, 203, len(mode)), dtype=np.uint8).squeeze()
+    data = encode(Image.fromarray(values, mode), "JPEG", **how)
+    whole = read_picture(data)
+    assert read_picture(data[:-1]) == read_picture(data[:-2]) == whole
+    assert read_picture(data[:-2], shrink_to=50) == read_picture(data, shrink_to=50)
+    for cut in (4, 12, 100, len(data) // 2):
+        with pytest.raises(PictureError, match=r"cannot be decoded: .*truncated"):
+            read_picture(data[:-cut])
+
+
+def test_a_large_jpeg_that_is_cut_takes_no_more_memory_than_a_whole_one():
+    data = encode(Image.new("RGB", (4000, 3000), (9, 80, 200)), "JPEG")
+    program = (
+        "import resource, sys\nfrom container.contract.errors import PictureError\n"
+        "from container.picture import read_picture\n"
+        "def used(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "data = sys.stdin.buffer.read(); read_picture(data, max_pixels=12_000_000); before = used()\n"
+        "assert read_picture(data[:-2], max_pixels=12_000_000).size == (4000, 3000)\n"
+        "try: read_picture(data[:-5000], max_pixels=12_000_000)\n"
+        "except PictureError: print(used() - before)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], input=data, capture_output=True, check=True)
+    assert int(ran.stdout) < 20_000  # kB; the pixels are 36 MB
+
+
+def chunk(name: bytes, content: bytes, *, wrong: bool = False) -> bytes:
+    checksum = zlib.crc32(name + content) ^ wrong
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
+
+
+LONG = zlib.compress(b"a" * (2 << 20))
+CHUNKS = {
+    "long text": chunk(b"zTXt", b"Comment\0\0" + LONG),
+    "long international text": chunk(b"iTXt", b"Comment\0\1\0\0\0" + LONG),
+    "long profile": chunk(b"iCCP", b"icc\0\0" + LONG),
+    "much text": chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * (1 << 20))) * 65,
+    "broken profile": chunk(b"iCCP", b"icc\0\0no zlib"),
+    "wrong checksum": chunk(b"tEXt", b"Comment\0hello", wrong=True),
+    "wrong checksum of a time": chunk(b"tIME", b"1234567", wrong=True),
+    "short chunk": chunk(b"pHYs", b""),
+}
+
+
+@pytest.mark.parametrize("name", CHUNKS)
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_what_a_png_has_beside_its_pixels_does_not_matter(name: str, place: str):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encode(RGB.convert("RGBA"), "PNG", exif=exif)
+    at = data.index(b"IDAT" if place == "before" else b"IEND") - 4
+    spoilt = data[:at] + CHUNKS[name] + data[at:]
+    assert read_picture(spoilt) == read_picture(data)
+    assert read_picture(spoilt).size == (48, 64)
+    assert open_picture(spoilt).size == (64, 48)
+
+
+def test_a_png_with_wrong_pixels_stays_unreadable():
+    data = bytearray(encode(NOISE, "PNG"))
+    data[data.index(b"IDAT") + 500] ^= 1
+    with pytest.raises(PictureError, match="cannot be decoded"):
+        read_picture(bytes(data))
+    with pytest.raises(PictureError, match="cannot be decoded"):
+        read_picture(CHUNKS["long text"].join([bytes(data[:33]), bytes(data[33:])]))

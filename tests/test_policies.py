@@ -28,16 +28,22 @@ def test_the_container_side_knows_nothing_of_the_host_side(file: Path):
     assert not roots & {"slipway", "sagemaker", "boto3", "botocore"}
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "container" / "contract").glob("*.py")), ids=lambda file: file.name)
+def test_the_contract_imports_nothing_but_the_standard_library(file: Path):
+    foreign = {name for name in imports(file) if name.split(".")[0] not in sys.stdlib_module_names}
+    assert all(name.startswith("container.contract.") for name in foreign)
+
+
 @pytest.mark.parametrize(
     "module",
     [
         "container.train.launcher",
         "container.train.program",
-        "container.train.hyperparameters",
-        "container.train.metric_lines",
+        "container.contract.hyperparameters",
+        "container.contract.metric_lines",
         "container.report",
-        "container.serve.supervisor",
-        "container.serve.front",
+        "container.serve.supervisor.supervisor",
+        "container.serve.front.front",
     ],
 )
 def test_what_must_start_at_once_does_not_import_torch(module: str):
@@ -59,3 +65,9 @@ def test_files_stay_small():
     for file in [*CONTAINER, *(ROOT / "slipway").rglob("*.py")]:
         lines = [line for line in file.read_text().splitlines() if line.strip()]
         assert len(lines) <= 300, f"{file} has {len(lines)} lines"
+
+
+def test_names_of_tests_stay_short():
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        names = re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.MULTILINE)
+        assert not [name for name in names if len(name) > 80], file

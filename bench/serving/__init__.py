@@ -1,4 +1,4 @@
-"""What bench.serve and bench.soak are made of: a model and requests, the servers, and what asks them.
+"""Parts of bench.serve and bench.soak: a model and requests, the servers, and the load generator.
 
-`ours` is the only module that knows how our own server's processes are put together.
+`ours` is the only module that knows the inside of our own server.
 """

@@ -1,4 +1,4 @@
-"""What goes wrong while a server is under load: parts of it are killed, and clients misbehave."""
+"""Injects faults into a server under load: kills its parts, and lets clients misbehave."""
 
 import asyncio
 import os
@@ -15,13 +15,13 @@ from bench.serving.ours import processes_of
 from bench.serving.server import Server, StartError
 
 KINDS = ("worker", "model server", "front", "burst", "slow clients", "bad pictures")
-"""The first three are parts that are killed by SIGKILL."""
+"""The first three are parts to kill with SIGKILL."""
 
 HARMLESS = ("slow clients", "bad pictures")
-"""What must not cost anybody else a request: these count in the error budget."""
+"""Faults that must not fail anybody else's request; they count in the error budget."""
 
 _KILLED = KINDS[:3]
-# The supervisor gives a part up that ends more than three times in ten minutes.
+# The supervisor gives up on a part that exits more than three times in ten minutes.
 _PERIOD_S = 600.0
 _OF_A_KIND = 2
 
@@ -33,32 +33,32 @@ _BAD_PICTURES = 60
 _PATIENCE_S = 120.0
 _TICK_S = 0.02
 
-# Requests that were waiting while the server recovered are answered meanwhile.
+# Time to answer the requests that waited while the server recovered.
 _AFTERMATH_S = 5.0
 
 
 @dataclass
 class Fault:
-    """One that was injected."""
+    """An injected fault."""
 
     kind: str
     start: float
-    """By `time.monotonic()`."""
+    """Seconds of `time.monotonic()`."""
     end: float = 0.0
-    """When the server had recovered, and what had waited meanwhile was answered."""
+    """When the server had recovered and answered the requests that had waited."""
     statuses: dict[int, int] = field(default_factory=dict)
-    """Of the requests that are the fault: of a burst, or of bad pictures."""
+    """Statuses of the requests that are the fault: of a burst, or of bad pictures."""
     problem: str = ""
-    """What the server should not have done."""
+    """The server's misbehaviour, in words."""
 
 
 def schedule(seconds: float, kinds: Sequence[str], seed: int) -> list[tuple[float, str]]:
-    """When each fault is injected, in seconds from the start, in an order that the seed decides.
+    """Plan when to inject each fault, in seconds from the start.
 
     Args:
-        seconds: Of the whole soak.
+        seconds: Length of the soak.
         kinds: Each comes twice in ten minutes, and once in less.
-        seed: Of the order and the times.
+        seed: Decides the order and the times.
     """
     generator = random.Random(seed)  # noqa: S311 - a schedule is no secret
     planned: list[tuple[float, str]] = []
@@ -81,7 +81,7 @@ class Faults:
     Args:
         server: Ours.
         good: A picture's request, as bytes.
-        burst: Asks for bursts.
+        burst: Generates bursts.
     """
 
     def __init__(self, server: Server, good: bytes, burst: LoadProcess) -> None:
@@ -90,11 +90,11 @@ class Faults:
         self._burst = burst
 
     def inject(self, kind: str, is_ready: Callable[[], bool]) -> Fault:
-        """Do it, and wait until the server has recovered.
+        """Inject a fault, and wait until the server has recovered.
 
         Args:
-            kind: Of `KINDS`.
-            is_ready: Whether `/ping` says 200 now.
+            kind: One of `KINDS`.
+            is_ready: Whether `/ping` returns 200 now.
         """
         fault = Fault(kind, time.monotonic())
         if kind in _KILLED:
@@ -122,14 +122,14 @@ class Faults:
     def _kill(self, part: str, fault: Fault, is_ready: Callable[[], bool]) -> None:
         before = set(processes_of(self._server)[part])
         if not before:
-            raise StartError(f"there is no process of the part {part!r} to be killed")
+            raise StartError(f"there is no process of the part {part!r} to kill")
         victim = min(before)
         os.kill(victim, signal.SIGKILL)
         give_up_at = time.monotonic() + _PATIENCE_S
         while True:
             parts = processes_of(self._server)
             replaced = bool(parts[part]) and victim not in parts[part] and len(parts[part]) >= len(before)
-            # Java takes its workers with it.
+            # Java's workers exit with it.
             if replaced and parts["worker"] and is_ready() and asyncio.run(self._ask(self._good)).status == 200:
                 return
             if time.monotonic() > give_up_at:
@@ -148,7 +148,7 @@ class Faults:
             connection.close()
 
     async def _slow_clients(self) -> None:
-        """Each sends the beginning of a request, then a byte now and then, and leaves before its end."""
+        """Send the beginning of requests, then a byte now and then, and disconnect before their end."""
 
         async def slow() -> None:
             try:

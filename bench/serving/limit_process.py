@@ -1,6 +1,6 @@
-"""Our decoding and our engine in one process, without HTTP: what no server on the same cores can pass.
+"""Runs our decoding and our engine in one process without HTTP: the limit for any server on the same cores.
 
-Batches are decoded by threads while the one before goes through the network.
+Threads decode a batch while the one before is in the network.
 """
 
 import json
@@ -18,12 +18,12 @@ from bench.serving.server import clean_environment
 from bench.serving.workload import Workload
 from container.processes import die_with_parent
 
-# So many batches are handed over at once: between two hand-overs nothing is decoded ahead.
+# Batches handed over at once; nothing is decoded ahead between two hand-overs.
 _BATCHES = 8
 
 
 class LimitProcess:
-    """Loaded once; idle until it is asked to run."""
+    """The process: loads the model once, and is idle until asked to run."""
 
     def __init__(self, workload: Workload) -> None:
         self._process = subprocess.Popen(
@@ -37,7 +37,7 @@ class LimitProcess:
         self._line()
 
     def seconds_per_picture(self, seconds: float) -> float:
-        """Run for so long."""
+        """Run for some seconds; returns seconds per picture."""
         if self._process.stdin is None:
             raise ValueError("the process has no pipes")
         self._process.stdin.write(f"{seconds}\n")
@@ -47,7 +47,7 @@ class LimitProcess:
     def _line(self) -> str:
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:
-            sys.exit("the process that decodes and computes without HTTP has ended; see above")
+            sys.exit("the process that decodes and computes without HTTP exited; see above")
         return str(json.loads(line))
 
     def __enter__(self) -> Self:
@@ -62,7 +62,7 @@ class LimitProcess:
 
 
 def main() -> None:
-    """Say so when loaded, then take seconds from standard input until it ends."""
+    """Print a line once loaded, then run for each number of seconds on standard input."""
     from bench.serving.ours import Functions
 
     bodies = cycle([Path(file).read_bytes() for file in sys.argv[1:]])

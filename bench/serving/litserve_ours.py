@@ -1,4 +1,4 @@
-"""LitServe around our decoding and our engine: what is compared is how each brings requests to them."""
+"""LitServe around our decoding and our engine, to compare only how each brings requests to them."""
 
 import os
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from bench.serving.ours import Functions
 
 
 class OurClassifier(litserve.LitAPI):  # type: ignore[misc]
-    """Batches of files, which our functions decode in threads. Bodies come as they are, not as JSON."""
+    """Answers batches of files, which our functions decode in threads. Bodies are raw files, not JSON."""
 
     def setup(self, _device: str) -> None:
         self._functions = Functions(os.environ["BENCH_BASE_DIR"])

@@ -12,7 +12,7 @@ from bench.serving.plain_model import PlainModel
 
 
 class Classifier(litserve.LitAPI):  # type: ignore[misc]
-    """Batches of tensors."""
+    """Answers batches of tensors."""
 
     def setup(self, device: str) -> None:
         self._model = PlainModel(device)
@@ -34,13 +34,13 @@ class Classifier(litserve.LitAPI):  # type: ignore[misc]
 
 
 def run(api: litserve.LitAPI) -> None:
-    """Serve it on the port that the environment names."""
+    """Serve an API on the port that the environment names."""
     server = litserve.LitServer(api, timeout=300)
     server.run(host="127.0.0.1", port=int(os.environ["BENCH_PORT"]), generate_client_file=False, log_level="warning")
 
 
 def batching() -> dict[str, Any]:
-    """The arguments that make batches."""
+    """Return the arguments that configure batching."""
     return {
         "max_batch_size": int(os.environ["BENCH_BATCH_SIZE"]),
         "batch_timeout": float(os.environ["BENCH_BATCH_WITHIN_S"]),

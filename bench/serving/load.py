@@ -1,8 +1,8 @@
-"""Asking a server over kept-alive connections, by raw requests that were made before: a closed and an open loop.
+"""A load generator over kept-alive connections with prepared raw requests: a closed and an open loop.
 
-In a closed loop so many clients each wait for an answer before they ask again. In an open loop requests are sent at
-times that were fixed before, whatever has become of the earlier ones, and a latency counts from that time: a server
-that hangs is charged for all who would have come meanwhile.
+In a closed loop each client waits for an answer before it asks again. In an open loop requests are sent at fixed times,
+whatever happens to earlier ones, and latencies count from those times: a server that hangs is charged for all requests
+that should have come meanwhile.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from typing import Literal, cast
 import httptools
 
 LOST = 0
-"""In place of a status: no connection, or it broke."""
+"""Status of a request without an answer: no connection, or it broke."""
 
-# A client that could not connect does not try again at once.
+# Before a client that lost its connection tries again.
 _PAUSE_S = 0.05
 _MOST_CONNECTIONS = 2000
 _FEWEST = 5  # samples of a closed loop
@@ -26,7 +26,7 @@ _FEWEST = 5  # samples of a closed loop
 
 @dataclass(frozen=True)
 class Target:
-    """Where requests go, and what they are."""
+    """A server's address and the requests to send."""
 
     port: int
     path: str
@@ -35,7 +35,7 @@ class Target:
     """Files."""
 
     def requests(self) -> list[bytes]:
-        """Ready to be sent."""
+        """Build the raw requests."""
         made = []
         for file in self.bodies:
             body = Path(file).read_bytes()
@@ -47,7 +47,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; the status is `LOST` where nothing did."""
+    """A server's answer; the status is `LOST` if there was none."""
 
     status: int
     body: bytes = b""
@@ -55,7 +55,7 @@ class Answer:
 
 @dataclass
 class Samples:
-    """One for each request, in the order of their ends; times by `time.monotonic()`."""
+    """A sample for each request, in the order in which they ended; times by `time.monotonic()`."""
 
     start: list[float] = field(default_factory=list)
     """When it was sent; in an open loop, when it should have been."""
@@ -69,7 +69,7 @@ class Samples:
 
 
 class Connection(asyncio.Protocol):
-    """One at a time; opened when it is first needed, and again after it was closed."""
+    """A connection for one request at a time; opened when needed, and again after it was closed."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -93,12 +93,12 @@ class Connection(asyncio.Protocol):
             return Answer(LOST)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection, if it is open."""
         if self._transport is not None:
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's is none by its class.
+        # uvloop's does not derive from this class.
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
 
 
 async def ask_each(target: Target) -> list[Answer]:
-    """Every request once, one after the other."""
+    """Send every request once, one after the other."""
     connection = Connection(target.port)
     answers = [await connection.ask(request) for request in target.requests()]
     connection.close()
@@ -136,18 +136,18 @@ async def ask_each(target: Target) -> list[Answer]:
 async def closed_loop(
     port: int, requests: Sequence[bytes], *, concurrency: int, warm_s: float, seconds: float
 ) -> Samples:
-    """Keep so many requests under way.
+    """Keep a number of requests in flight.
 
     Args:
         port: On this machine.
-        requests: To be sent in turn.
-        concurrency: Clients.
-        warm_s: So long it goes on first; nothing of that is in the samples.
-        seconds: So long, until the next answer comes, and there are a few; what is under way then is waited for.
+        requests: Sent in turn.
+        concurrency: Number of clients.
+        warm_s: Warm-up, not in the samples.
+        seconds: Length, extended to the next answer and to a few samples; requests in flight are then awaited.
 
     Returns:
-        Samples from the first end after the warm-up to the first one after the time is over: to the last, which belongs
-        to the time that follows, answers divided by their time are the rate, even where they come in batches.
+        Samples from the first answer after the warm-up to the first one after the end. That last answer belongs to the
+        time that follows: the number of the others, divided by the time, is the rate, even if answers come in batches.
     """
     samples = Samples()
     from_s = time.monotonic() + warm_s
@@ -175,7 +175,7 @@ async def closed_loop(
 
 
 Spacing = Literal["even", "random"]
-"""`random`: as independent clients come (a Poisson process)."""
+"""`random`: as from independent clients (a Poisson process)."""
 
 
 async def open_loop(
@@ -192,12 +192,12 @@ async def open_loop(
 
     Args:
         port: On this machine.
-        requests: To be sent in turn.
-        rate: Requests in a second.
-        warm_s: So long it goes on first; nothing of that is in the samples.
-        seconds: So long; what is under way then is waited for.
+        requests: Sent in turn.
+        rate: Requests per second.
+        warm_s: Warm-up, not in the samples.
+        seconds: Length; requests in flight are then awaited.
         spacing: Of the times.
-        while_there: A file; as long as it is there, requests are sent, however long that is.
+        while_there: A file; requests are sent as long as it exists, even beyond `seconds`.
     """
     samples = Samples()
     idle: list[Connection] = []

@@ -1,4 +1,4 @@
-"""The load generator as a process of its own: it takes jobs as lines of JSON, and answers with lines of JSON."""
+"""Runs the load generator in a process of its own, with jobs and results as lines of JSON."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from container.processes import die_with_parent
 
 
 class LoadProcess:
-    """Asks servers, one job after the other."""
+    """The load generator's process; it takes one job at a time."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -29,7 +29,7 @@ class LoadProcess:
         )
 
     def closed(self, target: Target, *, concurrency: int, warm_s: float, seconds: float) -> Samples:
-        """As `closed_loop`."""
+        """Run `closed_loop`."""
         return self._do("closed", target, concurrency=concurrency, warm_s=warm_s, seconds=seconds)
 
     def open(
@@ -42,7 +42,7 @@ class LoadProcess:
         spacing: Spacing = "even",
         while_there: str | None = None,
     ) -> Samples:
-        """As `open_loop`."""
+        """Run `open_loop`."""
         return self._do(
             "open", target, rate=rate, warm_s=warm_s, seconds=seconds, spacing=spacing, while_there=while_there
         )
@@ -54,7 +54,7 @@ class LoadProcess:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            sys.exit("the load generator has ended; see above")
+            sys.exit("the load generator exited; see above")
         return Samples(**json.loads(line))
 
     def __enter__(self) -> Self:
@@ -76,7 +76,7 @@ def main() -> None:
     def requests(target: str) -> list[bytes]:
         return Target(**json.loads(target)).requests()
 
-    # Not sys.stdout itself: under PYTHONUNBUFFERED, what one write to a pipe leaves over is lost.
+    # Not sys.stdout: under PYTHONUNBUFFERED, the rest of a partial write to a pipe is lost.
     answers = os.fdopen(sys.stdout.fileno(), "wb", closefd=False)
     for line in sys.stdin:
         job = json.loads(line)

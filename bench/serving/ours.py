@@ -1,4 +1,4 @@
-"""All that the benchmarks know of how our own server works inside."""
+"""Everything the benchmarks know about the inside of our own server."""
 
 import json
 import re
@@ -16,14 +16,14 @@ from container.processes import descendants
 BATCH_SIZE = 8
 """Our default."""
 
-# So far ahead is the deadline of a request that does not come through the front.
+# Deadline of a request that does not come through the front.
 _LONG_S = 1e6
 
 _PATIENCE_S, _TICK_S = 10.0, 0.05
 
 
 def launch(workload: Workload) -> Launch:
-    """Our server, as a user starts it."""
+    """Configure our server as a user starts it."""
     port = free_port()
     return Launch(
         name="ours",
@@ -44,12 +44,12 @@ def launch(workload: Workload) -> Launch:
 
 
 def engine_of(server: Server) -> str:
-    """What runs the network, by the log: "openvino"."""
+    """Read the engine's name, such as "openvino", from the log."""
     return _loaded(server).get("engine", "torch")
 
 
 def processes_of(server: Server) -> dict[str, list[int]]:
-    """Process ids by part: `supervisor`, `front`, `model server` (Java), `worker`; none while one is replaced."""
+    """Find process ids by part: `supervisor`, `front`, `model server` (Java), `worker`; none while one is replaced."""
     found: dict[str, list[int]] = {"supervisor": [server.pid], "front": [], "model server": [], "worker": []}
     loaded = {int(fields["worker"]) for fields in _events(server, "loaded") if "worker" in fields}
     for pid in descendants(server.pid):
@@ -59,7 +59,7 @@ def processes_of(server: Server) -> dict[str, list[int]]:
             continue
         if pid in loaded:
             found["worker"].append(pid)
-        elif b"container.serve.front_process" in words:
+        elif b"container.serve.front" in words:
             found["front"].append(pid)
         elif b"com.amazonaws.ml.mms.ModelServer" in words:
             found["model server"].append(pid)
@@ -67,63 +67,65 @@ def processes_of(server: Server) -> dict[str, list[int]]:
 
 
 def without_front(server: Server, workload: Workload) -> tuple[Target, int]:
-    """The same requests straight to multi-model-server, as the front sends them, and how many of them one holds.
+    """Build the same requests as the front sends them to multi-model-server; returns them and the pictures in each.
 
-    Their bodies are in this process's memory until it ends.
+    Their bodies stay in this process's memory until it exits.
     """
-    from container.serve.memory_file import MemoryFile
-    from container.serve.model_server import MODEL
-    from container.serve.replies import RequestHead
-    from container.serve.state import ServerState
+    from container.serve.protocol.memory_file import MemoryFile
+    from container.serve.protocol.replies import RequestHead
+    from container.serve.protocol.state import FIXED_MODEL, ServerState
 
     [run_dir] = server.scratch.glob("slipway-*/")
     give_up_at = time.monotonic() + _PATIENCE_S
     while not (state := ServerState.read(run_dir)).accepting:
-        # It was frozen, and has to say that it lives.
+        # It was frozen, and has to report again.
         if time.monotonic() > give_up_at:
-            raise StartError("multi-model-server cannot be reached: the server accepts nothing")
+            raise StartError("multi-model-server cannot be reached: the server accepts no requests")
         time.sleep(_TICK_S)
     head = RequestHead(request_id="bench", content_type="image/jpeg", accept=None, deadline=time.monotonic() + _LONG_S)
     parts = [head.pack(MemoryFile([picture.read_bytes()]).address) for picture in workload.pictures]
-    folder = server.scratch / "bundles"
+    folder = server.scratch / "batches"
     folder.mkdir()
-    bundles = []
+    batches = []
     for number in range(len(parts) // BATCH_SIZE):
-        bundles.append(folder / f"{number:04}")
-        bundles[-1].write_bytes(b"[%b]" % b",".join(parts[number * BATCH_SIZE : (number + 1) * BATCH_SIZE]))
+        batches.append(folder / f"{number:04}")
+        batches[-1].write_bytes(b"[%b]" % b",".join(parts[number * BATCH_SIZE : (number + 1) * BATCH_SIZE]))
     headers = {"Content-Type": "application/octet-stream"}
-    return Target(state.inference_port, f"/predictions/{MODEL}", headers, [str(path) for path in bundles]), BATCH_SIZE
+    return Target(
+        state.inference_port, f"/predictions/{FIXED_MODEL}", headers, [str(path) for path in batches]
+    ), BATCH_SIZE
 
 
 def worker_environment() -> dict[str, str]:
-    """What our supervisor gives a single worker, as far as it matters to how fast the worker is."""
+    """Return the environment that our supervisor gives a single worker, as far as it affects speed."""
     return {"OMP_NUM_THREADS": str(available_cpus()), SPIN[0]: SPIN[1]}
 
 
 class Functions:
-    """Our decoding and our engine in this process, as a worker has them.
+    """A worker's decoding and engine in this process, without multi-model-server.
 
     Args:
-        base_dir: Holds `model`.
+        base_dir: Directory that holds `model`.
+        settings: Environment variables of the server.
     """
 
-    def __init__(self, base_dir: str) -> None:
-        from mms.context import Context
+    def __init__(self, base_dir: str, **settings: str) -> None:
+        from container.serve.settings.config import ServeConfig
+        from container.serve.worker.builtin import BuiltIn
+        from container.serve.worker.predictor import Predictor
 
-        from container.serve.config import ServeConfig
-        from container.serve.service import load
-
-        config = ServeConfig.from_environment({"SAGEMAKER_BASE_DIR": base_dir})
+        config = ServeConfig.from_environment({"SAGEMAKER_BASE_DIR": base_dir, **settings})
         self.batch_size = config.batch_size
-        self._functions, _ = load(config, Context("model", str(config.model_dir), {}, config.batch_size, None, ""))
+        self.predictor = Predictor.load(config)
+        self._functions = BuiltIn(self.predictor, config)
 
     def answer(self, bodies: Sequence[bytes]) -> list[bytes]:
-        """The bodies of the answers to JPEG files, in order.
+        """Answer JPEG files; returns the answers' bodies, in order.
 
         Raises:
             ValueError: One was not answered.
         """
-        from container.serve.replies import Request, RequestHead
+        from container.serve.protocol.replies import Request, RequestHead
 
         head = RequestHead(
             request_id="bench", content_type="image/jpeg", accept=None, deadline=time.monotonic() + _LONG_S

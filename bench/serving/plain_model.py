@@ -1,4 +1,4 @@
-"""A classifier as most servers' users write it: Pillow, torchvision's transforms, and torch as it comes."""
+"""A classifier as users of most servers write it: Pillow, torchvision's transforms, and plain torch."""
 
 import io
 import os
@@ -25,11 +25,11 @@ class PlainModel:
         self._transform = transform("crop", int(os.environ["BENCH_IMAGE_SIZE"]))
 
     def read(self, body: bytes) -> torch.Tensor:
-        """A picture's file as the network's input, (3, size, size)."""
+        """Read a picture's file as the network's input, (3, size, size)."""
         return self._transform(Image.open(io.BytesIO(body)).convert("RGB"))
 
     def classes(self, pictures: Sequence[torch.Tensor]) -> list[int]:
-        """The most probable class of each."""
+        """Predict the most probable class of each picture."""
         with torch.inference_mode():
             output: torch.Tensor = self._network(torch.stack(list(pictures)).to(self._device))
             return [int(index) for index in output.argmax(dim=1)]

@@ -1,4 +1,4 @@
-"""The servers that ours is compared with, each started the way its own documentation has it."""
+"""The servers that ours is compared with, each started as its documentation says."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.serving.ours import worker_environment
 from bench.serving.server import Launch, StartError, free_port
 from bench.serving.workload import Workload
-from container.serve.java import find_java
+from container.serve.mms.java import find_java
 
 BATCH_SIZE = 8
 BATCH_WITHIN_S = 0.005
@@ -15,7 +15,7 @@ _HERE = Path(__file__).parent
 
 
 def seed(workload: Workload) -> Launch:
-    """A handler of the seed project's form under sagemaker-inference and multi-model-server, all as they come."""
+    """Configure a handler like the seed project's, under unmodified sagemaker-inference and multi-model-server."""
     code = workload.folder / "seed" / "model" / "code"
     code.mkdir(exist_ok=True)
     (code / "inference.py").write_text((_HERE / "seed_inference.py").read_text())
@@ -40,7 +40,7 @@ def seed(workload: Workload) -> Launch:
 
 
 def litserve(workload: Workload) -> Launch:
-    """LitServe around our decoding and our engine."""
+    """Configure LitServe around our decoding and our engine."""
     return _litserve(
         workload,
         "litserve",
@@ -52,7 +52,7 @@ def litserve(workload: Workload) -> Launch:
 
 
 def litserve_plain(workload: Workload) -> Launch:
-    """LitServe as its users write it: base64 in JSON, Pillow, torchvision, torch without further ado."""
+    """Configure LitServe as its users write it: base64 in JSON, Pillow, torchvision, plain torch."""
     return _litserve(
         workload, "litserve_plain", "bench.serving.litserve_plain", {}, "application/json", workload.json_bodies
     )
@@ -83,7 +83,7 @@ def _litserve(
 
 
 def torchserve(workload: Workload) -> Launch:
-    """TorchServe with a handler as its users write it, and batches."""
+    """Configure TorchServe with a handler as its users write it, and batching."""
     store = workload.folder / "torchserve"
     model = store / "model"
     (model / "MAR-INF").mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ RIVALS = {"seed": seed, "litserve": litserve, "litserve_plain": litserve_plain, 
 
 
 def _plain(workload: Workload) -> dict[str, str]:
-    """What the programs that use plain torch are told."""
+    """Return the environment of the programs that use plain torch."""
     return {
         "BENCH_WEIGHTS": str(workload.folder / "seed" / "model" / "model.pth"),
         "BENCH_MODEL": workload.architecture,
@@ -160,10 +160,10 @@ def _plain(workload: Workload) -> dict[str, str]:
 
 
 def _java() -> dict[str, str]:
-    """Both Java servers look for it there."""
+    """Return JAVA_HOME, where both Java servers look for Java."""
     program = find_java().program.resolve()
     if program.name != "java":
-        raise StartError(f"{program} is no Java program")
+        raise StartError(f"{program} is not Java")
     return {"JAVA_HOME": str(program.parents[1])}
 
 

@@ -1,6 +1,6 @@
-"""What the seed project's inference script does, in the functions that sagemaker-inference asks for.
+"""The seed project's inference script, as the functions that sagemaker-inference calls.
 
-It is copied into the model's code directory, and is on its own there.
+It is copied into the model's code directory, so it imports nothing of this project.
 """
 
 import io
@@ -26,7 +26,7 @@ _DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def model_fn(model_dir: str) -> torch.nn.Module:
-    """The network from the bare state dict that its training leaves."""
+    """Load the network from the bare state dict that training saves."""
     weights = torch.load(Path(model_dir) / "model.pth", map_location="cpu", weights_only=True)
     network: torch.nn.Module = getattr(torchvision.models, os.environ["BENCH_MODEL"])(weights=None)
     network.fc = torch.nn.Linear(weights["fc.weight"].shape[1], weights["fc.weight"].shape[0])
@@ -35,19 +35,19 @@ def model_fn(model_dir: str) -> torch.nn.Module:
 
 
 def input_fn(body: bytes, content_type: str) -> Image.Image:
-    """The picture."""
+    """Decode the picture."""
     if content_type != "image/jpeg":
         raise ValueError(f"unknown content type {content_type}")
     return Image.open(io.BytesIO(body)).convert("RGB")
 
 
 def predict_fn(picture: Image.Image, network: torch.nn.Module) -> torch.Tensor:
-    """The network's output for one picture."""
+    """Run the network on one picture."""
     with torch.no_grad():
         output: torch.Tensor = network(_TRANSFORM(picture).unsqueeze(0).to(_DEVICE))
         return output
 
 
 def output_fn(prediction: torch.Tensor, _accept: Any) -> str:
-    """The most probable class's index."""
+    """Encode the index of the most probable class."""
     return json.dumps(int(prediction.argmax()))

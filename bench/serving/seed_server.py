@@ -1,7 +1,7 @@
 """Starts sagemaker-inference's model server with its default handler service, as the seed project's image does.
 
-Two things differ, so that it runs beside others on a machine of one's own: its configuration goes to the directory for
-temporary files in place of /etc, and it takes its own Java process, where it would take the only one of its kind.
+Two things differ, so that it can run beside other servers: its configuration goes to the temporary directory in place
+of /etc, and it looks for its Java process among its own, not among all of the machine's.
 """
 
 import os
@@ -13,7 +13,7 @@ from sagemaker_inference import model_server
 
 
 def _own_java() -> psutil.Process:
-    """multi-model-server's start script has ended by the time that its Java is looked for."""
+    """Find our Java by process group, as multi-model-server's start script has exited by then."""
     for process in psutil.process_iter():
         try:
             if os.getpgid(process.pid) == os.getpgrp() and model_server.MMS_NAMESPACE in process.cmdline():

@@ -1,4 +1,4 @@
-"""A server as a process: started, waited for, asked, ended with all that it started."""
+"""Runs a server as a process: starts it, waits for it, checks its answers, and stops it with everything it started."""
 
 import asyncio
 import http.client
@@ -18,22 +18,22 @@ from bench.serving.load import Target, ask_each
 from bench.serving.workload import Reading, Workload
 from container.processes import children, descendants, die_with_parent, kill_group, reap
 
-# multi-model-server reads a port as a signed 16-bit number; ours takes its inner ports from 20000 on.
+# multi-model-server reads a port as a signed 16-bit number; our server takes its inner ports from 20000 on.
 _PORTS = itertools.cycle(range(15000 + os.getpid() % 2000, 20000))
 _TICK_S = 0.01
 _STOP_S = 30.0
 _REPOSITORY = Path(__file__).parents[2]
-# What the machine's own environment sets for other programs would decide how fast a server is.
+# Variables that the machine may set for other programs, and that affect a server's speed.
 _LEFT_OUT = ("SAGEMAKER_", "SLIPWAY_", "OMP_", "GOMP_", "MKL_", "MMS_", "TS_")
 
 
 class StartError(Exception):
-    """The server did not start, or answers wrongly; the message says which and why, in a line."""
+    """The server did not start, or answers wrongly; the message, in one line, says which server and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """How one of the servers is started, and asked."""
+    """A server's command, environment and requests."""
 
     name: str
     command: list[str]
@@ -47,37 +47,37 @@ class Launch:
     bodies: list[Path]
     reading: Reading
     top_class: Callable[[bytes], int]
-    """The class that an answer's body names first."""
+    """Reads the first class in an answer's body."""
     headers: Mapping[str, str] = field(default_factory=dict)
     limit_s: float = 120.0
-    """So long a start may take."""
+    """Limit of the start-up time."""
 
     @property
     def target(self) -> Target:
-        """For the load generator."""
+        """The requests for the load generator."""
         headers = {"Content-Type": self.content_type, **self.headers}
         return Target(self.port, self.path, headers, [str(path) for path in self.bodies])
 
 
 @dataclass(frozen=True)
 class ColdStart:
-    """Seconds from the start of the process."""
+    """Start-up times, from the start of the process."""
 
     ping_s: float
-    """To the first 200 of the health check."""
+    """Seconds to the first 200 of the health check."""
     prediction_s: float
-    """To the first prediction."""
+    """Seconds to the first prediction."""
 
 
 class Server:
-    """One that runs. All of it is in one process group, and what leaves that is in a session of our own server."""
+    """A running server. Its processes share a process group; our own server's also use a session of its own."""
 
     def __init__(self, launch: Launch, folder: Path) -> None:
-        """Start it.
+        """Start the server.
 
         Args:
-            launch: How.
-            folder: Where it may leave files: its log, and what it takes for temporary.
+            launch: How to start it.
+            folder: Directory for its log and temporary files.
         """
         self.launch = launch
         self.scratch = folder / f"run-{launch.port}"
@@ -103,12 +103,12 @@ class Server:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """Its exit code; None while it runs."""
         return self._process.poll()
 
     @property
     def log(self) -> str:
-        """All that it wrote."""
+        """Everything it wrote."""
         return self._log.read_text(errors="replace")
 
     def await_ready(self) -> ColdStart:
@@ -124,10 +124,10 @@ class Server:
         return ColdStart(ping_s, time.monotonic() - self._start)
 
     def check(self, workload: Workload) -> None:
-        """Ask about the pictures to which the answers are known.
+        """Ask about pictures with known answers.
 
         Raises:
-            StartError: An answer is not right.
+            StartError: An answer is wrong.
         """
         target = self.launch.target
         probes = Target(
@@ -140,12 +140,12 @@ class Server:
                 raise StartError(f"{self.launch.name} answers {said} to a picture of class {wanted}")
 
     def freeze(self) -> None:
-        """Stop all of it where it is: one that looks for work again and again takes from those that are measured."""
+        """Suspend all its processes, so that a polling server does not slow the measured one."""
         self._signal_all(signal.SIGSTOP)
 
     @contextmanager
     def thawed(self) -> Iterator[None]:
-        """It runs from entering to leaving, and is frozen then."""
+        """Run the server within this context, and freeze it afterwards."""
         self._signal_all(signal.SIGCONT)
         try:
             yield
@@ -159,13 +159,13 @@ class Server:
                     os.kill(pid, number)
 
     def stop(self) -> None:
-        """SIGTERM, and after a while SIGKILL to all of it."""
+        """Send SIGTERM, and after a while SIGKILL to all its processes."""
         self._signal_all(signal.SIGCONT)
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         give_up_at = time.monotonic() + _STOP_S
         while self._process.poll() is None and time.monotonic() < give_up_at:
-            # It may wait for the end of what its processes left behind.
+            # It may wait for orphans, which only we can reap.
             self._reap()
             time.sleep(_TICK_S)
         kill_group(self._process.pid)
@@ -177,16 +177,14 @@ class Server:
             reap(pid)
 
     def _left_over(self) -> list[int]:
-        """Processes of its group that have come to us, because those that started them ended (see `adopt_orphans`)."""
+        """Find the orphans of its process group that we have adopted (see `adopt_orphans`)."""
         return [pid for pid in children(os.getpid()) if pid != self.pid and group_of(pid) == self.pid]
 
     def _await(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> None:
         while not self._is_answered(method, path, body, headers):
             if self._process.poll() is not None and not self._left_over():
-                # A start script may end when it has started the server.
-                raise StartError(
-                    f"{self.launch.name} ended with exit code {self._process.returncode}: {self._last_line}"
-                )
+                # A start script may exit once it has started the server.
+                raise StartError(f"{self.launch.name} exited with code {self._process.returncode}: {self._last_line}")
             if time.monotonic() - self._start > self.launch.limit_s:
                 raise StartError(
                     f"{self.launch.name} gave no answer within {self.launch.limit_s:.0f} s: {self._last_line}"
@@ -206,11 +204,11 @@ class Server:
     @property
     def _last_line(self) -> str:
         lines = [line.strip() for line in self.log.splitlines() if line.strip()]
-        return lines[-1][:200] if lines else "it said nothing"
+        return lines[-1][:200] if lines else "it logged nothing"
 
 
 def group_of(pid: int) -> int | None:
-    """The process group of a process; None where it is gone."""
+    """Return a process's group; None if it is gone."""
     try:
         return os.getpgid(pid)
     except ProcessLookupError:
@@ -218,16 +216,16 @@ def group_of(pid: int) -> int | None:
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """This process's, without what would change how a server runs."""
+    """Copy this process's environment without variables that change how a server runs."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
     python_path = os.pathsep.join(filter(None, [str(_REPOSITORY), os.environ.get("PYTHONPATH")]))
-    # The same program for all, also by name.
+    # Programs called by name are this environment's, too.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return kept | {"PYTHONPATH": python_path, "PATH": path, "PYTHONUNBUFFERED": "1", **more}
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens on, and that was not given out just before."""
+    """Find a port that nothing listens on, and that was not returned recently."""
     for port in itertools.islice(_PORTS, 5000):
         with socket.socket() as taken:
             try:

@@ -8,7 +8,7 @@ from bench.serving.plain_model import PlainModel
 
 
 class Handler:
-    """Pictures of a batch go through the network together."""
+    """Answers batches, with one forward pass for each."""
 
     def initialize(self, context: Any) -> None:
         gpu = context.system_properties.get("gpu_id")

@@ -1,4 +1,4 @@
-"""What every server is asked to do: one model in the forms that they load, request bodies, and what is right."""
+"""The workload of every server: one model in the forms that they load, request bodies, and known answers."""
 
 import base64
 import json
@@ -18,48 +18,48 @@ from bench.pictures import picture_folder
 from container.artifact import save
 from container.model import build_model
 from container.model_card import ModelCard
-from container.picture import MAX_PIXELS
+from container.picture_limits import MAX_PIXELS
 from container.preprocessing import Preprocessing
-from container.serve.pixels import square
+from container.serve.worker.pixels import square
 
 CLASSES = 133
 _SEED = 0
-# Pictures that the network's statistics are taken from, and of which the clearest are asked about.
+# Pictures used for the network's statistics; the clearest of them become probes.
 _LOOKED_AT = 16
 _PROBES = 4
 
 Reading = Literal["ours", "crop", "squash"]
-"""From file to input: as our server; the centre of the picture by Pillow and torchvision; all of it, as the seed
-project's handler does."""
+"""How a file becomes the input: as in our server; its centre, by Pillow and torchvision; or all of it, as in the seed
+project's handler."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A picture to which the right answer is known."""
+    """A picture with a known answer."""
 
     number: int
-    """Of its body."""
+    """Index of its body."""
     classes: dict[Reading, int]
-    """The most probable class."""
+    """The most probable class, by reading."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One model and the bodies that are sent to it."""
+    """A model and the bodies sent to it."""
 
     architecture: str
     image_size: int
     folder: Path
-    """`ours/model` holds our form of the model, `seed/model` the seed project's."""
+    """`ours/model` holds the model in our form, `seed/model` in the seed project's."""
     pictures: list[Path]
     """JPEG files."""
     json_bodies: list[Path]
-    """The same as `{"image": "<base64>"}`."""
+    """The same pictures as `{"image": "<base64>"}`."""
     probes: list[Probe]
 
     @property
     def mean_bytes(self) -> float:
-        """Of a picture's file."""
+        """Mean size of a picture's file."""
         return sum(path.stat().st_size for path in self.pictures) / len(self.pictures)
 
     @classmethod
@@ -67,15 +67,15 @@ class Workload:
         cls, folder: Path, architecture: str, image_size: int, *, pictures: int, kept: Path | None,
         told: Callable[[str], None],
     ) -> "Workload":  # fmt: skip
-        """Write everything.
+        """Write model and bodies.
 
         Args:
             folder: An empty directory.
-            architecture: Of the network; its weights are random, by a fixed seed.
-            image_size: Pixels of its input's side.
-            pictures: How many different bodies; 16 at least.
-            kept: Where generated pictures are kept for the next time; None for the system's temporary directory.
-            told: Given a line now and then.
+            architecture: Of the network; its weights are random, with a fixed seed.
+            image_size: Side of its input, pixels.
+            pictures: Number of different bodies, at least 16.
+            kept: Where generated pictures are kept for reuse; None for the system's temporary directory.
+            told: Receives progress, as lines.
         """
         source = picture_folder(pictures, seed=_SEED, directory=kept, told=told)
         files = []
@@ -103,7 +103,7 @@ class Workload:
 
 
 def transform(reading: Literal["crop", "squash"], image_size: int) -> Callable[[Image.Image], torch.Tensor]:
-    """torchvision's transforms from a picture to the network's input."""
+    """Compose torchvision's transforms from a picture to the network's input."""
     sides = Preprocessing.for_size(image_size)
     resize = (
         [transforms.Resize(sides.short_side), transforms.CenterCrop(image_size)]
@@ -117,7 +117,7 @@ def transform(reading: Literal["crop", "squash"], image_size: int) -> Callable[[
 
 
 def _views(files: list[Path], image_size: int) -> dict[Reading, torch.Tensor]:
-    """The same pictures as the network's input, (N, 3, size, size), by each way of reading them."""
+    """Read pictures as the network's input, (N, 3, size, size), in each way."""
     ours = Preprocessing.for_size(image_size)
     squares = [square(file.read_bytes(), ours, MAX_PIXELS) for file in files]
     pictures = [Image.open(file).convert("RGB") for file in files]
@@ -129,12 +129,12 @@ def _views(files: list[Path], image_size: int) -> dict[Reading, torch.Tensor]:
 
 
 def _network(architecture: str, batch: torch.Tensor) -> nn.Module:
-    """Random weights, but with the statistics that real pictures give, so that answers differ between pictures."""
+    """Make a network with random weights, but with statistics of real pictures, so that answers differ."""
     torch.manual_seed(_SEED)
     network = build_model(architecture, CLASSES)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the mean over all batches, of which there is one
+            module.momentum = None  # the mean over all batches; there is one
     head = network.get_submodule("fc")
     seen: list[torch.Tensor] = []
     watch = head.register_forward_pre_hook(lambda _head, inputs: seen.append(inputs[0]))
@@ -150,7 +150,7 @@ def _network(architecture: str, batch: torch.Tensor) -> nn.Module:
 
 @torch.no_grad()
 def _probes(network: nn.Module, views: dict[Reading, torch.Tensor], numbers: list[int]) -> list[Probe]:
-    """The pictures whose first class is furthest ahead of the second, however they are read."""
+    """Choose the pictures whose first class is furthest ahead of the second, in every reading."""
     best = {reading: network(view).topk(2, dim=1) for reading, view in views.items()}
     margins = torch.stack([top.values[:, 0] - top.values[:, 1] for top in best.values()]).amin(dim=0)
     return [

@@ -1,8 +1,5 @@
-"""The frame of the pages that Slipway writes: one self-contained HTML file, one look, charts that follow the theme.
+"""HTML pages: a frame and macros that all pages share, charts that follow the theme, and a template for each page."""
 
-`markup` has the pieces of HTML that a page is put together from, `frame` the whole file around them.
-"""
+from container.page.rendering import Figure, render
 
-from container.page.frame import Figure, render_frame
-
-__all__ = ["Figure", "render_frame"]
+__all__ = ["Figure", "render"]

@@ -1,7 +1,7 @@
-"""The two reports of a training job, made of the files that it recorded: where the time went, and what was learnt.
+"""The two reports of a training job, made from the files that it recorded: its profile, and what it learned.
 
-`profile_record` and `training_record` hold what was recorded, `analyses` judge it, the pages draw it, and `write` puts
-them into files. No torch here: a report is made on any machine.
+`profile_record` and `training_record` hold the records, `analyses` judges them, the pages draw them, and `write` writes
+the files. Nothing here imports torch: a report can be made on any machine.
 """
 
 from container.report.write import PROFILER_REPORT, TRAINING_REPORT, write_profiler_report, write_training_report

@@ -1,6 +1,6 @@
-"""Whole steps from SageMaker's framework timeline: smdebug's `…_pythontimeline.json` below framework/pevents.
+"""Reads whole steps from SageMaker's framework timeline: smdebug's `…_pythontimeline.json` below framework/pevents.
 
-A file is a JSON array with an event on each line; one that is still being written lacks the end.
+A file is a JSON array with one event per line; a file that is still being written lacks the end.
 """
 
 import json
@@ -17,7 +17,7 @@ _NAME = re.compile(r"\d+_(?P<process>.+)_pythontimeline\.json")
 
 
 def read_framework_steps(directory: Path) -> Sequence[Steps]:
-    """The training steps of each process below `directory/framework/pevents`; none where there are no files."""
+    """Read the training steps of each process below `directory/framework/pevents`; none if there are no files."""
     found: dict[str, list[tuple[float, float, int]]] = {}
     for file in sorted((directory / "framework" / "pevents").rglob("*_pythontimeline.json")):
         match = _NAME.fullmatch(file.name)
@@ -30,14 +30,14 @@ def read_framework_steps(directory: Path) -> Sequence[Steps]:
 
 
 def _read(file: Path) -> list[tuple[float, float, int]]:
-    """Start in epoch seconds, duration in seconds, number of each step."""
+    """Read start (epoch seconds), duration (seconds) and number of each step."""
     base_us = 0.0
     steps: list[tuple[float, float, int]] = []
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             event = json.loads(line.strip().rstrip(",").removeprefix("[").removesuffix("]") or "null")
         except ValueError:
-            continue  # the line that was being written
+            continue  # the line being written
         if not isinstance(event, dict):
             continue
         arguments = event.get("args", {})
@@ -50,7 +50,7 @@ def _read(file: Path) -> list[tuple[float, float, int]]:
 
 def _steps(rank: int, events: Sequence[tuple[float, float, int]]) -> Steps:
     start, wall, _ = (np.array(column, dtype=np.float64) for column in zip(*events, strict=True))
-    # smdebug counts from 0, and anew after evaluations in some versions.
+    # smdebug counts from 0, and some versions start again after an evaluation.
     number = np.arange(1, len(events) + 1, dtype=np.float64)
     return Steps(
         rank=rank,

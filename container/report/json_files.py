@@ -1,20 +1,20 @@
-"""Reading the job's JSON files, with errors that say which one is wrong and where."""
+"""Reads a job's JSON files, with errors that say which file is wrong and where."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from container.errors import ReportError
+from container.contract.errors import ReportError
 
 FORMAT_VERSION = 1
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object of the present format version.
+    """Read a JSON object of the current format version.
 
     Raises:
-        ReportError: It cannot be read, is no object, or another version wrote it.
+        ReportError: It cannot be read, is not an object, or another version wrote it.
     """
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
@@ -32,12 +32,12 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_lines(path: Path) -> Iterator[Any]:
-    """The value of each line.
+    """Read the value of each line.
 
-    A job that was cut off may have left half a line at the end; it is left out.
+    An interrupted job may have left half a line at the end, which is skipped.
 
     Raises:
-        ReportError: A line that is not the last is damaged, or the file cannot be read.
+        ReportError: A line before the last is damaged, or the file cannot be read.
     """
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

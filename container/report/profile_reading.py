@@ -1,4 +1,4 @@
-"""Reading a directory of profiles: our profiler's, or one that SageMaker's profiler agent wrote."""
+"""Reads a profile directory, written by our profiler or by SageMaker's profiler agent."""
 
 import re
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from container.errors import ReportError
+from container.contract.errors import ReportError
+from container.contract.step_phases import PHASES
 from container.report.framework_timeline import read_framework_steps
 from container.report.json_files import read_lines, read_object
 from container.report.profile_record import (
     OTHER,
-    PHASES,
     Column,
     Operators,
     Process,
@@ -29,10 +29,10 @@ _RANK = re.compile(r"rank-(\d+)\.jsonl")
 
 
 def read_profile(directory: Path) -> Profile:
-    """Read everything below a directory.
+    """Read the profile in a directory.
 
     Raises:
-        ReportError: There is none, it holds no profile, another version wrote it, or a file is damaged.
+        ReportError: The directory is missing or holds no profile, another version wrote it, or a file is damaged.
     """
     if not directory.is_dir():
         raise ReportError(f"there is no directory {directory}; a job writes it with profile=true, which is the default")
@@ -56,7 +56,7 @@ def _read_own(directory: Path, system: Sequence[Series]) -> Profile:
             own=True,
             job=str(card["job"]),
             started=float(card["started"]),
-            # An interruption can come before the first step.
+            # A job can be interrupted before its first step.
             training_started=float(card["training_started"] or card["ended"]),
             ended=float(card["ended"]),
             device=card["device"],
@@ -100,7 +100,7 @@ def _read_sagemakers(directory: Path, system: Sequence[Series], steps: Sequence[
 
 
 def _first_work(system: Sequence[Series]) -> float:
-    """When a GPU first had something to do, for all that can be told without steps; else the first sample."""
+    """When a GPU was first busy, the best estimate of the first step; without a GPU, the first sample."""
     busy = [
         float(series.times[np.argmax(series.values > 0)])
         for series in system
@@ -125,12 +125,12 @@ def _read_rank(file: Path, rank: int) -> Steps:
     if not isinstance(names, list) or any(name not in names for name in _REQUIRED):
         raise ReportError(f"{file}: its first line does not name the columns {', '.join(_REQUIRED)}")
     if any(not isinstance(row, list) or len(row) != len(names) for row in rows):
-        raise ReportError(f"{file}: a line has not the {len(names)} columns that the first names")
+        raise ReportError(f"{file}: a line does not have the {len(names)} columns that the first line names")
     table = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
     columns: dict[str, Column] = {name: table[:, index] for index, name in enumerate(names)}
-    phases = {name: columns[name] for name in PHASES if name in columns}
+    phases: dict[str, Column] = {name: columns[name] for name in PHASES if name in columns}
     if phases:
-        # Clocks of host and device differ by a little.
+        # The clocks of host and device differ slightly.
         phases[OTHER] = np.maximum(columns["wall"] - sum(phases.values()), 0.0)
     return Steps(rank=rank, phases=phases, **{name: columns[name] for name in _REQUIRED})
 

@@ -1,4 +1,4 @@
-"""What a job's profiler recorded, as columns of numbers."""
+"""A job's profile: the profiler's records as columns of numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,10 +9,8 @@ import numpy.typing as npt
 
 Column = npt.NDArray[np.float64]
 
-PHASES = ("data", "copy", "forward", "backward", "optimizer", "debugger")
-"""Of a step, in the order in which they come; what is left of it is `other`."""
-
 OTHER = "other"
+"""What is left of a step beside `PHASES`."""
 
 _FEW_STEPS = 10
 
@@ -25,15 +23,15 @@ class Steps:
     step: Column
     """From 1, over all epochs."""
     epoch: Column
-    """From 1; all 1 where the record does not tell."""
+    """From 1; all 1 if unknown."""
     start: Column
     """Epoch seconds."""
     wall: Column
     """Seconds."""
     pictures: Column
-    """Of this process; all 0 where the record does not tell."""
+    """Number in this process's batch; all 0 if unknown."""
     phases: Mapping[str, Column] = field(default_factory=dict)
-    """Seconds by the names in `PHASES` and `OTHER`; empty where only whole steps were recorded."""
+    """Seconds by the names in `PHASES` and `OTHER`; empty if only whole steps were recorded."""
 
     def __len__(self) -> int:
         return len(self.step)
@@ -48,22 +46,22 @@ class Steps:
         return float((self.start + self.wall).max())
 
     def phase(self, name: str) -> Column:
-        """Seconds of one phase in each step."""
+        """Get the seconds of one phase in each step."""
         return self.phases.get(name, np.zeros_like(self.wall))
 
     def share(self, *names: str) -> float:
-        """Of all steps' time, from 0 to 1."""
+        """Compute the share of some phases in the time of all steps, from 0 to 1."""
         spent = sum(float(self.phase(name).sum()) for name in names)
         return spent / self.total_s if self.total_s > 0 else 0.0
 
     @property
     def first_of_epoch(self) -> npt.NDArray[np.bool_]:
-        """Which steps are the first of their epoch: they wait for the readers to start."""
+        """Which steps are the first of their epoch: those wait for the DataLoader workers to start."""
         return np.concatenate([[True], np.diff(self.epoch) != 0]) if len(self) else np.zeros(0, dtype=bool)
 
     @property
     def usual(self) -> "Steps":
-        """All but the first step of each epoch; all where too few would be left."""
+        """All but the first step of each epoch; all steps if too few would remain."""
         chosen = ~self.first_of_epoch
         if chosen.sum() < _FEW_STEPS:
             return self
@@ -91,7 +89,7 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Series:
-    """Samples of one figure of the system."""
+    """Samples of one system metric."""
 
     kind: str
     """cpu, gpu, memory, i/o or network."""
@@ -104,7 +102,7 @@ class Series:
     values: Column
 
     def between(self, start: float, end: float) -> "Series":
-        """The samples of a time."""
+        """Select the samples from `start` to `end`."""
         chosen = (self.times >= start) & (self.times <= end)
         return Series(
             kind=self.kind,
@@ -121,7 +119,7 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class Operators:
-    """torch.profiler's tables of some steps."""
+    """torch.profiler's tables for a window of steps."""
 
     first_step: int
     steps: int
@@ -141,7 +139,7 @@ class Process:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Profile:
-    """Everything that was recorded; a directory of SageMaker's has system metrics alone, and perhaps whole steps."""
+    """All of a job's profile; SageMaker's profiler records system metrics only, and perhaps whole steps."""
 
     job: str
     started: float
@@ -149,27 +147,27 @@ class Profile:
     training_started: float
     ended: float
     own: bool
-    """Whether our profiler wrote it; SageMaker's tells nothing of the job's settings and phases."""
+    """Whether our profiler wrote it; SageMaker's records neither settings nor phases."""
     device: str | None = None
     """cpu or cuda; None: unknown."""
     device_name: str = ""
     gpus: Sequence[Mapping[str, Any]] = ()
     precision: str = ""
     cpus: int = 0
-    """Of a process; 0: unknown."""
+    """CPUs of a process; 0: unknown."""
     workers: int = 0
-    """Reading processes of a training process."""
+    """DataLoader workers of a process."""
     batch_size: int = 0
-    """Of all processes together."""
+    """Pictures in a batch of all processes together; 0: unknown."""
     pictures: Mapping[str, int] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     peak_gpu_memory_bytes: Sequence[int] = ()
     processes: Sequence[Process] = ()
     steps: Sequence[Steps] = ()
-    """Of each process that recorded any, by rank."""
+    """Steps of each process that recorded any, by rank."""
     spans: Sequence[Span] = ()
-    """Of the first process."""
+    """The first process's."""
     system: Sequence[Series] = ()
     operators: Operators | None = None
 
@@ -180,7 +178,7 @@ class Profile:
 
     @property
     def loop_end(self) -> float:
-        """When the last epoch was over, in epoch seconds."""
+        """End of the last epoch, in epoch seconds."""
         ends = [steps.end for steps in self.steps]
         ends += [span.start + span.seconds for span in self.spans if span.name in _EPOCH_SPANS]
         return max(ends, default=self.ended)
@@ -190,7 +188,7 @@ class Profile:
         return self.device == "cuda" or (self.device is None and bool(self.select("gpu")))
 
     def select(self, kind: str, dimension: str | None = None, name: str | None = None) -> list[Series]:
-        """Series of the system metrics, whole."""
+        """Select series of the system metrics, over the whole job."""
         return [
             series
             for series in self.system
@@ -198,15 +196,15 @@ class Profile:
         ]
 
     def in_training(self, kind: str, dimension: str | None = None, name: str | None = None) -> list[Series]:
-        """As `select`, from the first step to the end of the last epoch; without empty ones."""
+        """Select as `select` does, from the first step to the end of the last epoch; omits empty series."""
         found = [series.between(self.training_started, self.loop_end) for series in self.select(kind, dimension, name)]
         return [series for series in found if len(series)]
 
     def setting(self, name: str) -> str:
-        """A hyperparameter's value; empty where the record does not tell."""
+        """Get a hyperparameter's value; empty if unknown."""
         return self.settings.get(name, "")
 
 
 _EPOCH_SPANS = ("evaluation", "checkpoint", "model")
 LOOP_SPANS = (*_EPOCH_SPANS, "profiler")
-"""Phases between the steps of an epoch and the next; writing the profiler's window can also come after the last."""
+"""Phases between the steps of two epochs; the profiler's window may also be written after the last."""

@@ -1,29 +1,30 @@
-"""The charts of the profiler report that belong to no analysis."""
+"""Charts of the profiler report that belong to no analysis."""
 
 from typing import Any
 
 import numpy as np
 
+from container.contract.step_phases import PHASES
 from container.page import Figure
+from container.page.charts import figure, grouped, histogram, limit, line, rounded
 from container.report.analyses.samples import minutes, nodes, together
-from container.report.analyses.step_outlier import outliers
-from container.report.charts import MOST_POINTS, figure, grouped, histogram, limit, line, rounded
-from container.report.profile_record import OTHER, PHASES, Profile, Series, Steps
+from container.report.analyses.steps import outlier_limit, outliers
+from container.report.profile_record import OTHER, Profile, Series, Steps
 
-SPAN_COLOURS = {"evaluation": 0, "checkpoint": 1, "model": 2, "profiler": 3, "test": 4, "report": 5}
+MOST_BARS = 240
+"""In the chart of the steps; with more steps, a bar is the mean of several."""
 
-_MOST_BARS = 240
 _SMALLEST = 0.001
-"""Share of the loop below which a phase is left out of the steps' chart: its bars would have no height."""
+"""Share of the loop below which the chart of the steps omits a phase: its bars would be invisible."""
 
 
 def visible_phases(steps: Steps) -> list[str]:
-    """The phases that a chart of the steps has colours for."""
+    """List the phases that the chart of the steps shows."""
     return [name for name in (*PHASES, OTHER) if steps.share(name) >= _SMALLEST]
 
 
 def breakdown(spent: dict[str, float]) -> Figure:
-    """Bars of the seconds of each phase, the longest on top."""
+    """Draw a bar of the seconds of each phase, the longest on top."""
     ordered = sorted(spent.items(), key=lambda entry: entry[1])
     whole = sum(spent.values())
     bars = {
@@ -49,8 +50,8 @@ def breakdown(spent: dict[str, float]) -> Figure:
 
 
 def step_timeline(steps: Steps) -> Figure:
-    """Stacked bars: the phases of each step, of groups of steps where there are many."""
-    x = rounded(grouped(steps.step, _MOST_BARS))
+    """Draw the phases of each step as stacked bars; of groups of steps where there are many."""
+    x = rounded(grouped(steps.step, MOST_BARS))
     names = visible_phases(steps)
     columns = {name: steps.phase(name) for name in names} or {"step": steps.wall}
     traces = [
@@ -59,13 +60,13 @@ def step_timeline(steps: Steps) -> Figure:
             "name": name,
             "meta": number,
             "x": x,
-            "y": rounded(grouped(1000 * column, _MOST_BARS)),
+            "y": rounded(grouped(1000 * column, MOST_BARS)),
             "hovertemplate": f"step %{{x:.0f}}<br>{name}: %{{y:.4g}} ms<extra></extra>",
         }
         for number, (name, column) in enumerate(columns.items())
     ]
-    # One step that waited for everything to start would press all others together.
-    sizes = grouped(1000 * steps.wall, _MOST_BARS)
+    # A first step that waited for everything to start would flatten all others.
+    sizes = grouped(1000 * steps.wall, MOST_BARS)
     most = float(min(sizes.max(), 4 * np.percentile(sizes, 90)))
     return figure(
         traces, "step", "ms", height=340, barmode="stack", bargap=0.05, yaxis={"range": [0, 1.05 * max(most, 1e-6)]}
@@ -73,19 +74,18 @@ def step_timeline(steps: Steps) -> Figure:
 
 
 def step_histogram(steps: Steps) -> Figure:
-    """How long steps took; the outliers are right of the dashed line."""
+    """Draw a histogram of the steps' durations; outliers are right of the dashed line."""
     usual = steps.wall[~steps.first_of_epoch] if (~steps.first_of_epoch).any() else steps.wall
     found = outliers(steps)
     values = 1000 * usual
-    edge = float(values.mean() + 3 * values.std())
+    edge = 1000 * outlier_limit(usual)
     bars = histogram(values, 0, "ms", most=max(1.3 * edge, float(np.percentile(values, 99.5))))
-    upright = limit("3 standard deviations", 0, 0, 0) | {"x": [edge, edge], "y": [0, max(bars["y"])]}
-    upright["hovertemplate"] = "3 standard deviations: %{x:.4g} ms<extra></extra>"
-    return figure([bars, upright] if len(found) else [bars], "duration of a step, ms", "steps", height=280)
+    mark = limit("3 standard deviations", edge, 0, max(bars["y"]), "ms", upright=True)
+    return figure([bars, mark] if len(found) else [bars], "duration of a step, ms", "steps", height=280)
 
 
 def lines(profile: Profile, series: list[Series], unit: str, *, scale: float = 1.0) -> Figure:
-    """A line for each series, over the time of the job."""
+    """Draw a line for each series over the time of the job."""
     traces = [
         line(number, title(each), minutes(profile, each.times), each.values / scale, unit)
         for number, each in enumerate(series)
@@ -95,7 +95,7 @@ def lines(profile: Profile, series: list[Series], unit: str, *, scale: float = 1
 
 
 def cpu_lines(profile: Profile) -> tuple[Figure, list[str]]:
-    """Mean and busiest core of each host, and the mean I/O wait."""
+    """Draw the mean and the busiest core of each host, and the mean I/O wait; also returns the lines' names."""
     traces: list[dict[str, Any]] = []
     names: list[str] = []
     cores = [series for series in profile.select("cpu", "CPUUtilization") if len(series)]
@@ -115,7 +115,7 @@ def cpu_lines(profile: Profile) -> tuple[Figure, list[str]]:
 
 
 def job_bar(profile: Profile) -> tuple[Figure, list[str]]:
-    """One bar: what the job did from its start to its end."""
+    """Draw the parts of the job as one stacked bar; also returns their names."""
     parts = job_parts(profile)
     traces = [
         {
@@ -136,7 +136,7 @@ def job_bar(profile: Profile) -> tuple[Figure, list[str]]:
 
 
 def job_parts(profile: Profile) -> dict[str, float]:
-    """Seconds of initialization, training loop and finalization, as SageMaker's report has them."""
+    """Compute the seconds of initialization, training loop and finalization, as in SageMaker's report."""
     loop_end = max(profile.loop_end, profile.training_started)
     return {
         "initialization": max(0.0, profile.training_started - profile.started),
@@ -146,10 +146,5 @@ def job_parts(profile: Profile) -> dict[str, float]:
 
 
 def title(series: Series) -> str:
-    """For people."""
+    """Name a series for people."""
     return f"{series.name}, {series.node}" if series.name else series.node
-
-
-def is_grouped(steps: Steps) -> bool:
-    """Whether a chart of lines shows means of several steps."""
-    return len(steps) > MOST_POINTS

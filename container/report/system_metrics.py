@@ -1,6 +1,6 @@
-"""System metrics, in the format in which SageMaker's profiler agent writes them and our own does.
+"""Reads system metrics in the format of SageMaker's profiler agent, which ours writes too.
 
-Files `<epoch seconds>.<node>.json` below `incremental`, at times in a folder for each hour, with one JSON object a
+Files `<epoch seconds>.<node>.json` below `incremental`, sometimes in a folder for each hour, with one JSON object per
 line. Source: the files that jobs leave below profiler-output/system.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from container.errors import ReportError
+from container.contract.errors import ReportError
 from container.report.json_files import read_lines
 from container.report.profile_record import Series
 
@@ -20,20 +20,18 @@ _FIELDS = ("Type", "Dimension", "Value", "NodeId", "Timestamp")
 
 
 def read_system_metrics(directory: Path) -> Sequence[Series]:
-    """All series below `directory/system`, their samples in order of time; none where there are no files.
+    """Read all series below `directory/system`, their samples in order of time; none if there are no files.
 
     Raises:
-        ReportError: A file is damaged elsewhere than at its end.
+        ReportError: A file is damaged before its last line.
     """
     samples: defaultdict[tuple[str, str, str, str], tuple[list[float], list[float]]]
     samples = defaultdict(lambda: ([], []))
     for file in sorted((directory / FOLDER).rglob("*.json")):
         for sample in read_lines(file):
             if not isinstance(sample, dict) or any(field not in sample for field in _FIELDS):
-                raise ReportError(
-                    f"{file}: a line has not the fields {', '.join(_FIELDS)} of SageMaker's system metrics"
-                )
-            # The name is left out where there is but one, as for memory in the first versions of the agent.
+                raise ReportError(f"{file}: a line lacks the fields {', '.join(_FIELDS)} of SageMaker's system metrics")
+            # Early versions of the agent omit the name where there is only one, as for memory.
             key = (sample["Type"].lower(), sample.get("Name") or "", sample["Dimension"] or "", sample["NodeId"])
             times, values = samples[key]
             times.append(float(sample["Timestamp"]))

@@ -2,36 +2,35 @@
 
 import math
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 from container.page import Figure
-from container.report.charts import figure
+from container.page.charts import figure, label
 from container.report.training_record import TrainingRecord
 
 MANY_CLASSES = 40
-"""From which on a matrix with all names would be larger than a screen."""
+"""Number of classes above which a matrix with all names would not fit a screen."""
 
 MOST_NAMED = 25
-"""Classes of the matrix that has names where there are many."""
+"""Classes in the second, labelled matrix, where there are many."""
 
 _WIDE = 20
-"""Largest loss over smallest, from which on the axis is logarithmic."""
+"""Ratio of the largest loss to the smallest above which the axis is logarithmic."""
 
 _COUNTS = 15
-"""Classes up to which a matrix has room for counts in its cells."""
+"""Most classes for which the cells have room for their counts."""
 
 _LABEL_CHARACTERS = 22
 
 
 def curves(record: TrainingRecord, series: dict[str, str], unit: str, **yaxis: Any) -> Figure:
-    """A line for each series over the epochs, with a mark at the best epoch.
+    """Draw a line over the epochs for each series, with a larger mark at the best epoch.
 
     Args:
         record: With at least one epoch.
-        series: Keys of the epochs' records by name.
+        series: Keys of the epochs' records, by the name to show.
         unit: Title of the axis.
-        yaxis: Further settings of it.
+        yaxis: Further settings of the axis.
     """
     epochs = [int(each["epoch"]) for each in record.history]
     best = record.best_epoch
@@ -56,7 +55,7 @@ def curves(record: TrainingRecord, series: dict[str, str], unit: str, **yaxis: A
 
 
 def loss_curves(record: TrainingRecord) -> Figure:
-    """Training and evaluation loss."""
+    """Draw training and evaluation loss."""
     drawn = curves(record, {"training": "train_loss", "evaluation": "eval_loss"}, "mean loss")
     losses = [loss for trace in drawn["data"] for loss in trace["y"] if loss > 0 and math.isfinite(loss)]
     if losses and max(losses) > _WIDE * min(losses):
@@ -70,15 +69,15 @@ def loss_curves(record: TrainingRecord) -> Figure:
 
 
 def confusion_chart(classes: Sequence[str], confusion: Sequence[Sequence[int]], *, named: bool) -> Figure:
-    """The matrix as shares of each true class; the diagonal is what is right.
+    """Draw the matrix as shares of each true class; the diagonal holds the correct predictions.
 
     Args:
         classes: Names, in the order of the matrix.
         confusion: Counts.
-        named: Write the names at the axes; else they are told by the reader's pointer alone.
+        named: Label the axes with the names; otherwise only hovering shows them.
     """
     shares = [[round(100 * count / max(1, sum(row)), 2) for count in row] for row in confusion]
-    labels = [_short(name) for name in classes]
+    labels = [label(name, _LABEL_CHARACTERS) for name in classes]
     positions = list(range(len(classes)))
     cell_px = 56 if len(classes) <= 6 else 32 if len(classes) <= _COUNTS else 22
     trace: dict[str, Any] = {
@@ -89,7 +88,7 @@ def confusion_chart(classes: Sequence[str], confusion: Sequence[Sequence[int]], 
         "z": shares,
         "hovertext": [
             [
-                f"true {escape(true)}<br>predicted {escape(predicted)}<br>{count:,} pictures, {share:.1f} %"
+                f"true {label(true)}<br>predicted {label(predicted)}<br>{count:,} pictures, {share:.1f} %"
                 for predicted, count, share in zip(classes, row, of_row, strict=True)
             ]
             for true, row, of_row in zip(classes, confusion, shares, strict=True)
@@ -124,7 +123,7 @@ def confusion_chart(classes: Sequence[str], confusion: Sequence[Sequence[int]], 
 
 
 def most_mistaken(confusion: Sequence[Sequence[int]]) -> list[int]:
-    """The classes with the most mistakes, as true or as predicted class, in their order."""
+    """Find the classes with the most mistakes, as true or as predicted class; returns indices in ascending order."""
 
     def mistakes(index: int) -> int:
         of_row = sum(confusion[index]) - confusion[index][index]
@@ -135,7 +134,7 @@ def most_mistaken(confusion: Sequence[Sequence[int]]) -> list[int]:
 
 
 def confused_pairs(record: TrainingRecord) -> list[tuple[str, str, int, int]]:
-    """True class, predicted class, how often, of how many; the most frequent first."""
+    """List true class, predicted class, count, and test pictures of the true class; the most frequent first."""
     pairs = [
         (true, predicted, count, sum(row))
         for true, row in zip(record.classes, record.confusion, strict=True)
@@ -146,7 +145,7 @@ def confused_pairs(record: TrainingRecord) -> list[tuple[str, str, int, int]]:
 
 
 def class_chart(record: TrainingRecord) -> Figure:
-    """Accuracy of each class against its size in training."""
+    """Plot the accuracy of each class against its number of training pictures."""
     tested = [index for index, row in enumerate(record.confusion) if sum(row)]
     rows = [record.confusion[index] for index in tested]
     trace = {
@@ -155,16 +154,11 @@ def class_chart(record: TrainingRecord) -> Figure:
         "meta": 0,
         "x": [record.train_counts[index] for index in tested],
         "y": [round(100 * row[index] / sum(row), 2) for index, row in zip(tested, rows, strict=True)],
-        "text": [_short(record.classes[index]) for index in tested],
+        "text": [label(record.classes[index], _LABEL_CHARACTERS) for index in tested],
         "customdata": [sum(row) for row in rows],
         "textposition": "top center",
         "cliponaxis": False,
         "marker": {"size": 9, "opacity": 0.75},
-        "hovertemplate": "%{text}<br>%{x:,} pictures in train<br>%{y:.1f} % of %{customdata:,} right<extra></extra>",
+        "hovertemplate": "%{text}<br>%{x:,} pictures in train<br>%{y:.1f} % of %{customdata:,} correct<extra></extra>",
     }
     return figure([trace], "pictures in train", "test accuracy, %", height=380, yaxis={"range": [-4, 110]})
-
-
-def _short(label: str) -> str:
-    # plotly would take "<" for its markup.
-    return escape(label if len(label) <= _LABEL_CHARACTERS else label[: _LABEL_CHARACTERS - 1] + "…")

@@ -1,75 +1,86 @@
-"""The training report: what was learnt, and what the model gets wrong."""
+"""The training report: what the model learned, and what it gets wrong.
+
+training.html in `container.page` is its template; this module computes what the template shows.
+"""
 
 import base64
 from collections.abc import Mapping
-from html import escape
-from importlib.resources import files
 
-from container.errors import ReportError
-from container.page import Figure, render_frame
-from container.page.markup import chart, details, image, legend, path, section, table, tiles
+from container.contract.errors import ReportError
+from container.page import Figure, render
 from container.report import training_charts as charts
-from container.report.training_record import Mistake, RuleResult, TrainingRecord
+from container.report.training_record import Mistake, TrainingRecord
 
-_SECTIONS = {
-    "curves": "Curves",
-    "confusion": "Confusion",
-    "classes": "Classes",
-    "mistakes": "Worst mistakes",
-    "debugger": "Debugger",
-    "settings": "Hyperparameters",
-}
 _MOST_PAIRS = 20
 _MOST_FINDINGS = 50
-_NOT_TESTED = "<p>The job ended before the test.</p>"
-
-Figures = dict[str, Figure]
 
 
 def render_training_page(record: TrainingRecord, related: Mapping[str, str]) -> str:
-    """The whole page.
+    """Render the training report.
 
     Args:
-        record: What was recorded.
+        record: The job's records.
         related: Titles of other pages by their relative address.
 
     Raises:
         ReportError: A picture of a mistake cannot be read.
     """
-    figures: Figures = {}
-    body = {
-        "curves": _curves(record, figures),
-        "confusion": _confusion(record, figures),
-        "classes": _classes(record, figures),
-        "mistakes": _mistakes(record),
-        "debugger": _debugger(record),
-        "settings": _settings(record),
+    pairs = charts.confused_pairs(record)
+    sections = {
+        "curves": ("Curves", True),
+        "confusion": ("Confusion", True),
+        "classes": ("Classes", record.confusion and record.train_counts),
+        "mistakes": ("Worst mistakes", record.mistakes or (record.test and not pairs)),
+        "debugger": ("Debugger", record.rules),
+        "settings": ("Hyperparameters", record.settings),
     }
-    pictures = sum(map(sum, record.confusion))
-    lead = [escape(record.job), f"{len(record.history)} epochs", f"{pictures:,} test pictures" if pictures else ""]
-    return render_frame(
-        title=f"{record.job}: training report" if record.job else "Training report",
-        heading=_heading(record),
-        lead=", ".join(part for part in lead if part),
-        navigation={anchor: title for anchor, title in _SECTIONS.items() if body[anchor]},
-        body=_overview(record) + "".join(body.values()),
-        figures=figures,
-        made_by="slipway report",
-        styles=(files("container.report") / "report.css").read_text(encoding="utf-8"),
+    worst = charts.most_mistaken(record.confusion)
+    return render(
+        "training.html",
+        _figures(record, worst),
         related=related,
+        navigation={anchor: title for anchor, (title, shown) in sections.items() if shown},
+        record=record,
+        pictures=sum(map(sum, record.confusion)),
+        totals=_totals(record),
+        epochs=_epochs(record),
+        many_classes=_has_many_classes(record),
+        worst_classes=len(worst),
+        pairs=[
+            (true, predicted, f"{count:,}", f"{100 * count / total:.1f}") for true, predicted, count, total in pairs
+        ],
+        most_pairs=_MOST_PAIRS,
+        classes=_classes(record),
+        mistakes=[(mistake, _data_uri(mistake)) for mistake in record.mistakes],
+        rules=[(result.rule, result.status, f"{len(result.findings):,}") for result in record.rules],
+        findings=_findings(record),
+        most_findings=_MOST_FINDINGS,
     )
 
 
-def _heading(record: TrainingRecord) -> str:
-    if record.test:
-        return f"{record.test['test_accuracy']:.2f} % of the test pictures are right"
+def _has_many_classes(record: TrainingRecord) -> bool:
+    return len(record.classes) > charts.MANY_CLASSES
+
+
+def _figures(record: TrainingRecord, worst: list[int]) -> dict[str, Figure]:
+    figures: dict[str, Figure] = {}
     if record.history:
-        accuracy = max(float(each["eval_accuracy"]) for each in record.history)
-        return f"Not tested yet; at best {accuracy:.2f} % in evaluation"
-    return "Nothing was learnt yet"
+        figures["loss-chart"] = charts.loss_curves(record)
+        figures["accuracy-chart"] = charts.curves(record, {"evaluation": "eval_accuracy"}, "evaluation accuracy, %")
+        figures["rate-chart"] = charts.curves(record, {"learning rate": "learning_rate"}, "learning rate")
+    if record.confusion:
+        many = _has_many_classes(record)
+        figures["confusion-chart"] = charts.confusion_chart(record.classes, record.confusion, named=not many)
+        if many and worst:
+            names = [record.classes[index] for index in worst]
+            counts = [[record.confusion[row][column] for column in worst] for row in worst]
+            figures["worst-chart"] = charts.confusion_chart(names, counts, named=True)
+        if record.train_counts:
+            figures["class-chart"] = charts.class_chart(record)
+    return figures
 
 
-def _overview(record: TrainingRecord) -> str:
+def _totals(record: TrainingRecord) -> list[tuple[str, str]]:
     found = []
     if record.test:
         found += [
@@ -80,16 +91,11 @@ def _overview(record: TrainingRecord) -> str:
         found.append(("best epoch", f"{record.best_epoch} of {len(record.history)}"))
     if record.classes:
         found.append(("classes", f"{len(record.classes):,}"))
-    return tiles(found)
+    return found
 
 
-def _curves(record: TrainingRecord, figures: Figures) -> str:
-    if not record.history:
-        return section("curves", "Curves", "<p>No epoch has ended.</p>")
-    figures["loss-chart"] = charts.loss_curves(record)
-    figures["accuracy-chart"] = charts.curves(record, {"evaluation": "eval_accuracy"}, "evaluation accuracy, %")
-    figures["rate-chart"] = charts.curves(record, {"learning rate": "learning_rate"}, "learning rate")
-    rows = [
+def _epochs(record: TrainingRecord) -> list[list[str]]:
+    return [
         [
             f"{each['epoch']}",
             f"{each['train_loss']:.4f}",
@@ -100,131 +106,32 @@ def _curves(record: TrainingRecord, figures: Figures) -> str:
         ]
         for each in record.history
     ]
-    head = ["epoch", "training loss", "evaluation loss", "evaluation accuracy, %", "learning rate", "training, s"]
-    return section(
-        "curves",
-        "Curves",
-        f'<p class="quiet">The larger mark is the best epoch, {record.best_epoch}: the lowest evaluation loss.</p>',
-        "<h3>Loss</h3>",
-        legend(["training", "evaluation"]),
-        chart("loss-chart", "Lines: loss after each epoch. The table below holds the same numbers."),
-        "<h3>Evaluation accuracy</h3>",
-        chart("accuracy-chart", "Line: evaluation accuracy after each epoch. The table holds the same numbers."),
-        "<h3>Learning rate</h3>",
-        chart("rate-chart", "Line: learning rate of each epoch. The table holds the same numbers."),
-        details("The numbers as a table", table(head, rows, numbers=range(1, 6), name="Epochs")),
-    )
 
 
-def _confusion(record: TrainingRecord, figures: Figures) -> str:
-    if not record.confusion:
-        return section("confusion", "Confusion", _NOT_TESTED)
-    many = len(record.classes) > charts.MANY_CLASSES
-    figures["confusion-chart"] = charts.confusion_chart(record.classes, record.confusion, named=not many)
-    parts = [chart("confusion-chart", "Matrix: true classes down, predicted ones across; darker is more frequent.")]
-    worst = charts.most_mistaken(record.confusion)
-    if many:
-        parts.insert(0, '<p class="quiet">All classes; the pointer tells which. Off the diagonal are mistakes.</p>')
-    if many and worst:
-        names = [record.classes[index] for index in worst]
-        counts = [[record.confusion[row][column] for column in worst] for row in worst]
-        figures["worst-chart"] = charts.confusion_chart(names, counts, named=True)
-        text = "Matrix of the classes with the most mistakes; shares are of what is shown."
-        parts.append(f"<h3>The {len(worst)} classes with the most mistakes</h3>{chart('worst-chart', text)}")
-    pairs = charts.confused_pairs(record)
-    rows = [
-        [escape(true), escape(predicted), f"{count:,}", f"{100 * count / total:.1f}"]
-        for true, predicted, count, total in pairs[:_MOST_PAIRS]
-    ]
-    more = f'<p class="quiet">… and {len(pairs) - _MOST_PAIRS:,} more pairs.</p>' if len(pairs) > _MOST_PAIRS else ""
-    listed = (
-        table(["true", "predicted", "pictures", "% of the class"], rows, numbers=(2, 3), name="Most confused pairs")
-        if rows
-        else "<p>None: every test picture is right.</p>"
-    )
-    return section("confusion", "Confusion", *parts, "<h3>Most confused pairs</h3>", listed, more)
-
-
-def _classes(record: TrainingRecord, figures: Figures) -> str:
-    if not record.confusion or not record.train_counts:
-        return ""
-    figures["class-chart"] = charts.class_chart(record)
+def _classes(record: TrainingRecord) -> list[list[str]]:
+    """List a row for each class, the least accurate first."""
     rows = []
-    for index, name in enumerate(record.classes):
-        row = record.confusion[index]
-        total, predicted, right = sum(row), sum(each[index] for each in record.confusion), row[index]
-        accuracy, precision = (f"{100 * right / count:.1f}" if count else "" for count in (total, predicted))
-        rows.append([escape(name), f"{record.train_counts[index]:,}", f"{total:,}", f"{right:,}", accuracy, precision])
-    rows.sort(key=lambda row: float(row[4] or 101))
-    head = ["class", "train", "test", "right", "accuracy, %", "precision, %"]
-    return section(
-        "classes",
-        "Accuracy against class size",
-        chart("class-chart", "Points: test accuracy of each class against its pictures in train. The table has them."),
-        details("All classes, the worst first", table(head, rows, numbers=range(1, 6), name="Classes")),
-    )
+    if record.confusion and record.train_counts:
+        for index, name in enumerate(record.classes):
+            row = record.confusion[index]
+            total, predicted, right = sum(row), sum(each[index] for each in record.confusion), row[index]
+            accuracy, precision = (f"{100 * right / count:.1f}" if count else "" for count in (total, predicted))
+            rows.append([name, f"{record.train_counts[index]:,}", f"{total:,}", f"{right:,}", accuracy, precision])
+    return sorted(rows, key=lambda row: float(row[4] or 101))
 
 
-def _mistakes(record: TrainingRecord) -> str:
-    if not record.mistakes:
-        none = "<p>None: every test picture is right.</p>" if record.test and not charts.confused_pairs(record) else ""
-        return section("mistakes", "Worst mistakes", none) if none else ""
-    cards = "".join(map(_card, record.mistakes))
-    text = (
-        "The test pictures that the model was most wrong about: look for wrong labels, several things in one picture, "
-        "and classes that look alike."
-    )
-    return section("mistakes", "Worst mistakes", f'<p class="quiet">{text}</p><div class="mistakes">{cards}</div>')
-
-
-def _card(mistake: Mistake) -> str:
+def _data_uri(mistake: Mistake) -> str:
+    """Encode the thumbnail as a `data:` URI."""
     try:
-        data = base64.b64encode(mistake.picture.read_bytes()).decode("ascii")
+        data = mistake.picture.read_bytes()
     except OSError as error:
         raise ReportError(f"the picture {mistake.picture} cannot be read: {error.strerror}") from error
-    return (
-        f"<figure>{image(f'data:image/jpeg;base64,{data}', f'{mistake.true} taken for {mistake.predicted}')}"
-        "<figcaption>"
-        f'<b class="problem">{escape(mistake.predicted)}</b> {100 * mistake.probability:.1f} %<br>'
-        f'is <b class="good">{escape(mistake.true)}</b> {100 * mistake.probability_true:.1f} %<br>'
-        f"{path(mistake.path)}</figcaption></figure>"
-    )
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")
 
 
-def _debugger(record: TrainingRecord) -> str:
-    if not record.rules:
-        return ""
-    rows = [[escape(result.rule), _status(result), f"{len(result.findings):,}"] for result in record.rules]
-    found = [
-        [
-            escape(result.rule),
-            escape(str(finding.get("step", ""))),
-            f'<span class="path">{escape(str(finding.get("tensor", "")))}</span>',
-            escape(str(finding.get("value", ""))),
-            escape(str(finding.get("message", ""))),
-        ]
+def _findings(record: TrainingRecord) -> list[list[str]]:
+    return [
+        [result.rule, *(str(finding.get(name, "")) for name in ("step", "tensor", "value", "message"))]
         for result in record.rules
         for finding in result.findings
     ]
-    head = ["rule", "step", "tensor", "value", "what it says"]
-    listed = table(head, found[:_MOST_FINDINGS], numbers=(1,), name="Findings", stacks=True) if found else ""
-    more = f'<p class="quiet">… and {len(found) - _MOST_FINDINGS:,} more.</p>' if len(found) > _MOST_FINDINGS else ""
-    return section(
-        "debugger",
-        "Debugger",
-        table(["rule", "", "findings"], rows, numbers=(2,), name="Rules", stacks=True),
-        listed,
-        more,
-    )
-
-
-def _status(result: RuleResult) -> str:
-    level = {"IssuesFound": "problem", "Error": "notice", "NoIssuesFound": "good"}.get(result.status, "quiet")
-    return f'<b class="{level}">{escape(result.status)}</b>'
-
-
-def _settings(record: TrainingRecord) -> str:
-    if not record.settings:
-        return ""
-    rows = [[escape(name), escape(value)] for name, value in record.settings.items()]
-    return section("settings", "Hyperparameters", table(["name", "value"], rows, name="Hyperparameters"))

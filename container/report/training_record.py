@@ -1,4 +1,4 @@
-"""What a job recorded of its training and test: metrics, confusion matrix, class sizes, mistakes, findings."""
+"""The training record: a job's metrics, confusion matrix, class sizes, worst mistakes, and debugger findings."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from container.errors import ReportError
+from container.contract.errors import ReportError
 from container.report.json_files import read_lines, read_object
 
 METRICS = "metrics.jsonl"
@@ -21,7 +21,7 @@ _EPOCH = ("epoch", "train_loss", "eval_loss", "eval_accuracy", "learning_rate")
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """A test picture that was taken for something else."""
+    """A misclassified test picture."""
 
     picture: Path
     """The thumbnail."""
@@ -30,13 +30,14 @@ class Mistake:
     true: str
     predicted: str
     probability: float
-    """Of what was predicted."""
+    """The predicted class's."""
     probability_true: float
+    """The true class's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuleResult:
-    """What one of the debugger's rules found in the saved tensors."""
+    """The findings of one debugger rule in the saved tensors."""
 
     rule: str
     status: str
@@ -45,14 +46,14 @@ class RuleResult:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
-    """Everything that the training report shows."""
+    """All records that the training report shows."""
 
     job: str
     settings: Mapping[str, str]
     history: Sequence[Mapping[str, Any]]
     """A record for each finished epoch."""
     test: Mapping[str, Any]
-    """Empty where the job ended before it."""
+    """The test metrics; empty if the job ended before its test."""
     classes: Sequence[str] = ()
     train_counts: Sequence[int] = ()
     confusion: Sequence[Sequence[int]] = ()
@@ -63,7 +64,7 @@ class TrainingRecord:
 
     @property
     def best_epoch(self) -> int:
-        """The one with the lowest evaluation loss; 0 where none was evaluated."""
+        """The epoch with the lowest evaluation loss; 0 if none was evaluated."""
         best = min(self.history, key=lambda record: float(record["eval_loss"]), default=None)
         return int(best["epoch"]) if best else 0
 
@@ -77,7 +78,7 @@ def read_training(directory: Path) -> TrainingRecord:
     file = directory / METRICS
     if not file.is_file():
         raise ReportError(
-            f"there is no {METRICS} in {directory}: no epoch of the job has ended, or it is none of Slipway's"
+            f"there is no {METRICS} in {directory}: either the job has not finished an epoch, or Slipway did not run it"
         )
     records = list(read_lines(file))
     if not all(isinstance(record, dict) for record in records):
@@ -113,7 +114,7 @@ def _read_confusion(file: Path) -> tuple[Sequence[str], Sequence[Sequence[int]]]
         raise ReportError(f"{file} cannot be read as a confusion matrix: {error}") from error
     classes = header[1:]
     if len(confusion) != len(classes) or any(len(row) != len(classes) for row in confusion):
-        raise ReportError(f"{file} has not as many rows as columns; was it cut off?")
+        raise ReportError(f"{file} does not have as many rows as columns; was it cut off?")
     return classes, confusion
 
 
@@ -135,7 +136,7 @@ def _read_mistakes(folder: Path) -> Sequence[Mistake]:
     try:
         return [
             Mistake(
-                # Never another file than those of the folder.
+                # Never a file outside the folder.
                 picture=folder / Path(entry["file"]).name,
                 path=str(entry["path"]),
                 true=str(entry["true"]),

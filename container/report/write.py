@@ -1,4 +1,4 @@
-"""The files of the reports."""
+"""Writes the reports' files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,12 +20,12 @@ def write_profiler_report(profile: Path, directory: Path, *, beside: Sequence[st
     """Write profiler-report.html.
 
     Args:
-        profile: What the profiler recorded.
-        directory: Where to.
-        beside: File names of pages that will be there too.
+        profile: Directory of the profiler's records.
+        directory: Where to write the page.
+        beside: File names of pages that will be in the same directory.
 
     Returns:
-        What the analyses found.
+        The findings of the analyses.
 
     Raises:
         ReportError: The record is missing, damaged, or of another version.
@@ -43,7 +43,7 @@ def write_training_report(data: Path, directory: Path, *, beside: Sequence[str] 
 
     Args:
         data: The job's output data: metrics, confusion matrix, mistakes.
-        directory: Where to.
+        directory: Where to write the page.
         beside: As for `write_profiler_report`.
 
     Raises:
@@ -55,7 +55,7 @@ def write_training_report(data: Path, directory: Path, *, beside: Sequence[str] 
 
 
 def _related(page: Path, beside: Sequence[str]) -> dict[str, str]:
-    """The other page, where it is or will be."""
+    """Get the title of the other page, if it exists or will."""
     return {
         name: title
         for name, title in _TITLES.items()

@@ -1,4 +1,4 @@
-"""Runs rules over a trial, in the environment of smdebug:
+"""The program that runs rules over a trial, in smdebug's environment.
 
     python -m container.rules TRIAL [--rule NAME|FILE.py:CLASS]… [--parameter [RULE.]NAME=VALUE]… [--follow] [--json]
 
@@ -16,14 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from container.errors import RuleError, UserError
-from container.rules.finding import Finding, Judgement
+from container.contract.errors import RuleError, UserError
+from container.rules.finding import Judgement, RuleFinding
 from container.rules.printing import finding_line, listing, problems, summary
 from container.rules.selection import Chosen, choose
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The program; returns its exit code."""
+    """Run the program; return its exit code."""
     options = _parser().parse_args(arguments)
     if options.list:
         _write_lines(sys.stdout, *listing())
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--parameter", action="append", default=[], metavar="[RULE.]NAME=VALUE")
     parser.add_argument("--start-step", type=int, default=0, help="first step of the trial that is judged")
     parser.add_argument("--end-step", type=int, help="step before which judging ends")
-    parser.add_argument("--follow", action="store_true", help="go on until training has ended")
+    parser.add_argument("--follow", action="store_true", help="continue until training has ended")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write that object to a file")
     parser.add_argument("--list", action="store_true", help="print the built-in rules and their parameters")
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace, chosen: Sequence[Chosen], output: TextIO) -> Judgement:
-    # smdebug logs to the standard output, where the results belong; it must be told before it is imported.
+    # smdebug logs to the standard output, where the results go; the variable must be set before it is imported.
     os.environ.setdefault("SMDEBUG_LOG_LEVEL", "off")
     if not options.follow:
         os.environ["SMDEBUG_TRAINING_END_DELAY_REFRESH"] = "0"
@@ -71,11 +71,11 @@ def _run(options: argparse.Namespace, chosen: Sequence[Chosen], output: TextIO) 
     def say(text: str) -> None:
         _write_lines(sys.stderr, text)
 
-    def found(rule: str, finding: Finding) -> None:
+    def found(rule: str, finding: RuleFinding) -> None:
         if options.follow and not options.json:
             _write_lines(output, finding_line(rule, finding))
 
-    # Whatever a rule of the user's prints is no part of the results.
+    # A user's rule may print, and that is not part of the results.
     with contextlib.redirect_stdout(sys.stderr):
         trial = open_trial(find_trial(options.trial), follow=options.follow, say=say)
         return judge(

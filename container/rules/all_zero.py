@@ -1,4 +1,4 @@
-"""AllZero."""
+"""The rule AllZero."""
 
 import numpy as np
 
@@ -7,13 +7,13 @@ from container.rules.definitions import AllZeroParameters
 from container.rules.saved_step import SavedStep
 
 _ADVICE = (
-    "zero weights get equal updates and pass no gradient on: initialise them at random, or take pretrained ones "
-    "(weights=default); zero gradients come of such weights above, of dead ReLUs, or of amp=fp16"
+    "zero weights get equal updates and pass no gradient on: initialise them at random, or start from pretrained ones "
+    "(weights=default); zero gradients come from such weights above, dead ReLUs, or amp=fp16"
 )
 
 
 class AllZero(BuiltInRule[AllZeroParameters]):
-    """`threshold` per cent of a tensor's values or more are zero."""
+    """At least `threshold` per cent of a tensor's values are zero."""
 
     def judge(self, step: SavedStep) -> None:
         wanted = self.parameters
@@ -36,8 +36,8 @@ class AllZero(BuiltInRule[AllZeroParameters]):
             return 100.0 * (1 - np.count_nonzero(values) / values.size)
         if largest is None or self.parameters.threshold < 100:
             self.note = (
-                "tensors that were not saved whole were passed over: below threshold=100 zeros must be counted, and at "
-                "100 abs_max, or min and max, are needed"
+                "tensors that were not saved whole were skipped: below threshold=100 zeros must be counted, and at 100 "
+                "abs_max, or min and max, are needed"
             )
             return None
         return 0.0

@@ -1,4 +1,4 @@
-"""What the built-in rules have in common: parameters from text, findings by tensor, and what they lack."""
+"""The base class of the built-in rules: parameters from text, findings by tensor, and missing data."""
 
 from abc import abstractmethod
 from typing import Any, Generic, TypeVar
@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 from smdebug.rules.rule import Rule
 
 from container.rules.definitions import RULES
-from container.rules.finding import Finding
+from container.rules.finding import RuleFinding
 from container.rules.parameters import parse
 from container.rules.saved_step import SavedStep
 
@@ -16,11 +16,11 @@ WHERE = "debug=true, or a collection of that name in the hook's configuration, s
 
 
 class BuiltInRule(Rule, Generic[P]):  # type: ignore[misc]  # smdebug has no types
-    """A rule of smdebug's that judges one saved step after the other and keeps what it finds.
+    """An smdebug rule that judges one saved step after the other and keeps its findings.
 
     Args:
         base_trial: smdebug's trial.
-        parameters: By SageMaker's names, as text or values.
+        parameters: Text or values, by SageMaker's names.
 
     Raises:
         RuleError: A parameter is unknown or wrong.
@@ -30,35 +30,35 @@ class BuiltInRule(Rule, Generic[P]):  # type: ignore[misc]  # smdebug has no typ
         super().__init__(base_trial, action_str="")
         name = type(self).__name__
         self.parameters: P = parse(name, RULES[name].parameters, parameters)
-        self.findings: dict[str, Finding] = {}
-        """By tensor, or by what else was found faulty."""
+        self.findings: dict[str, RuleFinding] = {}
+        """Findings by tensor, or by another key."""
         self._fired = 0
         self.judged = 0
-        """How many tensors or values; none is too little data."""
+        """The number of tensors or values judged; 0 means insufficient data."""
         self.lacks = f"the trial holds no {RULES[name].reads}; {WHERE}"
         self.note = ""
-        """What could not be seen in the data that there is."""
+        """A remark on what the saved data could not show."""
 
     def invoke_at_step(self, step: int) -> bool:
-        """smdebug's entry: whether the rule fires at this step."""
+        """Judge a step, as smdebug calls it; return whether the rule fires."""
         fired = self._fired
         self.judge(SavedStep(self.base_trial, step))
         return self._fired > fired
 
     @abstractmethod
     def judge(self, step: SavedStep) -> None:
-        """Look at a step; `find` what is wrong with it."""
+        """Judge a step: call `find` for each thing that is wrong with it."""
 
     def finish(self) -> None:
-        """After the last step."""
+        """Judge what is left, after the last step."""
 
     def find(
         self, step: SavedStep, tensor: str | None, value: float | None, what: str, advice: str, key: str | None = None
     ) -> None:
-        """Keep a finding, or that it was there again.
+        """Keep a finding, or count it again.
 
         Args:
-            key: Under which it is kept, where that is not the tensor.
+            key: The key to keep it under, if that is not the tensor.
         """
         self._fired += 1
         key = key or tensor or ""
@@ -67,7 +67,7 @@ class BuiltInRule(Rule, Generic[P]):  # type: ignore[misc]  # smdebug has no typ
             known.times += 1
             known.last_step, known.last_mode = step.mode_step, step.mode
             return
-        self.findings[key] = Finding(
+        self.findings[key] = RuleFinding(
             step=step.mode_step,
             mode=step.mode,
             global_step=step.number,

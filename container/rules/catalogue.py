@@ -1,4 +1,4 @@
-"""The classes of the built-in rules, and rules made of what was chosen."""
+"""The classes of the built-in rules, and the making of the chosen ones."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from container.rules.class_imbalance import ClassImbalance
 from container.rules.confusion import Confusion
 from container.rules.dead_relu import DeadRelu
 from container.rules.exploding_tensor import ExplodingTensor
-from container.rules.judging import Run
+from container.rules.judging import RuleRun
 from container.rules.loss_not_decreasing import LossNotDecreasing
 from container.rules.overfit import Overfit
 from container.rules.overtraining import Overtraining
@@ -39,16 +39,16 @@ CLASSES: Mapping[str, type[BuiltInRule[Any]]] = {
 }
 
 
-def make_runs(chosen: Sequence[Chosen], trial: Any) -> list[Run]:
-    """Rules ready to be run.
+def make_runs(chosen: Sequence[Chosen], trial: Any) -> list[RuleRun]:
+    """Make the chosen rules, ready to run.
 
     Raises:
-        RuleError: A class of the user's cannot be loaded, or has no such parameter.
+        RuleError: A user's class cannot be loaded, or has no such parameter.
     """
     return [_run(one, trial) for one in chosen]
 
 
-def _run(chosen: Chosen, trial: Any) -> Run:
+def _run(chosen: Chosen, trial: Any) -> RuleRun:
     if chosen.file is not None:
-        return Run(chosen.name, make_rule(chosen, trial), dict(chosen.parameters))
-    return Run(chosen.name, CLASSES[chosen.name](trial, **chosen.parameters), {})
+        return RuleRun(chosen.name, make_rule(chosen, trial), dict(chosen.parameters))
+    return RuleRun(chosen.name, CLASSES[chosen.name](trial, **chosen.parameters), {})

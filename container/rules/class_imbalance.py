@@ -1,4 +1,4 @@
-"""ClassImbalance."""
+"""The rule ClassImbalance."""
 
 from collections import defaultdict, deque
 from typing import Any
@@ -11,19 +11,19 @@ from container.rules.labelled import Classes, Labelled, read_labelled
 from container.rules.saved_step import SavedStep
 
 _OF_EACH = 20  # labels of a class, on average, before the sizes of classes are compared
-_FEW = 5  # labels of a class that say nothing of how well it is predicted
+_FEW = 5  # too few labels of a class to say how well it is predicted
 _UNEVEN = (
-    "class-weights=true weighs classes by the inverse of their size (the default); more pictures of this one help more"
+    "class-weights=true weights classes by the inverse of their size (the default); more pictures of this one help more"
 )
 _MISTAKEN = "set class-weights=true, add pictures of this class, or look for wrong labels among them"
 
 
 class ClassImbalance(BuiltInRule[ClassImbalanceParameters]):
-    """The classes differ in size by more than `threshold_imbalance`, or a class is predicted wrongly for that.
+    """The sizes of classes differ by more than a factor of `threshold_imbalance`, or a class is mispredicted for that.
 
-    Sizes are of all labels seen in training. A class is predicted wrongly where more than `threshold_misprediction` of
-    its last labels are, and not of most classes': otherwise the network has only not learned yet. It is taken
-    back when they are no more.
+    Sizes count all labels seen in training. A class is mispredicted if more than `threshold_misprediction` of its last
+    labels are predicted wrongly, unless most classes are: then the network has just not learned yet. The finding is
+    withdrawn once that is over.
     """
 
     def __init__(self, base_trial: Any, **parameters: object) -> None:
@@ -86,6 +86,6 @@ class ClassImbalance(BuiltInRule[ClassImbalanceParameters]):
         for number in np.flatnonzero(mistaken):
             what = (
                 f"{100 * shares[number]:.0f} % of the last {counted[number]} labels of class {number} are predicted "
-                f"wrongly, and at most {100 * usual:.0f} % in half the classes"
+                f"wrongly, and at most {100 * usual:.0f} % in half of the classes"
             )
             self.find(step, tensor, float(shares[number]), what, _MISTAKEN, key=f"mistakes {step.mode} {number}")

@@ -1,4 +1,4 @@
-"""Confusion."""
+"""The rule Confusion."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from container.rules.definitions import ConfusionParameters
 from container.rules.labelled import Labelled, read_labelled
 from container.rules.saved_step import SavedStep
 
-_FEW = 5  # predictions of a class that say nothing
+_FEW = 5  # too few predictions of a class to judge it by
 _ADVICE = (
     "train longer or with pretrained weights (weights=default) if most classes are named here; otherwise look at the "
     "pictures that are confused, for wrong labels and for classes that look alike"
@@ -17,11 +17,11 @@ _ADVICE = (
 
 
 class Confusion(BuiltInRule[ConfusionParameters]):
-    """Of what is predicted as a class, less than `min_diag` is of it, or more than `max_off_diag` of another.
+    """A class's precision is below `min_diag`, or more than `max_off_diag` of its predictions belong to another class.
 
-    The matrix is that of the last evaluation (steps in the mode EVAL), without any of all steps. SageMaker's guide
-    divides the diagonal by its sum, which no matrix of several equal classes can bear; here both shares are of the
-    column.
+    The matrix is that of the last evaluation (steps in the mode EVAL), or of all steps if there is none. SageMaker's
+    guide divides the diagonal by its sum, which fires for any matrix of several equal classes; here both shares are
+    those of the column.
     """
 
     def __init__(self, base_trial: Any, **parameters: object) -> None:
@@ -44,7 +44,7 @@ class Confusion(BuiltInRule[ConfusionParameters]):
         self._last = step
 
     def finish(self) -> None:
-        """Judge the evaluation that has ended; what an earlier one showed does not count any more."""
+        """Judge the evaluation that has ended; it replaces the findings of an earlier one."""
         if not self._batches or self._last is None:
             return
         step, batches = self._last, self._batches

@@ -1,4 +1,4 @@
-"""DeadRelu."""
+"""The rule DeadRelu."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from container.rules.definitions import DeadReluParameters
 from container.rules.saved_step import SavedStep
 
 _ADVICE = (
-    "lower opt-learning-rate, for steps that are too large push ReLUs below zero for good; start from pretrained "
+    "lower opt-learning-rate, since too large steps push ReLUs below zero for good; start from pretrained "
     "weights (weights=default), or put batch normalisation before the ReLU"
 )
 
@@ -15,8 +15,8 @@ _ADVICE = (
 class DeadRelu(BuiltInRule[DeadReluParameters]):
     """More than `threshold_layer` per cent of a layer's ReLUs are active for less than `threshold_inactivity` per cent.
 
-    A ReLU is a channel of an image, or a unit of a vector; it is active where it puts out more than zero. Of outputs
-    that were saved as reductions only a layer that is dead as a whole is seen.
+    A ReLU is a channel of an image, or a unit of a vector; it is active where its output is above zero. In outputs that
+    were saved as reductions, only a layer that is dead as a whole can be found.
     """
 
     def judge(self, step: SavedStep) -> None:
@@ -30,12 +30,12 @@ class DeadRelu(BuiltInRule[DeadReluParameters]):
             else:
                 highest = step.reduction(name, "max")
                 if highest is None:
-                    self.note = "outputs without max among their saved reductions were passed over"
+                    self.note = "outputs without max among their saved reductions were skipped"
                     continue
                 dead = 0.0 if highest > 0 else 100.0
                 self.note = (
-                    "only layers that are dead as a whole are seen in reductions; single ReLUs can be counted where "
-                    "relu_output is saved whole"
+                    "reductions only show layers that are dead as a whole; "
+                    "to count single ReLUs, save relu_output whole"
                 )
             self.judged += 1
             if dead > wanted.threshold_layer:

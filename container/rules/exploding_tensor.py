@@ -1,4 +1,4 @@
-"""ExplodingTensor."""
+"""The rule ExplodingTensor."""
 
 import math
 
@@ -9,7 +9,7 @@ from container.rules.definitions import ExplodingTensorParameters
 from container.rules.saved_step import SavedStep
 
 _ADVICE = (
-    "lower opt-learning-rate, and where amp=fp16 overflows take amp=bf16 or amp=off; look at the first tensor and step "
+    "lower opt-learning-rate, and if amp=fp16 overflows use amp=bf16 or amp=off; look at the first tensor and step "
     "that are named, the others follow from it"
 )
 
@@ -37,8 +37,8 @@ class ExplodingTensor(BuiltInRule[ExplodingTensorParameters]):
             if values.dtype.kind not in "fc" or np.isfinite(values).all():
                 return 0.0
             return math.nan if np.isnan(values).any() else math.inf
-        # Other reductions are not finite for finite tensors: the deviation of a single value, the norm of large ones.
+        # Other reductions may not be finite for finite tensors: the deviation of one value, the norm of large ones.
         largest = step.largest(name)
         if largest is None:
-            self.note = "tensors without abs_max, or min and max, among their saved reductions were passed over"
+            self.note = "tensors without abs_max, or min and max, among their saved reductions were skipped"
         return largest

@@ -1,4 +1,4 @@
-"""What rules find, and how a rule's judgement is written down."""
+"""The findings and results of rules, and their form in JSON."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import Any
 
 FORMAT_VERSION = 1
-"""Of debug-findings.json."""
+"""The version of debug-findings.json."""
 
 
 class Status(StrEnum):
-    """SageMaker's words where it has them (RuleEvaluationStatus)."""
+    """The status of a rule, in SageMaker's words if it has them (RuleEvaluationStatus)."""
 
     ISSUES_FOUND = "IssuesFound"
     NO_ISSUES_FOUND = "NoIssuesFound"
@@ -20,28 +20,28 @@ class Status(StrEnum):
 
 
 @dataclass(kw_only=True)
-class Finding:
+class RuleFinding:
     """A tensor at the step at which a rule first fired for it."""
 
     step: int
-    """Of the mode."""
+    """The step, counted within its mode."""
     mode: str
     global_step: int
-    """Of the trial, whose steps of all modes are counted together."""
+    """The step, counted over all modes of the trial."""
     tensor: str | None
     value: float | None
     what: str
-    """What was found: a clause."""
+    """The finding, as a clause."""
     advice: str
-    """What to do: a clause."""
+    """The remedy, as a clause."""
     times: int = 1
     last_step: int = 0
-    """Of `last_mode`, at which it was found last."""
+    """The step of `last_mode` at which it was last found."""
     last_mode: str = ""
 
     @property
     def message(self) -> str:
-        """What was found and what to do."""
+        """The finding, and what to do about it."""
         return f"{self.what}; {self.advice}" if self.advice else self.what
 
     def to_json(self) -> dict[str, Any]:
@@ -60,15 +60,15 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
-    """A rule's judgement of a trial."""
+class RuleEvaluation:
+    """The result of one rule over a trial."""
 
     rule: str
     parameters: Mapping[str, Any]
     status: Status
-    findings: Sequence[Finding] = ()
+    findings: Sequence[RuleFinding] = ()
     message: str = ""
-    """What is missing, went wrong, or could not be seen."""
+    """The reason for an error, missing data, or a remark."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -82,15 +82,15 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """All rules' results over one trial."""
+    """The results of all rules over one trial."""
 
     trial: str
     steps: int
     ended: bool
-    """Whether training has said that it ended."""
-    results: Sequence[Result]
+    """Whether the trial is marked as ended."""
+    results: Sequence[RuleEvaluation]
     notes: Sequence[str] = field(default=())
-    """What of the trial could not be read."""
+    """Parts of the trial that could not be read."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -104,6 +104,6 @@ class Judgement:
 
     @property
     def exit_code(self) -> int:
-        """0: nothing was found. 3: rules fired. 1: none did, but one could not be run."""
+        """Exit code: 0 nothing was found, 3 rules fired, 1 none fired but one could not be run."""
         statuses = {result.status for result in self.results}
         return 3 if Status.ISSUES_FOUND in statuses else 1 if Status.ERROR in statuses else 0

@@ -1,4 +1,4 @@
-"""Runs rules over a trial, each through smdebug's own invoker."""
+"""The run of rules over a trial, each through smdebug's own invoker."""
 
 import time
 import traceback
@@ -10,22 +10,22 @@ from smdebug.exceptions import NoMoreData, RuleEvaluationConditionMet
 from smdebug.rules.rule_invoker import invoke_rule
 
 from container.rules.built_in import BuiltInRule
-from container.rules.finding import Finding, Judgement, Result, Status
+from container.rules.finding import Judgement, RuleEvaluation, RuleFinding, Status
 from container.rules.snapshot import Say, freeze, has_ended
 
 _POLL_S = 1.0
 _SILENCE_S = 60.0
 
-Found = Callable[[str, Finding], None]
+Found = Callable[[str, RuleFinding], None]
 
 
-class Run:
-    """A rule, and how it fares.
+class RuleRun:
+    """The run of one rule, with its findings and its error.
 
     Args:
-        name: Under which it is reported.
-        rule: smdebug's Rule; None where it could not be made.
-        parameters: Of a rule of the user's.
+        name: The name that it is reported under.
+        rule: smdebug's Rule; None if it could not be made.
+        parameters: Those of a user's own rule.
         error: Why it could not be made.
     """
 
@@ -33,11 +33,11 @@ class Run:
         self.name, self.rule, self.error = name, rule, error
         built_in = isinstance(rule, BuiltInRule) and is_dataclass(rule.parameters)
         self.parameters = asdict(rule.parameters) if built_in else parameters
-        self._own: dict[str, Finding] = {}
-        self._told: set[str] = set()
+        self._own: dict[str, RuleFinding] = {}
+        self._reported: set[str] = set()
 
     @property
-    def findings(self) -> dict[str, Finding]:
+    def findings(self) -> dict[str, RuleFinding]:
         return self.rule.findings if isinstance(self.rule, BuiltInRule) else self._own
 
     def at(self, trial: Any, step: int) -> None:
@@ -50,7 +50,7 @@ class Run:
             self._fired(trial, step)
         except NoMoreData:
             pass
-        except Exception as error:  # noqa: BLE001 - a rule may be the user's, and the others shall be run
+        except Exception as error:  # noqa: BLE001 - it may be the user's rule, and the others must run
             self._fail(error, step)
 
     def end(self) -> None:
@@ -58,14 +58,14 @@ class Run:
         if isinstance(self.rule, BuiltInRule) and not self.error:
             self.rule.finish()
 
-    def news(self) -> Iterator[Finding]:
-        """Findings that have not been told."""
+    def news(self) -> Iterator[RuleFinding]:
+        """Yield the findings that are new since the last call."""
         for key, finding in self.findings.items():
-            if key not in self._told:
-                self._told.add(key)
+            if key not in self._reported:
+                self._reported.add(key)
                 yield finding
 
-    def result(self) -> Result:
+    def result(self) -> RuleEvaluation:
         findings = list(self.findings.values())
         message = self.error
         status = Status.NO_ISSUES_FOUND
@@ -78,7 +78,9 @@ class Run:
             if not self.rule.judged:
                 status = Status.INSUFFICIENT_DATA
                 message = message or self.rule.lacks
-        return Result(rule=self.name, parameters=self.parameters, status=status, findings=findings, message=message)
+        return RuleEvaluation(
+            rule=self.name, parameters=self.parameters, status=status, findings=findings, message=message
+        )
 
     def _fired(self, trial: Any, step: int) -> None:
         if isinstance(self.rule, BuiltInRule):
@@ -86,13 +88,13 @@ class Run:
         mode, mode_step = trial.mode_modestep(step)
         known = self._own.setdefault(
             "",
-            Finding(
+            RuleFinding(
                 step=mode_step,
                 mode=mode.name,
                 global_step=step,
                 tensor=None,
                 value=None,
-                what=f"{self.name} says that its condition is met",
+                what=f"{self.name} fired",
                 advice="",
                 times=0,
             ),
@@ -109,7 +111,7 @@ class Run:
 
 def judge(
     trial: Any,
-    runs: Sequence[Run],
+    runs: Sequence[RuleRun],
     *,
     start_step: int,
     end_step: int | None,
@@ -122,10 +124,10 @@ def judge(
     Args:
         trial: From `open_trial`.
         runs: The rules.
-        start_step, end_step: Of the trial's own count; the end is not judged.
-        follow: Go on until training has ended, or Ctrl-C.
-        found: Told of a rule's name and a finding, as they come.
-        say: Told what is waited for.
+        start_step, end_step: Steps, counted over all modes; the end is exclusive.
+        follow: Continue until training has ended, or Ctrl-C.
+        found: Called with a rule's name and each finding, as they come.
+        say: Called with a line about what is waited for.
     """
     steps = 0
     try:
@@ -157,7 +159,7 @@ def _saved(trial: Any, start: int, end: int | None) -> list[int]:
 
 
 def _coming(trial: Any, start: int, end: int | None, say: Say) -> Iterator[int]:
-    """Steps as training writes them; smdebug's invoker waits likewise, but says nothing when a job is gone."""
+    """Yield steps as training writes them; smdebug's invoker waits too, but says nothing when a job is gone."""
     since, silent = time.monotonic(), False
     while True:
         trial.dynamic_refresh = True
@@ -181,4 +183,4 @@ def _notes(trial: Any) -> list[str]:
     if not damaged:
         return []
     names = ", ".join(damaged[:3]) + (f" and {len(damaged) - 3} more" if len(damaged) > 3 else "")
-    return [f"files that are damaged or missing were passed over: {names}"]
+    return [f"files that are damaged or missing were skipped: {names}"]

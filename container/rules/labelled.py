@@ -1,4 +1,4 @@
-"""Labels and predictions of a step, and of the last so many."""
+"""The labels and predictions of a step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ Classes = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """What a batch is, and what it is taken for."""
+    """The labels and predictions of a batch."""
 
     labels: Classes
     """(N,)"""
     predictions: Classes | None
-    """(N,); None where they were not saved."""
+    """(N,); None if they were not saved."""
     classes: int
-    """How many the predictions tell apart; the largest label and one, where they do not say."""
+    """The number of classes: of the predictions, or the largest label plus one if they do not tell."""
 
 
 def read_labelled(step: SavedStep, labels: Sequence[str], predictions: Sequence[str]) -> Labelled | None:
-    """The first tensor of each list that the step saved whole; None where there are no labels.
+    """Read the first tensor of each list that the step saved whole; None if there are no labels.
 
-    Predictions (N, classes) are values by class, and become the classes of the largest.
+    Predictions of shape (N, classes) are scores, of which the largest gives the class.
     """
     truth = _first(step, labels)
     if truth is None:
         return None
     found = _first(step, predictions)
     truth = truth.reshape(-1).astype(np.int64)
-    meant = truth >= 0  # losses pass over a negative one
+    meant = truth >= 0  # losses ignore negative labels
     count = int(truth.max(initial=-1)) + 1
     if found is not None and found.ndim > 1 and found.shape[-1] > 1:
         count = max(count, found.shape[-1])

@@ -1,4 +1,4 @@
-"""LossNotDecreasing."""
+"""The rule LossNotDecreasing."""
 
 import math
 from dataclasses import dataclass, field
@@ -11,18 +11,18 @@ from container.rules.definitions import LossNotDecreasingParameters
 from container.rules.saved_step import SavedStep
 
 _ADVICE = (
-    "lower opt-learning-rate where the loss rises or leaps, raise it or unfreeze the network (freeze-epochs=0) where "
-    "it stands; look at the labels if neither helps"
+    "lower opt-learning-rate if the loss rises or jumps; raise it, or unfreeze the network (freeze-epochs=0), if the "
+    "loss stands still; look at the labels if neither helps"
 )
-_LOSSES = 5  # of a stretch at least, so that the mean is not one batch's
-_STRETCHES = 3
+_LOSSES = 5  # at least in a window, so that its mean is not that of one batch
+_WINDOWS = 3
 _FALLEN = 0.1
 _SURE = 2.0
 
 
 @dataclass
 class _Series:
-    """A loss: the stretch that is being gathered, and the means of those before."""
+    """A loss: the window that is being collected, and the means of the earlier ones."""
 
     first: float
     """The loss of the very first step."""
@@ -34,17 +34,17 @@ class _Series:
 
 
 class LossNotDecreasing(BuiltInRule[LossNotDecreasingParameters]):
-    """The loss of a stretch of `num_steps` steps is compared with earlier ones', each the mean of five values or more.
+    """Compares the mean loss of a window of `num_steps` steps, of five values or more, with those of earlier windows.
 
-    It fires where the mean rises by more than `increase_threshold_percent` and more than chance explains, and where
-    for three stretches none has been `diff_percent` below the best before. A loss that has fallen to a tenth of what it
-    was at first has converged, and may stand.
+    Fires if the mean rises by more than `increase_threshold_percent` and more than chance explains, or if for three
+    windows none was `diff_percent` below the best before. A loss that has fallen to a tenth of its first value has
+    converged, and may stand still.
     """
 
     def __init__(self, base_trial: Any, **parameters: object) -> None:
         super().__init__(base_trial, **parameters)
         self.lacks = (
-            f"it takes losses of two stretches of {self.parameters.num_steps} steps, {_LOSSES} values in each; "
+            f"it needs losses of two windows of {self.parameters.num_steps} steps, {_LOSSES} values in each; "
             "debug=true saves them, and a shorter train.save_interval of the collection losses more of them"
         )
         self._series: dict[str, _Series] = {}
@@ -87,14 +87,14 @@ class LossNotDecreasing(BuiltInRule[LossNotDecreasingParameters]):
         elif mean <= _FALLEN * first:
             return
         elif rise > allowed:
-            what = f"the loss has risen from {before:.4g} to {mean:.4g}, means of {wanted.num_steps} steps or more"
+            what = f"the loss has risen from {before:.4g} to {mean:.4g}, means over {wanted.num_steps} steps or more"
             self.find(step, name, mean, what, _ADVICE)
-        elif len(series.means) >= _STRETCHES:
-            best = min(series.means[: 1 - _STRETCHES])
-            latest = min([*series.means[1 - _STRETCHES :], mean])
+        elif len(series.means) >= _WINDOWS:
+            best = min(series.means[: 1 - _WINDOWS])
+            latest = min([*series.means[1 - _WINDOWS :], mean])
             if latest > best - wanted.diff_percent / 100 * abs(best):
                 what = (
-                    f"the loss has not fallen by {wanted.diff_percent:g} % through {_STRETCHES} stretches of "
+                    f"the loss has not fallen by {wanted.diff_percent:g} % for {_WINDOWS} windows of "
                     f"{wanted.num_steps} steps or more: it is {mean:.4g}, and was {best:.4g}"
                 )
                 self.find(step, name, mean, what, _ADVICE)

@@ -8,28 +8,28 @@ import numpy as np
 from container.rules.saved_step import SavedStep
 
 LACKS_BOTH = (
-    "it takes losses of the modes TRAIN and EVAL, of two evaluations at least; debug=true saves them, a hook of your "
-    "own where the script calls set_mode(modes.EVAL) before each evaluation"
+    "it needs losses of the modes TRAIN and EVAL, and at least two evaluations; debug=true saves them, and a hook of "
+    "your own does if the script calls set_mode(modes.EVAL) before each evaluation"
 )
 
 
 def loss_names(step: SavedStep, patterns: Sequence[str] | None) -> list[str]:
-    """The losses of a step: the collection losses, or what matches."""
+    """Return the names of a step's losses: those that match the patterns, or else the collection losses."""
     return step.matching(patterns) if patterns else step.members(["losses"])
 
 
 def loss_of(step: SavedStep, patterns: Sequence[str] | None = None) -> float | None:
-    """The mean of all losses of a step; None if it saved none."""
+    """Return the mean of a step's losses; None if it saved none."""
     found = [value for name in loss_names(step, patterns) if (value := step.reduction(name, "mean")) is not None]
     return float(np.mean(found)) if found else None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """The mean losses of one evaluation, and of the training since the one before."""
+class EvaluationLosses:
+    """The mean losses of one evaluation, and of training since the previous one."""
 
     step: SavedStep
-    """Its last."""
+    """The evaluation's last step."""
     training: float | None
     validation: float
     tensor: str
@@ -37,7 +37,7 @@ class Evaluation:
 
 @dataclass
 class Evaluations:
-    """Puts the losses of consecutive steps in the mode EVAL together, for batches of one evaluation are no sequence."""
+    """Groups consecutive steps in the mode EVAL into evaluations."""
 
     patterns: Sequence[str] | None = None
     _training: list[float] = field(default_factory=list)
@@ -45,8 +45,8 @@ class Evaluations:
     _last: SavedStep | None = None
     _tensor: str = ""
 
-    def add(self, step: SavedStep) -> Evaluation | None:
-        """Take in a step; returns the evaluation that it shows to have ended."""
+    def add(self, step: SavedStep) -> EvaluationLosses | None:
+        """Add a step; return the evaluation that ended before it, if any."""
         loss = loss_of(step, self.patterns)
         if loss is None:
             return None
@@ -59,11 +59,11 @@ class Evaluations:
             self._training.append(loss)
         return ended
 
-    def end(self) -> Evaluation | None:
-        """The evaluation that was going on, if any."""
+    def end(self) -> EvaluationLosses | None:
+        """End the running evaluation, if any, and return it."""
         if not self._validation or self._last is None:
             return None
-        found = Evaluation(
+        found = EvaluationLosses(
             step=self._last,
             training=float(np.mean(self._training)) if self._training else None,
             validation=float(np.mean(self._validation)),

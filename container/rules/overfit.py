@@ -1,23 +1,25 @@
-"""Overfit."""
+"""The rule Overfit."""
 
 from typing import Any
 
 from container.rules.built_in import BuiltInRule
 from container.rules.definitions import OverfitParameters
-from container.rules.losses import LACKS_BOTH, Evaluation, Evaluations
+from container.rules.losses import LACKS_BOTH, EvaluationLosses, Evaluations
 from container.rules.saved_step import SavedStep
 
 _ADVICE = (
-    "take augmentation=default, more pictures, a larger opt-weight-decay or label-smoothing, a smaller model-type, or "
+    "use augmentation=default, more pictures, a larger opt-weight-decay or label-smoothing, a smaller model-type, or "
     "fewer epochs (early-stopping-patience)"
 )
 
 
 class Overfit(BuiltInRule[OverfitParameters]):
-    """(validation loss - training loss) / training loss is above `ratio_threshold` at `patience` evaluations in a row.
+    """The validation loss exceeds the training loss by more than the threshold, `patience` evaluations in a row.
 
-    The losses are means: of the evaluation, and of what was saved in training since the one before. What fires is taken
-    back by a later evaluation below the ratio: a network may do badly in validation at first.
+    The ratio is (validation loss - training loss) / training loss.
+
+    The losses are means: over the evaluation, and over the training losses saved since the previous one. A later
+    evaluation below the ratio withdraws the finding: a network may do badly in validation at first.
     """
 
     def __init__(self, base_trial: Any, **parameters: object) -> None:
@@ -33,7 +35,7 @@ class Overfit(BuiltInRule[OverfitParameters]):
     def finish(self) -> None:
         self._compare(self._evaluations.end())
 
-    def _compare(self, evaluation: Evaluation | None) -> None:
+    def _compare(self, evaluation: EvaluationLosses | None) -> None:
         if evaluation is None or not evaluation.training:
             return
         self.judged += 1

@@ -1,21 +1,21 @@
-"""Overtraining."""
+"""The rule Overtraining."""
 
 import math
 from typing import Any
 
 from container.rules.built_in import BuiltInRule
 from container.rules.definitions import OvertrainingParameters
-from container.rules.losses import LACKS_BOTH, Evaluation, Evaluations
+from container.rules.losses import LACKS_BOTH, EvaluationLosses, Evaluations
 from container.rules.saved_step import SavedStep
 
 _ADVICE = "train fewer epochs, or let early-stopping-patience end the job; a lower lr-sched-gamma may still help"
 
 
 class Overtraining(BuiltInRule[OvertrainingParameters]):
-    """The training loss has not improved by `delta` through `patience_train` evaluations, or the validation loss.
+    """The training or the validation loss has not improved by `delta` for as many evaluations as its patience.
 
-    A step of the patience is an evaluation, since single batches differ by chance; the training loss is the mean of
-    what was saved since the one before.
+    Patience counts evaluations, since single batches differ by chance; the training loss is the mean of those saved
+    since the previous evaluation.
     """
 
     def __init__(self, base_trial: Any, **parameters: object) -> None:
@@ -26,12 +26,12 @@ class Overtraining(BuiltInRule[OvertrainingParameters]):
         self._waited = {"training": 0, "validation": 0}
 
     def judge(self, step: SavedStep) -> None:
-        self._watch(self._evaluations.add(step))
+        self._check(self._evaluations.add(step))
 
     def finish(self) -> None:
-        self._watch(self._evaluations.end())
+        self._check(self._evaluations.end())
 
-    def _watch(self, evaluation: Evaluation | None) -> None:
+    def _check(self, evaluation: EvaluationLosses | None) -> None:
         if evaluation is None or evaluation.training is None:
             return
         patience = {"training": self.parameters.patience_train, "validation": self.parameters.patience_validation}

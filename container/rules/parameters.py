@@ -1,46 +1,33 @@
-"""A rule's parameters: a frozen dataclass whose fields are read from text, as SageMaker hands them over."""
+"""The parameters of a rule: a frozen dataclass whose fields are read from text, as SageMaker passes them."""
 
 import dataclasses
 import difflib
-import math
 import re
 from collections.abc import Iterable, Mapping
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from container.errors import RuleError
+from container.contract.errors import RuleError
+from container.contract.fields import Field
 
 Parameters = TypeVar("Parameters")
 
-_KINDS = {
-    float: "a number",
-    int: "a whole number",
-    bool: "True or False",
-    str: "text",
-    tuple: "a comma-separated list",
-}
-
-
-def parameter(default: Any, help: str, **limits: Any) -> Any:
-    """A field: its default, what it does, and `low`, `high`, `choices` or `patterns` where there are limits."""
-    return dataclasses.field(default=default, metadata={"help": help, **limits})
-
 
 def fields_of(kind: type) -> "tuple[dataclasses.Field[Any], ...]":
-    """The parameters of a dataclass, in order."""
+    """Return the parameters of a rule's dataclass, in order."""
     return dataclasses.fields(kind)
 
 
 def names_of(kind: type) -> list[str]:
-    """Their names."""
+    """Return their names."""
     return [field.name for field in fields_of(kind)]
 
 
 def parse(rule: str, kind: type[Parameters], given: Mapping[str, object]) -> Parameters:
-    """Make a rule's parameters of what was given for it.
+    """Read a rule's parameters from the given values.
 
     Raises:
-        RuleError: A name is unknown, or a value is of the wrong kind or out of range.
+        RuleError: A name is unknown, or a value has the wrong type or is out of range.
     """
     fields = {field.name: field for field in fields_of(kind)}
     for name in given:
@@ -51,7 +38,7 @@ def parse(rule: str, kind: type[Parameters], given: Mapping[str, object]) -> Par
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
-    """What was meant, or what there is: the end of a sentence."""
+    """Return the end of a sentence: the name that was probably meant, or else all known ones."""
     names = list(known)
     spelled = {_plain(one): one for one in names}
     found = difflib.get_close_matches(_plain(name), spelled, n=1)
@@ -64,51 +51,15 @@ def _plain(name: str) -> str:
 
 def _value(rule: str, field: "dataclasses.Field[Any]", hint: Any, given: object) -> Any:
     kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    kind = next(one for one in kinds if one is not NoneType)
-    if kind not in (float, int, bool, str):
-        kind = tuple
-    text = str(given).strip()
-    if NoneType in kinds and text in ("", "None"):
+    if NoneType in kinds and str(given).strip() in ("", "None"):
         return None
-    value = _convert(kind, text)
-    limits = field.metadata
-    if value is None or not _allowed(value, limits):
-        between = [
-            f"from {limits['low']}" if "low" in limits else "",
-            f"to {limits['high']}" if "high" in limits else "",
-        ]
-        range_ = f" ({' '.join(filter(None, between))})" if any(between) else ""
-        what = "one of " + ", ".join(limits["choices"]) if "choices" in limits else _KINDS[kind] + range_
-        raise RuleError(f"the parameter {field.name} of {rule} is {text!r}; it must be {what}")
-    for pattern in value if limits.get("patterns") and isinstance(value, tuple) else ():
+    kind = next(get_origin(one) or one for one in kinds if one is not NoneType)
+    limits = {name: limit for name, limit in field.metadata.items() if name not in ("help", "patterns")}
+    name = f"the parameter {field.name} of {rule}"
+    value = Field(kind, **limits).read(given, name, RuleError)
+    for pattern in value if field.metadata.get("patterns") else ():
         try:
             re.compile(pattern)
         except re.error as error:
-            raise RuleError(
-                f"the parameter {field.name} of {rule} has {pattern!r}, which is no regular expression: {error}"
-            ) from error
+            raise RuleError(f"{name} has {pattern!r}, which is not a regular expression: {error}") from error
     return value
-
-
-def _convert(kind: type, text: str) -> Any:
-    if kind is str:
-        return text
-    if kind is bool:
-        return {"true": True, "false": False}.get(text.lower())
-    if kind is tuple:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    if not math.isfinite(number) or (kind is int and number != int(number)):
-        return None
-    return kind(number)
-
-
-def _allowed(value: Any, limits: Mapping[str, Any]) -> bool:
-    if "choices" in limits:
-        return value in limits["choices"]
-    if isinstance(value, bool | str | tuple):
-        return True
-    return bool(limits.get("low", -math.inf) <= value <= limits.get("high", math.inf))

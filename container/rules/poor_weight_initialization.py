@@ -1,4 +1,4 @@
-"""PoorWeightInitialization."""
+"""The rule PoorWeightInitialization."""
 
 from typing import Any
 
@@ -10,18 +10,18 @@ from container.rules.losses import loss_of
 from container.rules.saved_step import SavedStep
 
 _ADVICE = (
-    "start from pretrained weights (weights=default), or initialise the layers at random to their size, as PyTorch's "
-    "own layers are (nn.init.kaiming_normal_); no layer may be zero or constant"
+    "start from pretrained weights (weights=default), or initialise the layers at random by their size, as PyTorch "
+    "does (nn.init.kaiming_normal_); no layer may be zero or constant"
 )
 
 
 class PoorWeightInitialization(BuiltInRule[PoorWeightInitializationParameters]):
-    """What the first `steps` saved steps of training say of the weights with which it began.
+    """The first `steps` saved steps of training show signs of poor initial weights.
 
     SageMaker's guide names three signs: the variances of the layers' activation inputs differ by more than
-    `threshold`; the 5th and 95th percentile of a gradient are nearer than `distribution_range`; the loss does not fall.
-    Sound residual networks show the first or second, and batches differ, so that here one of these counts where the
-    loss does not fall either (mean of the last and of the first `patience` losses). A gradient that is zero throughout
+    `threshold`; the 5th and 95th percentile of a gradient are closer than `distribution_range`; the loss does not fall.
+    Healthy residual networks show the first or second, and batches differ, so here one of these counts only if the loss
+    does not fall either (means of the last and of the first `patience` losses). A gradient that is zero throughout
     counts by itself: nothing below it can learn.
     """
 
@@ -74,7 +74,7 @@ class PoorWeightInitialization(BuiltInRule[PoorWeightInitializationParameters]):
             self._signs.setdefault(least, (step, float(ratio), what))
 
     def _spread(self, step: SavedStep, name: str) -> float | None:
-        """Distance of the percentiles; of reductions only its upper bound, the distance of the extremes."""
+        """Distance of the percentiles; with reductions only, its upper bound, the distance of the extremes."""
         values = step.whole(name)
         if values is not None:
             low, high = np.percentile(values, (5, 95))

@@ -1,24 +1,24 @@
-"""Findings and results as text, for a terminal and for a log."""
+"""Findings and results as text, for a terminal or a log."""
 
 from collections.abc import Iterator
 
 from container.rules.definitions import RULES
-from container.rules.finding import Finding, Judgement, Result, Status
+from container.rules.finding import Judgement, RuleEvaluation, RuleFinding, Status
 from container.rules.parameters import fields_of
 
 MOST = 5
-"""Findings of a rule that are shown; --json has all."""
+"""The number of findings shown of each rule; --json has all."""
 
 
-def finding_line(rule: str, finding: Finding) -> str:
-    """`VanishingGradient  TRAIN step 12  gradient/ResNet_conv1.weight  …`."""
+def finding_line(rule: str, finding: RuleFinding) -> str:
+    """Format a finding: `VanishingGradient  TRAIN step 12  gradient/ResNet_conv1.weight  …`."""
     tensor = f"  {finding.tensor}" if finding.tensor else ""
     return f"{rule}  {finding.mode} step {finding.step}{tensor}  {finding.what}"
 
 
 def summary(judgement: Judgement) -> Iterator[str]:
-    """The lines of a table of rules, then what was found and what to do."""
-    how = "" if judgement.ended else "; training has not ended, or was cut off: what is there was judged"
+    """Yield the lines of a table of rules, then the findings and what to do about them."""
+    how = "" if judgement.ended else "; training has not ended, or was cut off; the steps so far were judged"
     yield f"{judgement.trial}: {judgement.steps:,} saved steps{how}"
     for note in judgement.notes:
         yield f"Note: {note}"
@@ -32,14 +32,14 @@ def summary(judgement: Judgement) -> Iterator[str]:
             yield from _findings(result)
 
 
-def _about(result: Result) -> str:
+def _about(result: RuleEvaluation) -> str:
     if result.findings:
         count = len(result.findings)
         return f"{count:,} finding{'' if count == 1 else 's'}"
     return result.message
 
 
-def _findings(result: Result) -> Iterator[str]:
+def _findings(result: RuleEvaluation) -> Iterator[str]:
     yield f"{result.rule}:"
     advice: dict[str, None] = {}
     for finding in result.findings:
@@ -58,9 +58,9 @@ def _findings(result: Result) -> Iterator[str]:
 
 
 def listing() -> Iterator[str]:
-    """The built-in rules with their parameters."""
+    """Yield the built-in rules with their parameters, as lines."""
     for name, definition in RULES.items():
-        yield f"{name}: fires where {definition.fires}"
+        yield f"{name}: fires if {definition.fires}"
         yield f"  reads {definition.reads}"
         for field in fields_of(definition.parameters):
             yield f"  {field.name}={_shown(field.default)}  {field.metadata['help']}"
@@ -71,8 +71,8 @@ def _shown(default: object) -> object:
 
 
 def markdown_table() -> str:
-    """The built-in rules for the documentation."""
-    lines = ["| rule | fires where | reads | parameters |", "| --- | --- | --- | --- |"]
+    """Return the table of built-in rules for the documentation."""
+    lines = ["| rule | fires if | reads | parameters |", "| --- | --- | --- | --- |"]
     for name, definition in RULES.items():
         named = ", ".join(f"`{field.name}={_shown(field.default)}`" for field in fields_of(definition.parameters))
         lines.append(f"| {name} | {definition.fires} | {definition.reads} | {named} |")
@@ -80,5 +80,5 @@ def markdown_table() -> str:
 
 
 def problems(judgement: Judgement) -> list[str]:
-    """Of the rules that could not be run."""
+    """Return the messages of rules that could not be run."""
     return [f"{it.rule}: {it.message}" for it in judgement.results if it.status is Status.ERROR]

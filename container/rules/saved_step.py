@@ -1,4 +1,4 @@
-"""What a trial holds of one step: whole tensors where they were saved, reductions otherwise."""
+"""One step of a trial: whole tensors if they were saved, reductions otherwise."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from smdebug.exceptions import TensorUnavailableForStep
 
 Values = npt.NDArray[Any]
 
-# What smdebug's PyTorch hook has in its collections; the file of a trial may leave it out.
+# The collections of smdebug's PyTorch hook; a trial's file may omit them.
 _PATTERNS = {"weights": "^(?!gradient).*weight", "biases": "^(?!gradient).*bias", "gradients": "^gradient", "all": ""}
 _OPTIMIZER = "optimizer_variables"
 _TELLING = (("mean", False), ("std", False), ("mean", True), ("l2", False))
@@ -30,20 +30,20 @@ class SavedStep:
 
     @property
     def trains(self) -> bool:
-        """Whether weights may change in it: the modes TRAIN, and GLOBAL of scripts that set none."""
+        """Whether weights may change in this step: the mode is TRAIN, or GLOBAL, as in scripts that set none."""
         return self.mode in ("TRAIN", "GLOBAL")
 
     @cached_property
     def names(self) -> list[str]:
-        """Of all tensors that the step saved."""
+        """Names of all tensors that the step saved."""
         return [str(name) for name in self._trial.tensor_names(step=self.number)]
 
     def matching(self, patterns: Sequence[str]) -> list[str]:
-        """The tensors whose names match a regular expression anywhere."""
+        """Return the names that match one of the regular expressions anywhere."""
         return [name for name in self.names if any(re.search(pattern, name) for pattern in patterns)]
 
     def members(self, collections: Sequence[str]) -> list[str]:
-        """The tensors of the collections; an optimizer's state is in no other than its own."""
+        """Return the names of the collections' tensors; an optimizer's state is in no collection but its own."""
         return [name for name in self.names if any(self._holds(collection, name) for collection in collections)]
 
     def _holds(self, collection: str, name: str) -> bool:
@@ -57,26 +57,26 @@ class SavedStep:
         return listed or any(re.search(pattern, name) for pattern in patterns)
 
     def whole(self, name: str) -> Values | None:
-        """The tensor's values; None where they were not saved whole."""
+        """Return the tensor's values; None if they were not saved whole."""
         try:
             return np.asarray(self._trial.tensor(name).value(self.number))
         except TensorUnavailableForStep:
             return None
 
     def reduction(self, name: str, reduction: str, *, absolute: bool = False) -> float | None:
-        """One of smdebug's reductions, saved or of the whole tensor; None where neither is there."""
+        """Return one of smdebug's reductions, as saved or computed from the whole tensor; None if neither is there."""
         try:
             return float(self._trial.tensor(name).reduction_value(self.number, reduction, abs=absolute))
         except TensorUnavailableForStep:
             return None
 
     def reductions(self, name: str) -> tuple[float | None, ...]:
-        """Those that tell a tensor from another: none of a tensor that was saved as other reductions only."""
+        """Return the reductions that tell tensors apart; empty if only others were saved."""
         found = [self.reduction(name, kind, absolute=absolute) for kind, absolute in _TELLING]
         return tuple(found) if any(value is not None for value in found) else ()
 
     def largest(self, name: str) -> float | None:
-        """The largest absolute value."""
+        """Return the largest absolute value; None if it cannot be told."""
         found = self.reduction(name, "max", absolute=True)
         if found is not None:
             return found
@@ -89,7 +89,7 @@ class SavedStep:
         return None
 
     def variance(self, name: str) -> float | None:
-        """Of the tensor's values."""
+        """Return the variance of the tensor's values; None if it cannot be told."""
         saved = self.reduction(name, "variance")
         deviation = self.reduction(name, "std") if saved is None else None
         return deviation**2 if deviation is not None else saved

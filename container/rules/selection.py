@@ -1,10 +1,10 @@
-"""Which rules to run, and with which parameters: the command line, checked as far as it can be without smdebug."""
+"""The choice of rules and parameters on the command line, checked as far as possible without smdebug."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from container.errors import RuleError
+from container.contract.errors import RuleError
 from container.rules.definitions import RULES
 from container.rules.parameters import names_of, nearest, parse
 
@@ -14,9 +14,9 @@ class Chosen:
     """A rule to run."""
 
     name: str
-    """Of the built-in rule, or of a class of the user's."""
+    """The name of the built-in rule, or of the user's class."""
     file: Path | None = None
-    """Where the user's class is."""
+    """The file with the user's class."""
     parameters: dict[str, str] = field(default_factory=dict)
 
 
@@ -24,11 +24,11 @@ def choose(rules: Sequence[str], parameters: Sequence[str]) -> list[Chosen]:
     """Read `--rule NAME` or `FILE:CLASS`, and `--parameter [RULE.]NAME=VALUE`.
 
     Args:
-        rules: None: all built-in rules.
-        parameters: A name without a rule belongs to the one chosen rule that has it.
+        rules: Empty for all built-in rules.
+        parameters: A name without a rule belongs to the only chosen rule that has it.
 
     Raises:
-        RuleError: A rule or parameter is unknown, a value is wrong, or it is unclear whose it is.
+        RuleError: A rule or parameter is unknown, a value is wrong, or several rules have the parameter.
     """
     chosen = [_rule(text) for text in rules] or [Chosen(name=name) for name in RULES]
     by_name = {rule.name: rule for rule in chosen}

@@ -1,7 +1,7 @@
-"""Opens a trial of smdebug's, also one that was cut off in the middle: what can be read is there, and nothing waits.
+"""Opening of smdebug's trials, truncated ones too: what is readable is read, and nothing waits.
 
-smdebug waits for training, and for a job that was killed it waits for ever. Unless it shall follow, a trial is opened
-as it is now, in the state that smdebug gives a trial whose training has ended.
+smdebug waits for training, and if the job was killed, for ever. Unless it is followed, a trial is opened as it is now,
+in the state that smdebug gives a trial whose training has ended.
 """
 
 import struct
@@ -21,20 +21,20 @@ from smdebug.exceptions import IndexReaderException, TensorUnavailableForStep
 from smdebug.trials.local_trial import LocalTrial
 from smdebug.trials.s3_trial import S3Trial
 
-from container.errors import RuleError
+from container.contract.errors import RuleError
 
 Say = Callable[[str], None]
 
 _PARTS = ("collections", "index", "events")
 _POLL_S = 2.0
 _SILENCE_S = 60.0
-# Of a file that ends too early or holds something else; NameError, because smdebug raises an exception that it has
-# not imported.
+# The errors of a file that ends too early or holds something else; NameError, because smdebug raises an exception that
+# it has not imported.
 _DAMAGED = (struct.error, DecodeError, IndexError, KeyError, NameError, TypeError, ValueError, OSError)
 
 
 class _Lenient:
-    """A reader that passes over damaged files and keeps their names, and reads a value once for all rules of a step."""
+    """A reader that skips damaged files, keeps their names, and reads a value once for all rules of a step."""
 
     def __init__(self, path: str, damaged: set[str]) -> None:
         super().__init__(path)  # type: ignore[call-arg]  # of the reader that it is mixed into
@@ -57,7 +57,7 @@ class _Lenient:
         return self._values[start]
 
     def read(self, tensor_location: Any) -> Any:
-        """A value from its file."""
+        """Read a value from its file."""
         return super().fetch_tensor_value(tensor_location)  # type: ignore[misc]
 
     def _update_tensors_from_json(self, known: Any, step: int, response: bytes, path: str, worker: str) -> Any:
@@ -73,7 +73,7 @@ class _LocalReader(_Lenient, LocalIndexReader):  # type: ignore[misc]
 
 
 class _S3Reader(_Lenient, S3IndexReader):  # type: ignore[misc]
-    """smdebug lists all files and makes a request for each value; here it is one for each step."""
+    """Makes one request for each step, where smdebug lists all files and makes one for each value."""
 
     def __init__(self, path: str, damaged: set[str]) -> None:
         super().__init__(path, damaged)
@@ -90,7 +90,7 @@ class _S3Reader(_Lenient, S3IndexReader):  # type: ignore[misc]
 
 
 class _Trial:
-    """What this adds to smdebug's trials."""
+    """The additions to smdebug's trials."""
 
     reader: Any
 
@@ -119,10 +119,10 @@ class _S3Trial(_Trial, S3Trial):  # type: ignore[misc]
 
 
 def find_trial(path: str) -> str:
-    """The directory of the tensors: what is named, or output/tensors of a job directory.
+    """Find the directory of the tensors: the one named, or output/tensors in it.
 
     Raises:
-        RuleError: There is no such directory, or it is none of these.
+        RuleError: There is no such directory, or no trial in it.
     """
     if path.startswith("s3://"):
         return path.rstrip("/")
@@ -137,8 +137,8 @@ def find_trial(path: str) -> str:
             return str(directory)
     found = ", ".join(sorted(entry.name for entry in named.iterdir())[:6]) or "nothing"
     raise RuleError(
-        f"{path} is no trial: it has no {', '.join(_PARTS[:-1])} or {_PARTS[-1]} folder, nor has its output/tensors. "
-        f"It holds: {found}. A job writes tensors with the hyperparameter debug=true"
+        f"{path} is not a trial: it has no {', '.join(_PARTS[:-1])} or {_PARTS[-1]} folder, nor has its "
+        f"output/tensors. It holds: {found}. A job writes tensors with the hyperparameter debug=true"
     )
 
 
@@ -148,7 +148,7 @@ def open_trial(path: str, *, follow: bool, say: Say) -> Any:
     Args:
         path: From `find_trial`, local or in S3.
         follow: Wait for what training has not written yet.
-        say: Told what is waited for.
+        say: Called with a line about what is waited for.
 
     Raises:
         RuleError: It holds no collections file and no step, or S3 refuses.
@@ -171,7 +171,7 @@ def _open(path: str, follow: bool, say: Say) -> Any:
         if not follow or has_training_ended(path):
             raise RuleError(
                 f"{path} holds no collections/…_collections.json, which the debugger's hook writes at its first step; "
-                "either no step has been saved yet (--follow waits for one), or it is no trial"
+                "either no step has been saved yet (--follow waits for one), or it is not a trial"
             )
         if not waiting and time.monotonic() - started > _SILENCE_S:
             waiting = True
@@ -191,7 +191,7 @@ def _open(path: str, follow: bool, say: Say) -> Any:
 
 
 def freeze(trial: Any) -> None:
-    """End a trial where it is: smdebug shall neither wait for more nor look for it.
+    """End a trial where it is, so that smdebug neither waits nor looks for more.
 
     Raises:
         RuleError: It holds no step.
@@ -207,14 +207,14 @@ def freeze(trial: Any) -> None:
 
 
 def has_ended(trial: Any) -> bool:
-    """Whether training has said that it ended."""
+    """Whether the trial is marked as ended."""
     return bool(has_training_ended(trial.path))
 
 
 def _has_collections(path: str) -> bool:
     remote, bucket, prefix = is_s3(path)
     if remote:
-        # smdebug's own listing passes over a bucket that is not there.
+        # smdebug's own listing ignores a bucket that does not exist.
         found = S3Handler.client().list_objects_v2(Bucket=bucket, Prefix=f"{prefix.rstrip('/')}/collections/")
         return any(entry["Key"].endswith("_collections.json") for entry in found.get("Contents", ()))
     return any((Path(path) / "collections").glob("*/*_collections.json"))

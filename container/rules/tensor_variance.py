@@ -1,4 +1,4 @@
-"""TensorVariance."""
+"""The rule TensorVariance."""
 
 from container.rules.built_in import BuiltInRule
 from container.rules.definitions import TensorVarianceParameters
@@ -10,7 +10,7 @@ _LARGEST = 10.0
 class TensorVariance(BuiltInRule[TensorVarianceParameters]):
     """A tensor's variance is above `max_threshold` or below `min_threshold`.
 
-    SageMaker's rule must be given a threshold; without one 10 is the largest here.
+    SageMaker's rule requires a threshold; without one, 10 is the largest here.
     """
 
     def judge(self, step: SavedStep) -> None:
@@ -21,7 +21,7 @@ class TensorVariance(BuiltInRule[TensorVarianceParameters]):
         for name in sorted({*step.members(collections), *step.matching(wanted.tensor_regex or ())}):
             variance = step.variance(name)
             if variance is None:
-                self.note = "tensors without variance or std among their saved reductions were passed over"
+                self.note = "tensors without variance or std among their saved reductions were skipped"
                 continue
             self.judged += 1
             if high is not None and variance > high:

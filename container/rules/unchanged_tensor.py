@@ -1,4 +1,4 @@
-"""UnchangedTensor."""
+"""The rule UnchangedTensor."""
 
 from collections import Counter
 from typing import Any
@@ -10,15 +10,15 @@ from container.rules.definitions import UnchangedTensorParameters
 from container.rules.saved_step import SavedStep
 
 _ADVICE = (
-    "it does not learn: freeze-epochs freezes all but the head for as long, a gradient of zero comes of dead ReLUs or "
-    "zero weights, and updates below the precision of a weight of an opt-learning-rate too small or 0"
+    "it does not learn: freeze-epochs freezes all but the head for that long, a zero gradient comes from dead ReLUs or "
+    "zero weights, and updates below the precision of a weight from an opt-learning-rate that is too small or 0"
 )
 
 
 class UnchangedTensor(BuiltInRule[UnchangedTensorParameters]):
-    """A tensor is the same, by numpy.allclose, through `num_steps` saved steps of training.
+    """A tensor stays the same, by numpy.allclose, for `num_steps` saved steps of training.
 
-    Of a tensor that was saved as reductions, mean, std, abs_mean and l2_norm must be equal to the last digit.
+    For a tensor that was saved as reductions, mean, std, abs_mean and l2_norm must be equal to the last digit.
     """
 
     def __init__(self, base_trial: Any, **parameters: object) -> None:

@@ -1,4 +1,4 @@
-"""VanishingGradient."""
+"""The rule VanishingGradient."""
 
 from container.rules.built_in import BuiltInRule
 from container.rules.definitions import VanishingGradientParameters
@@ -6,7 +6,7 @@ from container.rules.saved_step import SavedStep
 
 _ADVICE = (
     "no layer below learns: start from pretrained weights (weights=default), look for dead ReLUs or zero weights above "
-    "it, and where amp=fp16 loses small gradients take amp=bf16 or amp=off"
+    "it, and if amp=fp16 loses small gradients use amp=bf16 or amp=off"
 )
 
 
@@ -19,7 +19,7 @@ class VanishingGradient(BuiltInRule[VanishingGradientParameters]):
             if mean is None and step.largest(name) == 0:
                 mean = 0.0
             if mean is None:
-                self.note = "gradients whose abs_mean is not among the saved reductions were passed over"
+                self.note = "gradients whose abs_mean is not among the saved reductions were skipped"
                 continue
             self.judged += 1
             if mean < self.parameters.threshold:

@@ -1,4 +1,4 @@
-"""The device a job trains on, its arithmetic, and how many processes feed it."""
+"""The device a job trains on, its precision, and its number of DataLoader workers."""
 
 import logging
 from dataclasses import dataclass
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 import torch
 
 from container import cuda
+from container.contract.errors import HyperparameterError
+from container.contract.hyperparameters import TrainConfig
 from container.cpus import available_cpus, threads_asked_for
-from container.errors import HyperparameterError
-from container.train.distributed import World
-from container.train.hyperparameters import TrainConfig
+from container.train.launch.distributed import World
 
 logger = logging.getLogger(__name__)
 
-# More readers than this do not help one device, and each costs memory.
+# More DataLoader workers than this do not help one device, and each costs memory.
 _MOST_WORKERS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """Where and how the arithmetic is done."""
+    """Where to compute, in which precision, and how many DataLoader workers feed it."""
 
     torch_device: torch.device
     amp_dtype: torch.dtype | None
-    """Type of autocast, or None for plain float32."""
+    """The dtype of autocast; None for plain float32."""
     workers: int
 
     @property
@@ -32,7 +32,7 @@ class Device:
 
     @property
     def scales_gradients(self) -> bool:
-        """float16 has too few exponent bits for gradients; bfloat16 has float32's."""
+        """Whether gradients need scaling: float16 has too few exponent bits for them, bfloat16 as many as float32."""
         return self.amp_dtype is torch.float16
 
     def autocast(self) -> torch.autocast:
@@ -40,12 +40,11 @@ class Device:
 
 
 def choose_device(config: TrainConfig, world: World) -> Device:
-    """Choose by the hyperparameters, what the machine has, and how many processes share it; says in the log what and
-    why.
+    """Choose by the hyperparameters, the hardware, and the number of processes that share it; logs the choice and why.
 
     Raises:
         DriverError: There is a GPU, and torch cannot use it.
-        HyperparameterError: amp asks for what the device lacks.
+        HyperparameterError: amp asks for a precision that the device lacks.
     """
     cpus = max(1, available_cpus() // world.local_size)
     device = cuda.cuda_device(world.local_rank) if config.use_cuda else None
@@ -64,8 +63,9 @@ def choose_device(config: TrainConfig, world: World) -> Device:
     )
     precision = {torch.bfloat16: "bf16", torch.float16: "fp16 with gradient scaling", None: "fp32"}[chosen.amp_dtype]
     logger.info(
-        "device %s (%s), %s, %d CPUs, %d reading%s",
-        *(device.type, name, precision, cpus, chosen.workers, ", each of several processes" * (world.size > 1)),
+        "device %s (%s), %s, %d CPUs, %d DataLoader worker%s%s",
+        *(device.type, name, precision, cpus, chosen.workers, "s" * (chosen.workers != 1)),
+        " for each process" * (world.size > 1),
     )
     return chosen
 
@@ -74,11 +74,16 @@ def _amp_dtype(amp: str, device: torch.device) -> torch.dtype | None:
     if amp == "off":
         return None
     if amp == "bf16":
+        if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+            raise HyperparameterError(
+                f"hyperparameter amp is bf16, which {torch.cuda.get_device_name(device)} does not compute in; set amp "
+                "to auto or fp16"
+            )
         return torch.bfloat16
     if amp == "fp16":
         if device.type != "cuda":
             raise HyperparameterError("hyperparameter amp is fp16, which needs a GPU, and none was found")
         return torch.float16
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.get_device_capability() >= (8, 0) else torch.float16
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else None

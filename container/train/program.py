@@ -1,10 +1,11 @@
 """The training program: `python -m container.train.program`, run by the toolkit, torchrun or by hand.
 
-It reads the job from the directories of the training contract and its arguments not at all: the toolkit passes
-hyperparameters there too, but loses their types on the way. Where the job has several hosts or GPUs, it starts itself
-once for each through torchrun.
+It reads the job from the directories of the training contract and ignores its arguments: the toolkit passes
+hyperparameters there too, but loses their types. If the job has several hosts or GPUs, it starts itself once for each
+through torchrun.
 """
 
+import io
 import json
 import logging
 import os
@@ -15,24 +16,28 @@ from dataclasses import replace
 from pathlib import Path
 
 from container import gpu
+from container.contract.errors import DataError, HyperparameterError, UserError
+from container.contract.hyperparameters import TrainConfig
+from container.contract.paths import MlPaths
 from container.cpus import SPIN
-from container.errors import DataError, HyperparameterError, UserError
-from container.paths import MlPaths
-from container.train.channels import complete_splits, list_splits
-from container.train.compiler import check_compiler
-from container.train.failure import LOST_PEER, compose, write_failure
-from container.train.hosts import Rank, read_hosts
-from container.train.hyperparameters import TrainConfig
-from container.train.saving import check_writable
-from container.train.stopping import Interrupted, Stop
+from container.train.data.channels import complete_splits, list_splits
+from container.train.launch.cause import find_exception
+from container.train.launch.failure import LOST_PEER, compose, write_failure
+from container.train.launch.hosts import Rank, read_hosts
+from container.train.launch.stopping import Interrupted, Stop
+from container.train.loop.compiler import check_compiler
+from container.train.records.saving import check_writable
 
 logger = logging.getLogger("train")
 
 
 def main() -> int:
-    """Train; returns the exit code. Failures are in the failure file, cause first."""
+    """Train; returns the exit code. The failure file describes a failure, cause first."""
     place = Rank.from_environment()
-    # What several processes would all say is said by the first.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a path that is not UTF-8 must not lose the line
+    # Only the first process logs what all of them would.
     level = logging.ERROR if place and place.rank > 0 else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout)
     paths = MlPaths.from_environment()
@@ -50,31 +55,32 @@ def main() -> int:
             code = LOST_PEER
         else:
             detail = traceback.format_exc()
-            code = _fail(paths, compose(f"{type(error).__name__}: {error}", detail), detail)
+            code = _fail(paths, compose(*(find_exception(detail) or (repr(error), detail))), detail)
     if place and code:
-        # Taking down what connects it to the other processes could wait for one that is gone.
+        # Shutting the process group down could wait for a process that is gone.
         sys.stdout.flush()
         os._exit(code)
     return code
 
 
 def run(paths: MlPaths, stop: Stop, place: Rank | None = None) -> int:
-    """Everything between the hyperparameters and the model directory.
+    """Read the job and train it.
 
     Args:
-        paths: The job's.
+        paths: The job's directories.
         stop: Whether it was asked to end.
-        place: This process's among those that torchrun started; None where it did not.
+        place: This process's rank; None if torchrun did not start it.
 
     Returns:
-        The exit code: 0, also after SIGTERM where there is a model, else 143; with several processes also another
-        one's that failed.
+        The exit code: 0, also after SIGTERM if there is a model, else 143; with several processes also that of a
+        process that failed.
 
     Raises:
-        UserError: Something that the user can mend.
+        UserError: Something that the user can fix.
         Interrupted: SIGTERM came before there was anything to save.
     """
-    config = TrainConfig.from_strings(read_hyperparameters(paths.config / "hyperparameters.json"))
+    given = read_hyperparameters(paths.config / "hyperparameters.json")
+    config = TrainConfig.from_strings(given)
     off_by = "" if config.use_cuda else "use-cuda"
     if not gpu.is_wanted():
         config, off_by = replace(config, use_cuda=False), gpu.SWITCH
@@ -96,17 +102,17 @@ def run(paths: MlPaths, stop: Stop, place: Rank | None = None) -> int:
             ) from error
         raise
     os.environ.setdefault(*SPIN)
-    # Only now: torch takes seconds to import, and a misspelt hyperparameter should not.
+    # Only now: torch takes seconds to import, and a misspelt hyperparameter should fail at once.
     if not place and max(1, gpus.count) * len(hosts.names) > 1:
-        from container.train.torchrun import run_processes
+        from container.train.launch.torchrun import run_processes
 
         return run_processes(hosts, max(1, gpus.count), paths.failure, stop)
-    from container.train.distributed import joined
-    from container.train.job import train_model
+    from container.train.launch.distributed import joined
+    from container.train.loop.train_model import train_model
 
     with joined(place, on_gpu=gpus.count > 0) as world:
         try:
-            train_model(config, splits, paths, stop, world)
+            train_model(config, splits, paths, stop, world, may_lower_batch_size="batch-size" not in given)
         except Interrupted:
             return world.share(0 if (paths.model / "model.json").exists() else 143)
     return 0
@@ -119,7 +125,7 @@ def read_hyperparameters(path: Path) -> dict[str, object]:
         HyperparameterError: It is not a JSON object.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -130,16 +136,17 @@ def read_hyperparameters(path: Path) -> dict[str, object]:
 
 
 def own_message(error: UserError) -> str:
-    """torch wraps what a reading process raises into its traceback, whose last line is `module.Class: message`."""
+    """Extract our message from the traceback that torch makes of a DataLoader worker's error: the last line of it is
+    `module.Class: message`."""
     text = str(error)
     return text.strip().splitlines()[-1].partition(": ")[2] if "Original Traceback" in text else text
 
 
 def _is_elsewhere(error: Exception, stop: Stop) -> bool:
-    """Whether another process's end brought this one down; if so, torchrun is told what was seen of it."""
-    from container.train.distributed import is_lost_peer
+    """Whether another process's death brought this one down; if so, report to torchrun what was seen of it."""
+    from container.train.launch.distributed import is_lost_peer
 
-    # torchrun ends what is left of a host's processes, and those that read pictures for them, by SIGTERM.
+    # torchrun ends the remaining processes of a host, and their DataLoader workers, by SIGTERM.
     if not is_lost_peer(error) and not (stop.requested and isinstance(error, RuntimeError)):
         return False
     seen = f"{type(error).__name__}: {error}"

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# For the other scripts of this folder: Debian packages, through the user's mirror and certificates where given.
-# What apt needs to know comes as build secrets, so that no layer and no history holds an address.
+# For the other scripts of this folder: installs Debian packages, through the user's mirror and certificates if given.
+# Those come as build secrets, so that no layer and no history contains an address.
 
 apt_install() {
-	# Without a terminal of its own, dpkg's errors stay errors and are seen.
+	# Without a pseudo-terminal, dpkg's errors go to standard error, and are shown.
 	local apt=(apt-get --quiet=2 --yes --no-install-recommends -o Dpkg::Use-Pty=0)
 	if [[ -f /dev/shm/apt_sources ]]; then
 		apt+=(-o Dir::Etc::SourceList=/dev/shm/apt_sources -o Dir::Etc::SourceParts=/dev/null)
@@ -12,15 +12,15 @@ apt_install() {
 	export DEBIAN_FRONTEND=noninteractive
 	"${apt[@]}" update
 	"${apt[@]}" install "$@" >/dev/null
-	# Indexes, logs and second copies: of no use to a running container, and different every day. What the base may
-	# hold too is emptied, not removed: a removed file leaves a mark in the layer that bears the time.
+	# Removes indexes, logs and backups, which a container does not need and which differ every day. Files that the base
+	# may contain are emptied, not removed: a removed file leaves a whiteout with the time in the layer.
 	find /var/lib/apt/lists -type f ! -name lock -delete
 	find /var/log /var/lib/dpkg /var/cache/debconf -type f \( -path '/var/log/*' -o -name '*-old' \) \
 		-exec truncate --size=0 {} +
 	rm -rf /var/cache/apt/*.bin /var/cache/apt/archives/*.deb /var/cache/ldconfig/*
 }
 
-# Whether Python is the system's own, whose headers and venv module are packages of the system.
+# Whether Python is Debian's, whose headers and venv module are separate packages.
 python_is_debians() {
 	[[ $(readlink -f "$(command -v python3)") == /usr/bin/* ]]
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The compiler and Python's headers that torch.compile calls.
+# Installs the compiler and Python's headers, which torch.compile uses.
 set -euo pipefail
 source "$(dirname "$0")/apt.sh"
 source "$(dirname "$0")/settle.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Triton with its headers, and PyTorch's, which the other layers leave out: torch.compile calls a compiler with them.
+# Installs Triton and PyTorch's headers, which the other layers omit, and which torch.compile compiles with.
 set -euo pipefail
 source "$(dirname "$0")/settle.sh"
 source "$(dirname "$0")/pip.sh"

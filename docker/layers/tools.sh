@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The build stage: pip, a compiler, the locks divided into layers, and wheels of what is on the index as source only.
+# The build stage: pip, a compiler, the locks split into layers, and wheels of packages that are source only.
 set -euo pipefail
 source "$(dirname "$0")/apt.sh"
 source "$(dirname "$0")/pip.sh"
@@ -14,9 +14,9 @@ python3 split_locks.py train.lock serve.lock smdebug.lock /opt/layers
 pip=(/opt/tools/bin/python -m pip --quiet --disable-pip-version-check --no-input)
 "${pip[@]}" install --no-deps --require-hashes --requirement /opt/layers/tools/requirements.txt
 for layer in train serve smdebug; do
-	# -g0: debugging information would hold the name of a temporary directory.
+	# -g0: debugging information would contain the name of a temporary directory.
 	SOURCE_DATE_EPOCH=315532800 CFLAGS=-g0 "${pip[@]}" wheel --no-deps --no-build-isolation --require-hashes \
 		--requirement "/opt/layers/$layer-sources/requirements.txt" --wheel-dir "/opt/layers/$layer/wheels"
 done
-# What later stages mount from here shall be the same after a rebuild, or they would be made again too.
+# Files that later stages mount must be the same after a rebuild, or those stages would be rebuilt too.
 find /opt/tools -name __pycache__ -prune -exec rm -rf {} +

@@ -1,7 +1,7 @@
-"""The image's pretrained weights, as /opt/weights/<architecture>.safetensors.
+"""Writes the image's pretrained weights to /opt/weights/<architecture>.safetensors.
 
-python weights.py torchvision resnet50     torchvision's ImageNet weights, downloaded now
-python weights.py file DIRECTORY           the one file of weights that the user gave
+python weights.py torchvision resnet50     downloads torchvision's ImageNet weights
+python weights.py file DIRECTORY           uses the user's file of weights, the only one there
 """
 
 import os
@@ -11,16 +11,16 @@ from pathlib import Path
 import safetensors.torch
 import torchvision.models
 
-from container.errors import UserError, WeightsError
+from container.contract.errors import UserError, WeightsError
 from container.model import architecture_of
 from container.weights import find_weights_file, read_state_dict
 
 
 def download(architecture: str) -> dict[str, object]:
-    """torchvision's best ImageNet weights for the architecture.
+    """Download torchvision's best ImageNet weights for an architecture.
 
     Raises:
-        WeightsError: They could not be downloaded whole.
+        WeightsError: The download failed or is incomplete.
     """
     certificates = Path("/dev/shm/ca")  # noqa: S108 - a build secret
     if certificates.is_file():
@@ -30,8 +30,8 @@ def download(architecture: str) -> dict[str, object]:
         return dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
     except (OSError, RuntimeError) as error:
         raise WeightsError(
-            f"torchvision's weights of {architecture} cannot be downloaded: {error}; download them where you can, and "
-            "give the file: --weights FILE"
+            f"torchvision's weights of {architecture} cannot be downloaded: {error}; download them elsewhere, and "
+            "pass the file: --weights FILE"
         ) from error
 
 

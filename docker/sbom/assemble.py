@@ -1,10 +1,10 @@
-"""Makes one CycloneDX document of what ../sbom.sh has read from an image.
+"""Makes a CycloneDX document from what ../sbom.sh has extracted from an image.
 
     python assemble.py IMAGE DIRECTORY FILE
 
 DIRECTORY holds image.json (docker image inspect), packages.tsv (dpkg-query), root/ (files of the image) and, below
-environments/, for each virtual environment of the image NAME/ (one with the records of its Python packages) and
-NAME.json (what cyclonedx-py says of it).
+environments/, for each of the image's virtual environments NAME/ (with the records of its Python packages) and
+NAME.json (cyclonedx-py's output).
 """
 
 import json
@@ -31,7 +31,7 @@ REVISION = "org.opencontainers.image.revision"
 
 
 class Document:
-    """The document as it grows: each component once, and who holds it."""
+    """The growing document: each component once, and what contains it."""
 
     def __init__(self, bom: Bom, image: Component) -> None:
         self.bom = bom
@@ -41,7 +41,7 @@ class Document:
         bom.register_dependency(image, list(bom.components))
 
     def add(self, components: Iterable[Component], holder: Component | None = None) -> int:
-        """Adds what the holder (the image, if none) contains; returns how many components were new."""
+        """Add components of a holder (by default the image); returns how many were new."""
         before = len(self.by_reference)
         kept = [self.by_reference.setdefault(component.bom_ref.value, component) for component in components]
         self.bom.components.update(kept)
@@ -49,7 +49,7 @@ class Document:
         return len(self.by_reference) - before
 
     def add_environment(self, read: Bom) -> dict[str, Component]:
-        """Adds what cyclonedx-py says of an environment; returns its packages by their normal names."""
+        """Add an environment's components from cyclonedx-py; returns its packages by their canonical names."""
         packages = {component.bom_ref.value: component for component in read.components}
         self.add(packages.values())
         for entry in list(read.dependencies):
@@ -59,7 +59,7 @@ class Document:
 
 
 def image_component(name: str, inspected: dict[str, Any]) -> Component:
-    """The image: its name, the revision it was built from, its digest (that of the configuration) and labels."""
+    """Describe the image: its name, git revision, digest (of its configuration) and labels."""
     digest = inspected["Id"].removeprefix("sha256:")
     labels = inspected["Config"].get("Labels") or {}
     return Component(
@@ -73,13 +73,13 @@ def image_component(name: str, inspected: dict[str, Any]) -> Component:
 
 
 def assemble(name: str, directory: Path) -> tuple[Bom, dict[str, int]]:
-    """The document, and how many components of each kind it has."""
+    """Assemble the document; returns it and the number of components of each kind."""
     root = directory / "root"
     inspected = json.loads((directory / "image.json").read_text())[0]
     files = sorted((directory / "environments").glob("*.json"))
     read = [Bom.from_json(json.loads(file.read_text())) for file in files]
     bom = read[0]
-    # Named by the image, so that the same image gives the same document.
+    # Derived from the image, so that the same image gives the same document.
     bom.serial_number = uuid.uuid5(uuid.NAMESPACE_URL, inspected["Id"])
     bom.metadata.timestamp = datetime.fromisoformat(inspected["Created"])
     document = Document(bom, image_component(name, inspected))
@@ -105,7 +105,7 @@ def main() -> None:
     try:
         bom, counts = assemble(name, directory)
     except (KeyError, ValueError, zipfile.BadZipFile) as error:
-        sys.exit(f"docker/sbom.sh: what {name} says of its packages cannot be read: {error!r}")
+        sys.exit(f"docker/sbom.sh: the package records of {name} cannot be read: {error!r}")
     text = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=2) + "\n"
     if invalid := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
         sys.exit(f"docker/sbom.sh: the document of {name} is not valid CycloneDX: {invalid}")

@@ -1,4 +1,4 @@
-"""What Python wheels hold of others, such as a C library or Rust crates, where they say so (PEP 770)."""
+"""Finds other projects' code in Python wheels, such as a C library or Rust crates, if declared (PEP 770)."""
 
 import json
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from cyclonedx.model.component import Component
 
 
 def is_foreign(entry: dict[str, Any]) -> bool:
-    """Whether the entry is somebody else's code of a known version that the wheel was shipped with."""
+    """Whether the entry is another project's code, of a known version, shipped in the wheel."""
     purl = entry.get("purl", "")
     own = purl.startswith("pkg:pypi/") or "download_url=file:" in purl
     return not own and "version" in entry and entry.get("scope") != "excluded"
 
 
 def bundled_components(dist_info: Path) -> Iterator[Component]:
-    """Name, version, purl, scope and licences of what the CycloneDX files in the package's sboms/ folder list."""
+    """Yield the components listed by the CycloneDX files in the package's sboms/ folder."""
     for file in sorted((dist_info / "sboms").glob("*.json")):
         for entry in json.loads(file.read_text()).get("components", []):
             if is_foreign(entry):

@@ -1,4 +1,4 @@
-"""The Debian packages of an image as components."""
+"""Describes an image's Debian packages as components."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,18 +8,18 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.license import DisjunctiveLicense
 from packageurl import PackageURL
 
-# Short names only: older files go on with the licence's text.
+# Only short names: in older files the licence's text follows.
 LICENCE = re.compile(r"^License:[ \t]*([\w.+/-]+(?:,?[ \t]+(?:and|or|with)\b[^\n]*)?)$", re.MULTILINE)
 
 
 def read_os_release(root: Path) -> dict[str, str]:
-    """os-release's fields, such as ID (debian) and VERSION_ID (12)."""
+    """Read os-release's fields, such as ID (debian) and VERSION_ID (12)."""
     lines = (root / "usr/lib/os-release").read_text().splitlines()
     return {key: value.strip('"') for key, _, value in (line.partition("=") for line in lines)}
 
 
 def operating_system(release: Mapping[str, str]) -> Component:
-    """The distribution itself, by which scanners choose their data."""
+    """Describe the distribution, by which scanners choose their data."""
     return Component(
         type=ComponentType.OPERATING_SYSTEM,
         name=release["ID"],
@@ -30,7 +30,7 @@ def operating_system(release: Mapping[str, str]) -> Component:
 
 
 def licences(copyright_file: Path) -> set[str]:
-    """The short names in a machine-readable copyright file (Debian: copyright-format 1.0); none in others."""
+    """Read the short names in a machine-readable copyright file (Debian: copyright-format 1.0); none in others."""
     if not copyright_file.is_file():
         return set()
     text = copyright_file.read_text(errors="replace")
@@ -38,11 +38,11 @@ def licences(copyright_file: Path) -> set[str]:
 
 
 def debian_packages(listing: str, root: Path, release: Mapping[str, str]) -> Iterator[Component]:
-    """One component for each line of dpkg-query's listing that is installed.
+    """Yield a component for each installed package in dpkg-query's listing.
 
     Args:
-        listing: Lines of status, package, version, architecture, source package, source version; by tabs.
-        root: Where /usr/share/doc of the image lies.
+        listing: Lines of status, package, version, architecture, source package, source version; tab-separated.
+        root: Directory with the image's /usr/share/doc.
         release: The fields of os-release.
     """
     for line in listing.splitlines():
@@ -50,7 +50,7 @@ def debian_packages(listing: str, root: Path, release: Mapping[str, str]) -> Ite
         if status != "installed":
             continue
         qualifiers = {"arch": architecture, "distro": f"{release['ID']}-{release.get('VERSION_ID', '')}"}
-        # Debian's security data goes by source package.
+        # Debian's security data is by source package.
         if source != name or source_version != version:
             qualifiers["upstream"] = source if source_version == version else f"{source}@{source_version}"
         purl = PackageURL("deb", release["ID"], name, version, qualifiers)

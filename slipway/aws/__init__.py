@@ -1,1 +1,1 @@
-"""AWS's side: where and as whom calls are made, what its refusals mean, and what a dry run shows of it."""
+"""Access to AWS: sessions, explained errors, and dry runs."""

@@ -1,11 +1,8 @@
-"""Where and as whom AWS is called, and calls whose failures say what to do."""
+"""Credentials and region for AWS, and calls whose errors say what to do."""
 
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-
-import botocore.session
-from botocore.config import Config
 
 from slipway.aws.refusals import explained
 from slipway.errors import SettingError
@@ -18,15 +15,18 @@ class Aws:
     """A user's credentials and region.
 
     Args:
-        region: None: AWS_REGION, AWS_DEFAULT_REGION, else the profile's.
-        profile: None: AWS_PROFILE, else the default one.
+        region: Name of the region; None: AWS_REGION, AWS_DEFAULT_REGION, else the profile's.
+        profile: Name of the profile; None: AWS_PROFILE, else the default one.
 
     Raises:
         CredentialsError: There is no such profile.
-        SettingError: No region is named anywhere, or botocore knows no such region.
+        SettingError: No region is configured, or botocore knows no such region.
     """
 
     def __init__(self, region: str | None, profile: str | None) -> None:
+        # Only here, as below: every command's help would wait for botocore.
+        import botocore.session
+
         with explained("reading the configuration of AWS"):
             self._session = botocore.session.Session(profile=profile)
             found = region or os.environ.get("AWS_REGION") or self._session.get_config_variable("region")
@@ -38,36 +38,38 @@ class Aws:
 
     @property
     def events(self) -> Any:
-        """Where handlers of botocore's events are registered; clients that exist already do not see new ones."""
+        """botocore's event emitter; existing clients do not see handlers that are registered later."""
         return self._session.get_component("event_emitter")
 
     def boto_session(self) -> "boto3.Session":
-        """The same credentials and region, as the SageMaker SDK takes them."""
+        """The same credentials and region as a boto3 session, for the SageMaker SDK."""
         import boto3
 
         return boto3.Session(botocore_session=self._session, region_name=self.region)
 
     @property
     def ca_bundle(self) -> str | None:
-        """File of certificates that the user trusts in place of the system's, from AWS_CA_BUNDLE or the profile."""
+        """The certificate file from AWS_CA_BUNDLE or the profile, used instead of the system's."""
         return self._session.get_config_variable("ca_bundle") or None
 
     def registry_host(self, account: str) -> str:
-        """Where ECR keeps an account's images; the suffix differs in China and in isolated partitions."""
+        """Host name of an account's ECR registry; its suffix differs in China and in isolated partitions."""
         partitions = self._session.get_data("partitions")["partitions"]
         suffix = next(entry["outputs"]["dnsSuffix"] for entry in partitions if entry["id"] == self.partition)
         return f"{account}.dkr.ecr.{self.region}.{suffix}"
 
     def service(self, name: str) -> "Service":
-        """A client of one service."""
-        # Enough to outlast a hiccup; a wrong address shall not take a minute to be told.
+        """Create a client of one service."""
+        from botocore.config import Config
+
+        # Enough to outlast a hiccup; a wrong address must not take a minute to be reported.
         config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=10, read_timeout=30)
-        with explained(f"making a client of {name}"):
+        with explained(f"creating a client of {name}"):
             return Service(name, self._session.create_client(name, region_name=self.region, config=config))
 
 
 class Service:
-    """One service's calls."""
+    """A client of one AWS service."""
 
     def __init__(self, name: str, client: Any) -> None:
         self._name = name
@@ -77,30 +79,38 @@ class Service:
         """Call an operation by the name in the service's reference, such as DescribeRepositories.
 
         Raises:
-            CredentialsError: There are none, or the service does not take them.
-            DeniedError: They do not allow this.
-            UnreachableError: No answer.
-            AwsError: The service refused it for another reason.
+            CredentialsError: There are no credentials, or the service rejects them.
+            DeniedError: The credentials do not allow this.
+            UnreachableError: AWS does not answer.
+            AwsError: The service refused the call for another reason.
         """
         given = {name: value for name, value in parameters.items() if value is not None}
-        method = getattr(self._client, botocore.xform_name(operation))
+        method = getattr(self._client, _method(operation))
         with explained(f"{self._name}:{operation}"):
             answer: Mapping[str, Any] = method(**given)
             return answer
 
     def pages(self, operation: str, member: str, **parameters: Any) -> Iterator[Any]:
-        """All items of a list that comes in pages, such as pages("ListEndpoints", "Endpoints").
+        """Yield all items of a paginated list, such as pages("ListEndpoints", "Endpoints").
 
         Args:
             operation: As for `call`.
-            member: Which list of the answer.
+            member: Name of the list in the answer.
             parameters: As for `call`.
 
         Raises:
             ServiceError: As for `call`.
         """
         given = {name: value for name, value in parameters.items() if value is not None}
-        paginator = self._client.get_paginator(botocore.xform_name(operation))
+        paginator = self._client.get_paginator(_method(operation))
         with explained(f"{self._name}:{operation}"):
             for page in paginator.paginate(**given):
                 yield from page.get(member, ())
+
+
+def _method(operation: str) -> str:
+    """Name of an operation's method in Python, such as describe_repositories."""
+    from botocore import xform_name
+
+    name: str = xform_name(operation)
+    return name

@@ -1,4 +1,4 @@
-"""Addresses of pages in the AWS console, where what a command started can be looked at."""
+"""Addresses of AWS console pages for jobs, endpoints and logs."""
 
 from typing import Literal
 
@@ -18,13 +18,13 @@ _PAGES: dict[str, str] = {
 
 
 def console_address(kind: Kind, name: str, region: str) -> str:
-    """The page of one resource of SageMaker."""
+    """Address of a SageMaker resource's page."""
     return f"{_console(region)}/sagemaker/home?region={region}#/{_PAGES[kind]}/{name}"
 
 
 def log_address(group: str, region: str) -> str:
-    """The page of a log group of CloudWatch, such as /aws/sagemaker/Endpoints/dogs."""
-    # The console wants the name encoded twice, with $ for the second one's %.
+    """Address of a CloudWatch log group's page, such as that of /aws/sagemaker/Endpoints/dogs."""
+    # The console wants the name encoded twice, with $ for % the second time.
     encoded = group.replace("/", "$252F")
     return f"{_console(region)}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{encoded}"
 

@@ -1,4 +1,4 @@
-"""A dry run: the requests that would be made, validated by botocore and never sent."""
+"""Dry run: records the requests that would be made, validated by botocore and never sent."""
 
 import io
 import json
@@ -10,14 +10,14 @@ from typing import Any
 from slipway.aws.connection import Aws
 
 ACCOUNT = "111122223333"
-"""Stands for the user's account in what a dry run prints: no call is made that would tell it."""
+"""Placeholder for the user's account in a dry run, which makes no call to look it up."""
 
 _READS = ("Describe", "List", "Get", "Head", "BatchGet", "Search", "Filter")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiRequest:
-    """One request, as botocore takes it."""
+    """One API request with botocore's parameters."""
 
     service: str
     operation: str
@@ -25,31 +25,31 @@ class ApiRequest:
 
     @property
     def writes(self) -> bool:
-        """Whether it would change anything."""
+        """Whether the request would change anything."""
         return not self.operation.startswith(_READS)
 
     def __str__(self) -> str:
-        """JSON, in the names of the service's reference."""
+        """The request as JSON, with the names of the service's API reference."""
         return json.dumps({f"{self.service}:{self.operation}": self.parameters}, indent=2, default=_for_json)
 
 
 @dataclass
 class DryRun:
-    """Answers every call made through an `Aws`, in place of AWS.
+    """Answers every call made through an `Aws`, instead of AWS.
 
-    Requests pass botocore's own validation first, so that one that AWS would find malformed fails here too.
-    No credentials are needed, and nothing leaves the machine, but for the operations in `passing`.
+    Requests pass botocore's own validation first, so a malformed one fails here too. Except for the operations in
+    `passing`, no credentials are needed and nothing leaves the machine.
     """
 
     passing: Sequence[str] = ()
-    """Reading operations that are really made, such as DescribeTrainingJob."""
+    """Read operations that are sent to AWS, such as DescribeTrainingJob."""
     answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What to answer, by operation, beside the ARNs and states that are made up."""
+    """Additional members of the made-up answers, by operation."""
     requests: list[ApiRequest] = field(default_factory=list)
     """All requests so far, reads included."""
 
     def attach(self, aws: Aws) -> None:
-        """Take over all clients that are made from now on."""
+        """Intercept the calls of all clients that are created from now on."""
         aws.events.register("before-parameter-build", self._record)
         aws.events.register("before-call", self._answer)
 
@@ -61,14 +61,14 @@ class DryRun:
     def _record(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
         if model.name not in self.passing:
             service = model.service_model.service_name
-            # The client changes its parameters further.
+            # A copy: the client changes its parameters later.
             self.requests.append(ApiRequest(service=service, operation=model.name, parameters=dict(params)))
 
     def _answer(self, model: Any, params: Any, **_: Any) -> tuple[Any, Mapping[str, Any]] | None:
         if model.name in self.passing:
             return None
         made_up = {**_identifiers(model), **self.answers.get(model.name, {})}
-        # As botocore would have parsed it from a response of that status.
+        # The metadata that botocore would have parsed from such a response.
         metadata = {"HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0}
         return SimpleNamespace(status_code=200, headers={}), {**made_up, "ResponseMetadata": metadata}
 

@@ -1,8 +1,8 @@
-"""The least that pushing needs, and the error for what the credentials may not do. docs/iam.md has the whole policy."""
+"""The permissions that pushing needs, and the error for denied calls. docs/iam.md has the full policy."""
 
 from slipway.errors import DeniedError
 
-# The first on every resource, the others on the repository. Some are called by `docker push` through the registry.
+# TOKEN_ACTION is needed on every resource, the others on the repository; `docker push` calls some through the registry.
 TOKEN_ACTION = "ecr:GetAuthorizationToken"  # noqa: S105 (the name of an action)
 REPOSITORY_ACTIONS = (
     "ecr:DescribeRepositories",
@@ -19,11 +19,11 @@ REPOSITORY_ACTIONS = (
     "ecr:GetDownloadUrlForLayer",
 )
 POLICY_ACTIONS = ("ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy")
-"""Beside them, for `--allow-account`."""
+"""Additional permissions for `--allow-account`."""
 
 
 def denied(action: str, message: str) -> DeniedError:
-    """The error for what these credentials may not do, with what is needed."""
+    """Build the error for an action that the credentials do not allow, with the permissions that it needs."""
     if not action.startswith(("ecr:", "pushing")):
         return DeniedError(
             f"{action} is not allowed to these credentials ({message}); docs/iam.md has the policy that Slipway needs"

@@ -1,11 +1,10 @@
-"""What AWS's refusals mean to the user: a paragraph that says what was asked, what came back, and what to do."""
+"""Explains AWS's errors to the user: what was asked, what came back, and what to do."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from botocore import exceptions
-
+from container.contract.errors import UserError
 from slipway.aws.permissions import denied
 from slipway.errors import CredentialsError, QuotaError, ServiceError, SettingError, UnreachableError
 
@@ -22,24 +21,14 @@ _INVALID = (
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 )
-# HeadBucket and HeadObject have no body: S3 then names the status alone.
+# HeadBucket and HeadObject have no body, so their code is the HTTP status.
 _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden")
 _QUOTA = ("ResourceLimitExceeded", "LimitExceededException", "ServiceQuotaExceededException")
 _OTHER_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "301")
-_NO_CREDENTIALS = (
-    exceptions.NoCredentialsError,
-    exceptions.PartialCredentialsError,
-    exceptions.CredentialRetrievalError,
-    exceptions.SSOError,
-    exceptions.LoginError,
-    exceptions.TokenRetrievalError,
-    exceptions.NoAuthTokenError,
-)
-_UNREACHABLE = (exceptions.HTTPClientError, exceptions.ConnectionError)
 
 
 class AwsError(ServiceError):
-    """The service refused a call for a reason of its own, such as RepositoryNotFoundException."""
+    """An error of the service itself, such as RepositoryNotFoundException."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -54,40 +43,60 @@ def explained(action: str) -> Iterator[None]:
         action: What was being done, such as `ecr:PutImage` or "starting the training job".
 
     Raises:
-        CredentialsError: There are none, or the service does not take them.
-        DeniedError: They do not allow this.
-        QuotaError: The account may not have more of this.
-        SettingError: AWS has no such region, or the request is malformed before it is sent.
-        UnreachableError: No answer, or an error of AWS's own.
-        AwsError: The service refused it for another reason.
+        CredentialsError: There are no credentials, or the service rejects them.
+        DeniedError: The credentials do not allow this.
+        QuotaError: The account's quota is used up.
+        SettingError: AWS has no such region, or botocore finds the request malformed.
+        UnreachableError: AWS does not answer, or answers with an internal error.
+        AwsError: The service refused the call for another reason.
     """
     try:
         yield
-    except exceptions.ClientError as error:
-        raise _refusal(action, error) from error
-    except exceptions.UnknownRegionError as error:
-        region = error.kwargs["region_name"]
-        raise SettingError(f"AWS has no region {region!r}; --region takes a name such as us-east-1") from error
-    except exceptions.NoRegionError as error:
-        raise SettingError("no region is named; add --region (such as --region us-east-1) or set AWS_REGION") from error
-    except exceptions.ProfileNotFound as error:
-        raise CredentialsError(f"{error}; --profile and AWS_PROFILE name one of ~/.aws/config") from error
-    except _NO_CREDENTIALS as error:
-        raise CredentialsError(f"no AWS credentials that work were found ({error}); {_SIGN_IN}") from error
-    except exceptions.ParamValidationError as error:
-        raise SettingError(f"{action}: the request would not be valid: {_one_line(str(error))}") from error
-    except _UNREACHABLE as error:
-        raise UnreachableError(
+    except Exception as error:
+        explanation = _explanation(action, error)
+        if explanation is None:
+            raise
+        raise explanation from error
+
+
+def _explanation(action: str, error: Exception) -> UserError | None:
+    # Only here: every command's help would wait for botocore.
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.ClientError):
+        return _refusal(action, error)
+    if isinstance(error, exceptions.UnknownRegionError):
+        return SettingError(
+            f"AWS has no region {error.kwargs['region_name']!r}; --region takes a name such as us-east-1"
+        )
+    if isinstance(error, exceptions.NoRegionError):
+        return SettingError("no region is named; add --region (such as --region us-east-1) or set AWS_REGION")
+    if isinstance(error, exceptions.ProfileNotFound):
+        return CredentialsError(f"{error}; --profile and AWS_PROFILE name one of ~/.aws/config")
+    if isinstance(
+        error,
+        exceptions.NoCredentialsError
+        | exceptions.PartialCredentialsError
+        | exceptions.CredentialRetrievalError
+        | exceptions.SSOError
+        | exceptions.LoginError
+        | exceptions.TokenRetrievalError
+        | exceptions.NoAuthTokenError,
+    ):
+        return CredentialsError(f"no working AWS credentials were found ({error}); {_SIGN_IN}")
+    if isinstance(error, exceptions.ParamValidationError):
+        return SettingError(f"{action}: the request would not be valid: {_one_line(str(error))}")
+    if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
+        return UnreachableError(
             f"{action}: AWS does not answer ({error}); check the network, the proxy (HTTPS_PROXY), the certificates "
             "(AWS_CA_BUNDLE) and the region, and run it again"
-        ) from error
-    except exceptions.BotoCoreError as error:
-        raise ServiceError(f"{action}: {error}") from error
-    except Exception as error:
-        # boto3 puts an exception of its own around S3's answer to an upload; importing it would cost every command.
-        if type(error).__name__ == "S3UploadFailedError" and isinstance(error.__context__, exceptions.ClientError):
-            raise _refusal(action, error.__context__) from error
-        raise
+        )
+    if isinstance(error, exceptions.BotoCoreError):
+        return ServiceError(f"{action}: {error}")
+    # boto3 wraps S3's answer to an upload; importing its exception would cost every command.
+    if type(error).__name__ == "S3UploadFailedError" and isinstance(error.__context__, exceptions.ClientError):
+        return _refusal(action, error.__context__)
+    return None
 
 
 def _one_line(text: str) -> str:
@@ -103,7 +112,7 @@ def _refusal(action: str, error: Any) -> ServiceError:
         return CredentialsError(f"{action}: the AWS credentials have expired ({code}); {_SIGN_IN}")
     if code in _INVALID:
         clock = "; this machine's clock may be wrong" if "ignature" in f"{code}{message}" else ""
-        return CredentialsError(f"{action}: AWS does not take these credentials ({code}{clock}); {_SIGN_IN}")
+        return CredentialsError(f"{action}: AWS rejects these credentials ({code}{clock}); {_SIGN_IN}")
     if code in _DENIED:
         return denied(action, message)
     if code in _QUOTA and not action.startswith("ecr:"):
@@ -121,5 +130,5 @@ def _refusal(action: str, error: Any) -> ServiceError:
         )
         return AwsError(code, f"{action}: the bucket is in another region ({region}); give that one with --region")
     if code.startswith(("5", "ServiceUnavailable", "InternalFailure", "ServerException")):
-        return UnreachableError(f"{action}: AWS answered with an error of its own ({code}); run it again later")
+        return UnreachableError(f"{action}: AWS answered with an internal error ({code}); run it again later")
     return AwsError(code, f"{action}: AWS refused it: {message or code}")

@@ -1,6 +1,8 @@
-"""The SageMaker SDK's session: on AWS, in a dry run, or in its local mode, which needs Docker and no account."""
+"""SageMaker SDK sessions: for AWS, for a dry run, or for local mode, which needs Docker and no account."""
 
+import json
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from slipway.aws.connection import Aws
@@ -12,35 +14,36 @@ if TYPE_CHECKING:
 LOCAL_INSTANCE_TYPES = ("local", "local_gpu")
 
 LOCAL_ROLE = "arn:aws:iam::111122223333:role/not-used-in-local-mode"
-"""The SDK asks for a role even where no AWS is involved."""
+"""Placeholder role for local mode, where the SDK requires one although AWS is not involved."""
 
-# The SDK makes an HTTP request to AWS for every call of its functions unless it is told not to. The defaults that it
-# would read from files of its own are not read: ours are in slipway.toml.
+# By default, the SDK reports every call of its functions to AWS over HTTP. Its own files of defaults are not read:
+# Slipway's are in slipway.toml.
 _SDK_SETTINGS = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
 _LOCAL_REGION = "us-east-1"
 
 
 def is_local(instance_type: str | None) -> bool:
-    """Whether this is the SDK's local mode."""
+    """Whether an instance type means the SDK's local mode."""
     return instance_type in LOCAL_INSTANCE_TYPES
 
 
 def aws_session(aws: Aws, dry_run: DryRun | None = None) -> "Session":
-    """A session for AWS; with `dry_run`, one whose calls are recorded there and go nowhere.
+    """Create a session for AWS; with `dry_run`, one whose calls are recorded there and not sent.
 
     Args:
-        aws: Where and as whom. No other client may be made of it before a dry run.
-        dry_run: Where the requests are kept.
+        aws: Credentials and region. Clients created from it earlier escape the dry run.
+        dry_run: Records the requests.
     """
     from sagemaker.session import Session
 
+    _check_settings_once()
     if dry_run is not None:
         dry_run.attach(aws)
     return Session(boto_session=aws.boto_session(), sagemaker_config=_SDK_SETTINGS)
 
 
 def local_session(**local: Any) -> "Session":
-    """A session for the SDK's local mode: containers on this machine, through Docker Compose.
+    """Create a session for the SDK's local mode: containers on this machine, through Docker Compose.
 
     Args:
         local: The SDK's settings of its local mode, such as serving_port or container_root.
@@ -48,7 +51,8 @@ def local_session(**local: Any) -> "Session":
     import boto3
     from sagemaker.local.local_session import LocalSession
 
-    # No credentials and no region are needed, and a profile that asks for a sign-in shall not be used.
+    _check_settings_once()
+    # No credentials and no region are needed, and a profile that would ask for a sign-in must not be used.
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _LOCAL_REGION
     session = LocalSession(boto_session=boto3.Session(region_name=region), sagemaker_config=_SDK_SETTINGS)
     session.config = {"local": {"local_code": True, **local}}
@@ -62,10 +66,30 @@ def session_for(
     profile: str | None = None,
     dry_run: DryRun | None = None,
 ) -> "Session":
-    """The session that belongs to an instance type.
+    """Create the session for an instance type: local mode's or AWS's.
 
     Raises:
         CredentialsError: There is no such profile.
-        SettingError: No region is named anywhere, or there is no such region.
+        SettingError: No region is configured, or there is no such region.
     """
     return local_session() if is_local(instance_type) else aws_session(Aws(region, profile), dry_run)
+
+
+@cache
+def _check_settings_once() -> None:
+    """Make the SDK validate its settings once instead of at every lookup, which costs a command about a second.
+
+    Most of that time goes into checking the SDK's own schema each time.
+    """
+    from sagemaker import utils
+
+    check = utils.validate_sagemaker_config
+    known: set[str] = set()
+
+    def check_new(settings: dict[str, Any] | None = None) -> None:
+        text = json.dumps(settings, sort_keys=True, default=repr)
+        if text not in known:
+            check(settings)
+            known.add(text)
+
+    utils.validate_sagemaker_config = check_new

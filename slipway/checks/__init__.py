@@ -1,1 +1,1 @@
-"""What is looked at before anything is created, so that a mistake costs seconds and not an instance's start."""
+"""Checks before anything is created, so that a mistake costs seconds instead of an instance's start."""

@@ -1,4 +1,4 @@
-"""Where a job's outputs go."""
+"""The bucket for a job's outputs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +9,10 @@ from slipway.errors import SettingError
 
 
 def output_bucket(named: str | None, channels: Mapping[str, Any]) -> str:
-    """The bucket that is named, else that of the train channel, else of any.
+    """Choose the bucket that is named, else the train channel's, else any channel's.
 
     Raises:
-        SettingError: There is none: buckets are never made here.
+        SettingError: There is none; Slipway never creates buckets.
     """
     if named:
         return S3Address.parse(named if named.startswith("s3://") else f"s3://{named}").bucket

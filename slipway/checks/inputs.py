@@ -1,4 +1,4 @@
-"""The channels of a training job: their names, and that there is something in them."""
+"""Checks of a training job's channels: their names, and that they are not empty."""
 
 import difflib
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ Inputs = Any
 
 
 def as_channels(inputs: Inputs, *, local: bool, own_script: bool) -> dict[str, Any]:
-    """The channels by name, folders as file:// addresses.
+    """Return the channels by name, with folders as file:// addresses.
 
     Args:
-        inputs: As `Estimator.fit` takes them.
-        local: Whether folders of this machine can be channels.
-        own_script: Whether the channels' names are a script's own business.
+        inputs: The argument of `Estimator.fit`.
+        local: Whether local folders can be channels.
+        own_script: Whether any channel name is allowed, as for a user's own script.
 
     Raises:
         SettingError: A channel has an unknown name or cannot be one, or there is no train channel.
@@ -72,11 +72,11 @@ def channel_addresses(channels: Mapping[str, Any]) -> dict[str, str]:
 
 
 def check_channels(session: "Session", channels: Mapping[str, Any]) -> None:
-    """See that every channel's bucket is there and holds something below the address.
+    """Check that every channel's bucket exists and holds something below the channel's address.
 
     Raises:
-        SettingError: It does not.
-        ServiceError: The bucket is not there, is in another region, or may not be looked into.
+        SettingError: There is nothing below an address.
+        ServiceError: The bucket does not exist, is in another region, or may not be listed.
     """
     for name, address in channel_addresses(channels).items():
         place = S3Address.parse(address)
@@ -97,8 +97,8 @@ def check_channels(session: "Session", channels: Mapping[str, Any]) -> None:
                 f"the {name} channel is {address}, whose bucket is in {there}, and the job would run in "
                 f"{session.boto_region_name}; give --region {there}, or copy the data"
             )
-        # A dry run knows of no count.
+        # A dry run's answer has no count.
         if answer.get("KeyCount") == 0:
             raise SettingError(
-                f"the {name} channel is {address}, and nothing is there; bring data there with slipway data upload"
+                f"the {name} channel is {address}, and nothing is there; upload data with slipway data upload"
             )

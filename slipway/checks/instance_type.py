@@ -1,4 +1,4 @@
-"""Instance types, as SageMaker's API names them."""
+"""Checks of instance types, by the names in SageMaker's API."""
 
 import difflib
 import functools
@@ -15,17 +15,17 @@ _SHAPES = {"training": "TrainingInstanceType", "endpoint": "ProductionVariantIns
 _SHAPES["transform"] = "TransformInstanceType"
 _EXAMPLES = {"training": "ml.g4dn.xlarge", "endpoint": "ml.g4dn.xlarge or ml.c7i.xlarge", "transform": "ml.c7i.xlarge"}
 
-# NVIDIA's: g4dn, g5, g6, g6e, p3, p4d, p5, and what follows them. g5g is ARM, inf and trn are AWS's own.
+# NVIDIA GPUs: g4dn, g5, g6, g6e, p3, p4d, p5 and their successors. g5g is ARM; inf and trn are AWS's own chips.
 _GPU = re.compile(r"ml\.(g\d+\w*|p\d+[\w-]*)\.")
 
 _OWN_DISK = re.compile(r"ml\.(g[4-9]\w*|p3dn|p[4-9][\w-]*|trn\w+|[a-z]+\d+[a-z]*d[a-z]*)\.")
 
 
 def check_instance_type(instance_type: str | None, use: Use) -> str:
-    """The instance type, if there is one of that name for this use.
+    """Return the instance type if SageMaker has one of that name for this use.
 
     Raises:
-        SettingError: None is named, or AWS's API knows no such type; the nearest known one is given.
+        SettingError: None is named, or AWS's API knows no such type; the message has the nearest known one.
     """
     if not instance_type:
         raise SettingError(
@@ -42,14 +42,14 @@ def check_instance_type(instance_type: str | None, use: Use) -> str:
 
 
 def _may_be_newer(instance_type: str, families: Collection[str]) -> bool:
-    """Whether it is of a family that botocore does not know and that is no slip of one: AWS's to judge."""
+    """Whether the type's family is unknown to botocore and no typo of a known one, so that AWS must decide."""
     match = re.fullmatch(r"ml\.([a-z]+\d+[a-z0-9-]*)\.(\d*x?large|metal|medium)", instance_type)
     return match is not None and not difflib.get_close_matches(match[1], families, n=1, cutoff=0.87)
 
 
 @functools.cache
 def instance_types(use: Use) -> tuple[str, ...]:
-    """All that botocore's model of SageMaker names for this use."""
+    """The instance types that botocore's model of SageMaker lists for this use."""
     from botocore.session import Session
 
     model = Session().get_service_model("sagemaker")
@@ -57,7 +57,7 @@ def instance_types(use: Use) -> tuple[str, ...]:
 
 
 def has_own_disk(instance_type: str | None) -> bool:
-    """Whether instances of this type have disks of their own, which no key of the user's can encrypt."""
+    """Whether instances of this type have local storage, which cannot be encrypted with a user's key."""
     return instance_type is not None and bool(_OWN_DISK.match(instance_type))
 
 

@@ -1,4 +1,4 @@
-"""The role and the image of a job or an endpoint."""
+"""Checks of the role and the image of a job or an endpoint."""
 
 import re
 from typing import TYPE_CHECKING
@@ -18,10 +18,10 @@ _MISSING = ("ImageNotFoundException", "RepositoryNotFoundException")
 
 
 def check_role(role: str | None) -> str:
-    """The role, if it can be one.
+    """Return the role if it is the ARN of one.
 
     Raises:
-        SettingError: None is named, or it is not the ARN of a role.
+        SettingError: No role is given, or it is not the ARN of a role.
     """
     if not role:
         raise SettingError(
@@ -37,11 +37,11 @@ def check_role(role: str | None) -> str:
 
 
 def check_image(session: "Session", image_uri: str) -> None:
-    """See that an image in ECR is there, where these credentials may look.
+    """Check that an image exists in ECR, as far as these credentials may look.
 
     Raises:
-        SettingError: The image is not there, or is in another region than the job.
-        ServiceError: AWS cannot be asked.
+        SettingError: The image does not exist, or is in another region than the job.
+        ServiceError: The call to AWS failed.
     """
     match = _ECR.fullmatch(image_uri)
     if not match:
@@ -59,7 +59,7 @@ def check_image(session: "Session", image_uri: str) -> None:
                 registryId=match["account"], repositoryName=match["repository"], imageIds=[wanted]
             )
     except DeniedError:
-        # Who may run jobs need not be allowed to look into the registry; SageMaker will say if the image is missing.
+        # Running jobs does not require access to the registry; SageMaker reports a missing image itself.
         return
     except AwsError as error:
         if error.code not in _MISSING:

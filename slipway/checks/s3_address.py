@@ -1,4 +1,4 @@
-"""s3://bucket/key."""
+"""S3 addresses: s3://bucket/key."""
 
 import re
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ class S3Address:
 
     bucket: str
     key: str
-    """Without a leading slash; empty for the whole bucket."""
+    """Key or prefix, without a leading slash; empty for the whole bucket."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an address.
+        """Parse an address.
 
         Raises:
-            SettingError: It is none.
+            SettingError: It is not an S3 address.
         """
         scheme, separator, rest = text.partition("://")
         bucket, _, key = rest.partition("/")

@@ -1,4 +1,4 @@
-"""What Slipway left in the account: finding it by its tag, and deleting it."""
+"""Finds what Slipway left in the account, by its tag, and deletes it."""
 
 from slipway.clean.delete import Remains, delete
 from slipway.clean.find import Selection, find

@@ -1,4 +1,4 @@
-"""Deleting what was found, one after the other; what cannot be deleted does not keep the rest from being."""
+"""Deletes resources one after another; one that cannot be deleted does not stop the others."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -24,19 +24,19 @@ _CALLS = {
 
 @dataclass(frozen=True)
 class Remains:
-    """Something that was not deleted."""
+    """A resource that was not deleted."""
 
     resource: Resource
     reason: str
 
 
 def delete(aws: Aws, resources: Iterable[Resource], done: Callable[[Resource], None]) -> list[Remains]:
-    """Delete, in the order given; returns what remains.
+    """Delete resources in the given order; return those that remain.
 
     Args:
-        aws: Where and as whom.
+        aws: Credentials and region.
         resources: From `find`.
-        done: Told of each that is gone.
+        done: Called with each deleted resource.
     """
     remains: list[Remains] = []
     service = functools.cache(aws.service)

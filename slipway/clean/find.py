@@ -1,4 +1,4 @@
-"""Finding what carries our tag, by listing each kind and asking for the tags of each."""
+"""Finds the resources with Slipway's tag, by listing each kind and reading the tags."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ READS = (
     "DescribeLogStreams",
     "ListObjectsV2",
 )
-"""The operations that finding takes."""
+"""The API operations that `find` calls."""
 
 _WORKERS = 8
 _RUNNING = ("InProgress", "Stopping")
@@ -41,30 +41,30 @@ _RUNNING = ("InProgress", "Stopping")
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What is to be deleted."""
+    """The kinds and the age of the resources to find."""
 
     endpoints: bool = True
-    """With their configurations and scaling."""
+    """Endpoints with their configurations and autoscaling."""
     models: bool = True
     logs: bool = True
     outputs: bool = True
     stop_jobs: bool = False
     before: datetime | None = None
-    """Only what was created before."""
+    """Only resources that were created before this."""
 
     def takes(self, created: datetime) -> bool:
-        """Whether something of that age is meant."""
+        """Whether a resource of that age is selected."""
         return self.before is None or created < self.before
 
 
 @dataclass(frozen=True)
 class Found:
-    """What there is."""
+    """The resources found, and those that must stay."""
 
     resources: list[Resource]
-    """To be deleted, in the order in which it is."""
+    """Resources to delete, in that order."""
     kept: list[str]
-    """What would be meant and is not deleted, and why."""
+    """Notes on selected resources that must stay, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class _Tagged:
 
 
 def find(aws: Aws, selection: Selection) -> Found:
-    """Everything that carries our tag, or belongs to what does.
+    """Find the resources with Slipway's tag, and what belongs to them.
 
     Args:
-        aws: Where and as whom.
-        selection: Which kinds, how old.
+        aws: Credentials and region.
+        selection: The kinds and the age.
 
     Raises:
         ServiceError: AWS refuses to list.
@@ -157,7 +157,7 @@ class _Search:
     def _unused(
         self, kind: Kind, items: Iterable[_Tagged], used: Mapping[str, str], leaving: Collection[str]
     ) -> Iterator[Resource]:
-        """Those that no endpoint uses which stays."""
+        """Yield the resources that no remaining endpoint uses."""
         for item in items:
             if not self._selection.takes(item.created):
                 continue
@@ -217,7 +217,7 @@ class _Search:
             found = self._logs.pages("DescribeLogStreams", "logStreams", logGroupName=group, logStreamNamePrefix=prefix)
             return [stream["logStreamName"] for stream in found]
         except AwsError as error:
-            # SageMaker makes the group with the first job.
+            # SageMaker creates the group with the first job.
             if error.code == "ResourceNotFoundException":
                 return []
             raise
@@ -228,10 +228,10 @@ class _Search:
             if not self._selection.takes(job.created):
                 continue
             for place in self._places(job):
-                # Only where there is something to lose.
                 listing = list(self._s3.pages("ListObjectsV2", "Contents", Bucket=place.bucket, Prefix=f"{place.key}/"))
                 if not listing:
                     continue
+                # Describing every model takes long, so only when a deletion could take a model's files.
                 models = self._model_files() if models is None else models
                 inside = [name for name, found in models.items() if any(holds(place, address) for address in found)]
                 if staying := [name for name in inside if name not in deleted]:
@@ -248,7 +248,7 @@ class _Search:
                 )
 
     def _places(self, job: _Tagged) -> list[S3Address]:
-        """Where a job's outputs are: addresses that end with its name, which no other job's do."""
+        """Addresses of a job's outputs: those that end with its name, which no other job's do."""
         described = self._sagemaker.call(f"Describe{job.stem}", **{f"{job.stem}Name": job.name})
         if job.stem == "TrainingJob":
             place = S3Address.parse(described["OutputDataConfig"]["S3OutputPath"]).below(job.name)
@@ -258,11 +258,11 @@ class _Search:
         return [place] if parts[-1] == job.name and DATA_PREFIX not in parts else []
 
     def _model_files(self) -> Mapping[str, list[str]]:
-        """Where each model has its files, whoever made it."""
+        """Addresses of the files of each model in the account, whoever created it."""
         names = [item["ModelName"] for item in self._sagemaker.pages("ListModels", "Models")]
         return {name: list(model_addresses(self._sagemaker.call("DescribeModel", ModelName=name))) for name in names}
 
 
 def older_than(days: float) -> datetime:
-    """The moment so many days ago."""
+    """The time that many days ago."""
     return datetime.fromtimestamp(datetime.now(UTC).timestamp() - days * 86_400, UTC)

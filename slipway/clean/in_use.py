@@ -1,4 +1,4 @@
-"""Which configurations, models and files the endpoints of an account and region use."""
+"""The configurations, models and files that the endpoints of an account and region use."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from slipway.checks.s3_address import S3Address
 
 @dataclass(frozen=True)
 class InUse:
-    """By name, the endpoint that uses it."""
+    """The endpoint that uses each configuration, model and address, by its name."""
 
     configurations: dict[str, str] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
 
 
 def in_use(sagemaker: Service) -> InUse:
-    """What all endpoints use, whoever made them: nothing of it may go before the endpoint does.
+    """Find what all endpoints use, whoever created them: none of it may be deleted before the endpoint.
 
     Raises:
         ServiceError: AWS refuses to describe them.
@@ -32,7 +32,7 @@ def in_use(sagemaker: Service) -> InUse:
             found.configurations[configuration] = endpoint
             described = sagemaker.call("DescribeEndpointConfig", EndpointConfigName=configuration)
         except AwsError as error:
-            # It went meanwhile, or somebody deleted its configuration.
+            # The endpoint was deleted meanwhile, or its configuration was.
             if error.code not in ("ValidationException", "ValidationError", "ResourceNotFound"):
                 raise
             continue
@@ -42,7 +42,7 @@ def in_use(sagemaker: Service) -> InUse:
 
 
 def model_addresses(model: Mapping[str, Any]) -> Iterator[str]:
-    """Where a model has its files, from DescribeModel's answer: of archives, or of prefixes that end with a slash."""
+    """Addresses of a model's files in DescribeModel's answer: archives, or prefixes that end with a slash."""
     for container in chain([model.get("PrimaryContainer") or {}], model.get("Containers") or ()):
         source = container.get("ModelDataSource", {}).get("S3DataSource", {})
         yield from filter(None, (container.get("ModelDataUrl"), source.get("S3Uri")))

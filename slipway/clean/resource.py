@@ -1,4 +1,4 @@
-"""One thing that can be deleted."""
+"""A resource that can be deleted."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,21 +18,21 @@ ORDER: tuple[Kind, ...] = (
     "log stream",
     "output",
 )
-"""In which things are deleted: what costs money first, and nothing before what uses it."""
+"""Order of deletion: what costs money first, and nothing before what uses it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """It carries our tag, or belongs to what does."""
+    """A resource that has Slipway's tag, or belongs to one that has."""
 
     kind: Kind
     name: str
     created: datetime
     detail: str = ""
-    """Such as the status, or how many objects there are."""
+    """Further information, such as the status or the number of objects."""
     costs_now: bool = False
     """Whether it costs money by the hour."""
     used_by: str = ""
-    """The endpoint that must be gone first."""
+    """Name of the endpoint that must be deleted first."""
     parameters: dict[str, str] = field(default_factory=dict)
-    """What its deletion is called with."""
+    """Parameters of the call that deletes it."""

@@ -1,6 +1,6 @@
-"""The `slipway` command: arguments in, the host side's functions called, what happened printed.
+"""The `slipway` command: parses arguments, calls the host side's functions, prints what happened.
 
-Errors that the user can mend are one paragraph on the standard error and exit code 1; wrong usage is exit code 2.
+An error that the user can fix is one paragraph on the standard error and exit code 1; wrong usage is exit code 2.
 """
 
 import signal
@@ -9,7 +9,7 @@ from types import FrameType
 
 import click
 
-from container.errors import UserError
+from container.contract.errors import UserError
 from slipway.cli.clean import clean
 from slipway.cli.compare import compare
 from slipway.cli.console import complain
@@ -42,8 +42,8 @@ from slipway.cli.tune import tune
 def cli(context: click.Context) -> None:
     """Train, tune, serve and query an image classifier: on this machine, in Docker, and on Amazon SageMaker.
 
-    Every option can also be an environment variable (SLIPWAY_TRAIN_EPOCHS for train's --epochs) or stand in
-    slipway.toml; docs/sagemaker.md says how.
+    Every option can also be set by an environment variable (SLIPWAY_TRAIN_EPOCHS for train's --epochs) or in
+    slipway.toml; see docs/sagemaker.md.
     """
     context.default_map = defaults_from_file(cli)
 
@@ -68,8 +68,8 @@ for command in (
 
 
 def main() -> None:
-    """The console entry point."""
-    # Unwind as Ctrl-C does, so that scratch folders go and the terminal's cursor comes back.
+    """Run the command; the console entry point."""
+    # Unwind as Ctrl-C does, so that scratch folders are removed and the terminal's cursor is restored.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit)
     try:

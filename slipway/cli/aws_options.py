@@ -24,18 +24,20 @@ role_option = click.option(
     "--role",
     metavar="ARN",
     envvar="SLIPWAY_ROLE",
-    help="Execution role that SageMaker takes on (docs/iam.md); not needed where the instance type is local.",
+    help="Execution role that SageMaker assumes (docs/iam.md); not needed in local mode.",
 )
 dry_run_option = click.option(
-    "--dry-run", is_flag=True, help="Print the exact API requests, validated, and send none; needs no credentials."
+    "--dry-run",
+    is_flag=True,
+    help="Print the exact API requests, validated, without sending any; needs no credentials.",
 )
 
 
 def instance_type_option(what: str) -> Decorator:
-    """`--instance-type`; without it a command stays on this machine.
+    """The option `--instance-type`, without which a command runs on this machine.
 
     Args:
-        what: What happens there, for the help.
+        what: Verb for the help: what the command does on SageMaker.
     """
     return click.option(
         "--instance-type",
@@ -46,12 +48,12 @@ def instance_type_option(what: str) -> Decorator:
 
 
 def show_requests(dry_run: DryRun) -> None:
-    """Print what a dry run would have sent, one JSON object after the other."""
+    """Print the requests that a dry run would have sent, one JSON object after another."""
     for request in dry_run.writes:
         say(str(request))
 
 
 def not_confirmed() -> NoReturn:
-    """End a command whose question was answered with no."""
+    """Exit from a command whose confirmation was declined."""
     say("Nothing was changed.")
     sys.exit(1)

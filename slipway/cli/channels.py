@@ -1,19 +1,19 @@
-"""The folders and files that commands train on."""
+"""The channels of a job on this machine, from a command's arguments."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from container.errors import DataError
-from container.train.hyperparameters import HYPERPARAMETERS
+from container.contract.errors import DataError
+from container.contract.hyperparameters import HYPERPARAMETERS
 from slipway.dataset_folder import find_splits, require_folder
 
 _WEIGHTS = "weights"
 
 
 def local_channels(data_dir: Path | None, named: Mapping[str, Path | None], weights: Path | None) -> dict[str, Path]:
-    """The folder of each channel, from the data's folder and the options, which count for more."""
+    """The folder of each channel, from the data folder and the options; the options win."""
     channels = find_splits(data_dir) if data_dir else {}
     for name, path in named.items():
         if path is not None:
@@ -33,13 +33,13 @@ def local_channels(data_dir: Path | None, named: Mapping[str, Path | None], weig
 
 
 def weights_file(given: dict[str, str]) -> Path | None:
-    """Take `--weights FILE` out of the hyperparameters: a file is a channel, the words are the hyperparameter's."""
+    """Take `--weights FILE` out of the hyperparameters: a file becomes a channel, a keyword stays a hyperparameter."""
     text = given.get(_WEIGHTS, "")
     choices = next(row.choices for row in HYPERPARAMETERS if row.name == _WEIGHTS)
     if text in ("", *choices):
         return None
     path = Path(text)
     if not path.is_file():
-        raise DataError(f"--weights is {text}, which is no file; it is a file of weights, or {' or '.join(choices)}")
+        raise DataError(f"--weights is {text}, which is not a file; it is a file of weights, or {' or '.join(choices)}")
     del given[_WEIGHTS]
     return path

@@ -1,16 +1,19 @@
-"""`slipway clean`: what Slipway left in the account, listed and after a question deleted."""
+"""`slipway clean`: lists what Slipway left in the account, and deletes it after confirmation."""
 
 import re
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
-from slipway.clean.resource import Resource
 from slipway.cli.aws_options import not_confirmed, profile_option, region_option, show_requests
-from slipway.cli.console import complain, say
+from slipway.cli.console import complain, say, say_table
+
+if TYPE_CHECKING:
+    from slipway.clean.resource import Resource
 
 _DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0}
 
@@ -29,16 +32,16 @@ def _age(_context: click.Context, _parameter: click.Parameter, value: str | None
     epilog="\b\nExample:\n  slipway clean --dry-run\n  slipway clean --endpoints\n"
     "  slipway clean --outputs --older-than 4w",
 )
-@click.option("--endpoints", is_flag=True, help="Endpoints, their configurations and their scaling.")
-@click.option("--models", is_flag=True, help="Models in SageMaker; their files are outputs.")
-@click.option("--logs", is_flag=True, help="Log streams of jobs that have ended, log groups of endpoints.")
-@click.option("--outputs", is_flag=True, help="What jobs left in S3, models' files included.")
-@click.option("--stop-jobs", is_flag=True, help="Stop jobs that still run, too.")
+@click.option("--endpoints", is_flag=True, help="Endpoints with their configurations and autoscaling.")
+@click.option("--models", is_flag=True, help="Models in SageMaker; their archives in S3 are outputs.")
+@click.option("--logs", is_flag=True, help="Log streams of finished jobs, log groups of endpoints.")
+@click.option("--outputs", is_flag=True, help="Outputs of jobs in S3, including model archives.")
+@click.option("--stop-jobs", is_flag=True, help="Also stop running jobs.")
 @click.option(
-    "--older-than", "age_days", metavar="AGE", callback=_age, help="Only what was made so long ago: 12h, 7d, 2w."
+    "--older-than", "age_days", metavar="AGE", callback=_age, help="Only what is older than this: 12h, 7d, 2w."
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="List, print the exact API requests, and delete nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--dry-run", is_flag=True, help="List, and print the exact API requests, without deleting anything.")
 @region_option
 @profile_option
 def clean(
@@ -53,12 +56,12 @@ def clean(
     region: str | None,
     profile: str | None,
 ) -> None:
-    """List what Slipway made in one region of the account, ask, and delete it.
+    """List what Slipway created in one region of the account, ask for confirmation, and delete it.
 
-    What costs money by the hour comes first.
+    Resources that cost money by the hour are listed first.
 
-    Without --endpoints, --models, --logs and --outputs, all four are meant. Only what carries the tag slipway, or
-    belongs to what does, is listed; data below dogImages/ never is.
+    Without --endpoints, --models, --logs and --outputs, all four are selected. Only resources with the tag slipway, and
+    what belongs to them, are listed; data below dogImages/ never is.
     """
     from slipway.clean import Selection, delete, find
     from slipway.clean.find import READS, older_than
@@ -95,9 +98,8 @@ def clean(
     sys.exit(1 if remains else 0)
 
 
-def _show(resources: Sequence[Resource]) -> None:
-    rows = [("", "kind", "name", "created", "")]
-    rows += [
+def _show(resources: Sequence["Resource"]) -> None:
+    rows = [
         (
             "costs" if resource.costs_now else "",
             resource.kind,
@@ -107,6 +109,4 @@ def _show(resources: Sequence[Resource]) -> None:
         )
         for resource in sorted(resources, key=lambda resource: not resource.costs_now)
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        say("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+    say_table(rows, ("", "kind", "name", "created", ""))

@@ -1,4 +1,4 @@
-"""`slipway compare`: architectures, or values of any hyperparameter, trained alike and put side by side."""
+"""`slipway compare`: trains variants (architectures, or values of any hyperparameter) alike, and compares them."""
 
 import shlex
 import sys
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from container.errors import HyperparameterError
+from container.contract.errors import HyperparameterError
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import aws_session, is_local, session_for
@@ -21,15 +21,13 @@ from slipway.cli.aws_options import (
     show_requests,
 )
 from slipway.cli.channels import local_channels, weights_file
-from slipway.cli.console import say
+from slipway.cli.console import say, say_place, say_table
 from slipway.cli.hyperparameter_options import HyperparameterCommand, hyperparameter_options
 from slipway.compare.comparison import Comparison
-from slipway.compare.comparison import compare as put_together
-from slipway.compare.here import run_variants
-from slipway.compare.page import render_page
+from slipway.compare.comparison import compare as compare_results
 from slipway.compare.remote import job_name, read_remote_job, run_remotely
 from slipway.compare.result import Result, read_job
-from slipway.compare.table import as_lines
+from slipway.compare.table import rows
 from slipway.compare.variants import BASELINE, MODEL_TYPE, Variant, make_variants, parse_choices
 from slipway.dataset_folder import SPLIT_FOLDERS
 from slipway.errors import ComparisonError, PageError
@@ -42,13 +40,13 @@ if TYPE_CHECKING:
 _RESULTS = "comparison.json"
 _PAGE = "comparison.html"
 
-# The first is what is compared; the others look into one job.
+# The first is what is compared; the others inspect a single job.
 _NOT_COMMON = (MODEL_TYPE, "profile", "debug")
 
 
 @click.command(
     cls=HyperparameterCommand,
-    short_help="Train several models alike, and put them side by side.",
+    short_help="Train several models under equal conditions, and compare them.",
     epilog="\b\nExample:\n"
     "  slipway compare dogs --epochs 10\n"
     "  slipway compare dogs --models resnet18,resnet50 --vary batch-size=32,64\n"
@@ -60,23 +58,30 @@ _NOT_COMMON = (MODEL_TYPE, "profile", "debug")
     "--models", metavar="NAME,NAME", help=f"Architectures to compare.  [default: {','.join(BASELINE)}, without --vary]"
 )
 @click.option(
-    "--vary", metavar="NAME=VALUE,VALUE", multiple=True, help="Compare values of a hyperparameter; may be given again."
+    "--vary", metavar="NAME=VALUE,VALUE", multiple=True, help="Compare values of a hyperparameter; repeatable."
 )
 @click.option(
     "--comparison-dir",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where comparison.json, comparison.html and this machine's jobs are; an earlier comparison of the same data "
-    "goes on.  [default: slipway-jobs/TIME-comparison]",
+    help="Folder for comparison.json, comparison.html and the jobs of this machine; continues an earlier comparison "
+    "on the same data.  [default: slipway-jobs/TIME-comparison]",
 )
-@click.option("--job", "jobs", metavar="NAME", multiple=True, help="A finished training job on SageMaker, to compare.")
-@click.option("--verbose", is_flag=True, help="Show the whole output of jobs on this machine.")
+@click.option(
+    "--job", "jobs", metavar="NAME", multiple=True, help="Compare a finished training job on SageMaker; repeatable."
+)
+@click.option("--verbose", is_flag=True, help="Show the full output of jobs on this machine.")
 @instance_type_option("Train")
-@click.option("--max-parallel", type=click.IntRange(1), default=2, show_default=True, help="SageMaker jobs at a time.")
-@click.option("--spot", is_flag=True, help="Train on spot instances, with checkpoints in S3.")
+@click.option(
+    "--max-parallel", type=click.IntRange(1), default=2, show_default=True, help="SageMaker jobs to run at once."
+)
+@click.option("--spot", is_flag=True, help="Managed spot training, with checkpoints in S3.")
 @click.option("--image", metavar="IMAGE", help="Training image.  [default: what push.sh pushed]")
 @click.option(
-    "--bucket", metavar="NAME", envvar="SLIPWAY_BUCKET", help="Where jobs/ goes.  [default: the data's bucket]"
+    "--bucket",
+    metavar="NAME",
+    envvar="SLIPWAY_BUCKET",
+    help="Bucket for outputs, below jobs/.  [default: the data's bucket]",
 )
 @role_option
 @region_option
@@ -101,28 +106,28 @@ def compare(
     dry_run: bool,
     **hyperparameters: str | None,
 ) -> None:
-    """Train on DATA once for each of several models, with the same data, seed and settings, and put them side by side.
+    """Train several models on DATA, with the same data, seed and settings, and compare them.
 
-    DATA is as for slipway train. On this machine one job runs after the other; --comparison-dir goes on with an
-    earlier comparison: what has ended is not trained again, what was interrupted goes on from its checkpoints. With
-    --instance-type, DATA is an S3 address, and some jobs run at a time.
+    DATA is as for slipway train. On this machine the jobs run one after another; --comparison-dir continues an earlier
+    comparison: finished jobs are not trained again, interrupted ones resume from their checkpoints. With
+    --instance-type, DATA is an S3 address, and jobs run in parallel.
 
-    DATA can also be job directories of slipway train, and --job names jobs on SageMaker: those are compared as they
-    are.
+    DATA can also be job directories of slipway train, and --job can name jobs on SageMaker: those are compared without
+    training anything.
     """
     directory = comparison_dir or default_job_directory("comparison")
     given = {name.replace("_", "-"): value for name, value in hyperparameters.items() if value is not None}
     if jobs or (data and all(JobDirectory(Path(path)).hyperparameters_file.is_file() for path in data)):
         if given or models or vary:
-            raise click.UsageError("Jobs that have ended are compared as they are: leave out all hyperparameters.")
-        _show(put_together([*map(read_job, map(Path, data)), *_remote_results(jobs, region, profile)]), directory)
+            raise click.UsageError("Finished jobs are compared as they are: omit all hyperparameters.")
+        _show(compare_results([*map(read_job, map(Path, data)), *_remote_results(jobs, region, profile)]), directory)
         return
     if len(data) != 1:
         raise click.UsageError("Name one data folder or S3 address, or several job directories of slipway train.")
     if instance_type is None:
         for name, value in (("--dry-run", dry_run), ("--spot", spot)):
             if value:
-                raise click.UsageError(f"{name} is for SageMaker: name an --instance-type too.")
+                raise click.UsageError(f"{name} is for SageMaker: add --instance-type.")
         _compare_here(data[0], models, vary, given, directory, verbose=verbose)
         return
     variants = _variants(models, vary, given)
@@ -155,6 +160,8 @@ def compare(
 def _compare_here(
     data: str, models: str | None, vary: tuple[str, ...], given: dict[str, str], directory: Path, *, verbose: bool
 ) -> None:
+    from slipway.compare.here import run_variants
+
     weights = weights_file(given)
     variants = _variants(models, vary, given)
     channels = local_channels(Path(data), {}, weights)
@@ -162,8 +169,8 @@ def _compare_here(
     say(f"Comparing {len(variants)} jobs in {directory}")
     run = run_variants(variants, channels, directory, say=say, verbose=verbose)
     if run.stopped_by is not None:
-        say(f"Stopped; {len(run.comparison.results)} of {len(variants)} jobs have ended.")
-        say(f"Next: the same command with --comparison-dir {shlex.quote(str(directory))} goes on from there")
+        say(f"Stopped; {len(run.comparison.results)} of {len(variants)} jobs have finished.")
+        say(f"Next: the same command with --comparison-dir {shlex.quote(str(directory))} continues from there")
         sys.exit(128 + run.stopped_by)
     _show(run.comparison, directory)
 
@@ -180,7 +187,7 @@ def _inputs(data: str, instance_type: str, session: "Session", *, assumed: bool)
     if is_local(instance_type):
         return {name: path.resolve().as_uri() for name, path in local_channels(Path(data), {}, None).items()}
     if not data.startswith("s3://"):
-        raise click.UsageError(f"{data} is no S3 address; send it there first: slipway data upload {data} s3://…")
+        raise click.UsageError(f"{data} is not an S3 address; upload it first: slipway data upload {data} s3://…")
     if assumed:
         return {name: f"{data.rstrip('/')}/{name}" for name in SPLIT_FOLDERS}
     return find_s3_channels(session, data)
@@ -191,16 +198,19 @@ def _variants(models: str | None, vary: tuple[str, ...], common: Mapping[str, st
     for text in vary:
         name, values = parse_choices(text)
         if name in choices:
-            raise HyperparameterError(f"{name} is to be varied twice; give all its values at once")
+            raise HyperparameterError(f"{name} is varied twice; give all its values in one --vary")
         choices[name] = values
     return make_variants(choices or {MODEL_TYPE: BASELINE}, common)
 
 
 def _show(comparison: Comparison, directory: Path) -> None:
     """Print the table and write the files; exit code 1 where a job failed."""
+    from slipway.compare.page import render_page
+
     say("")
-    for line in as_lines(comparison.results):
-        say(line)
+    titles, body = rows(comparison.results)
+    # Titles of two words take two lines, so that the table fits a terminal.
+    say_table(body, [title.replace(" ", "\n") for title in titles], figures=range(1, len(titles)))
     say("")
     for warning in comparison.warnings:
         say(f"notice: {warning}")
@@ -215,7 +225,7 @@ def _show(comparison: Comparison, directory: Path) -> None:
         ) from error
     if comparison.best is not None:
         say(f"Best: {comparison.best.name}, {comparison.best.job}")
-    say(f"  page     {page}")
-    say(f"  figures  {results}")
+    say_place("page", page)
+    say_place("figures", results)
     if comparison.failures:
-        raise ComparisonError(f"without a result: {', '.join(comparison.failures)}; the same command tries them again")
+        raise ComparisonError(f"without a result: {', '.join(comparison.failures)}; run the same command to retry them")

@@ -1,37 +1,69 @@
-"""What commands print with: plain lines, and progress bars where there is a terminal to draw them on."""
+"""Output of commands: plain lines, tables, and progress bars on terminals."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 Advance = Callable[[int, int], None]
-"""Called with what is done so far, and the whole."""
+"""Called with the amount done so far, and the total."""
+
+# Wider than any table: a row is one line, which the terminal wraps and a pipe does not.
+_UNLIMITED = 1_000_000
 
 
 def say(text: str) -> None:
-    """One line on the standard output."""
+    """Print one line on the standard output."""
     click.echo(text)
 
 
+def say_place(what: str, where: object) -> None:
+    """Print where a result is: one word for it, and its path or address."""
+    say(f"  {what:<8} {where}")
+
+
 def complain(text: str) -> None:
-    """One paragraph on the standard error."""
+    """Print one paragraph on the standard error."""
     click.echo(f"{click.style('Error:', fg='red', bold=True)} {text}", err=True)
+
+
+def say_table(rows: Iterable[Sequence[str]], titles: Sequence[str] = (), *, figures: Sequence[int] = ()) -> None:
+    """Print rows in columns on the standard output, without lines between them.
+
+    Nothing is cut or wrapped, however narrow the terminal is, so that what is printed can be copied and searched.
+
+    Args:
+        rows: Cells of plain text.
+        titles: Column titles, bold on a terminal.
+        figures: Indices of the columns to align to the right.
+    """
+    # Only here: importing rich takes longer than most commands' help.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    cells = [[Text(cell.expandtabs()) for cell in row] for row in rows]
+    heads = [Text(title) for title in titles] or [Text()] * max(map(len, cells), default=0)
+    if not heads:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(titles), header_style="bold")
+    for column, head in enumerate(heads):
+        table.add_column(head, justify="right" if column in figures else "left", vertical="bottom", no_wrap=True)
+    for row in cells:
+        table.add_row(*row)
+    console = Console(width=_UNLIMITED)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().rstrip("\n").split("\n"):
+        say(line.rstrip())
 
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[Advance]:
-    """A bar on the standard error while the body runs; nothing at all where that is no terminal."""
+    """Show a bar on the standard error while the body runs; nothing if that is not a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda done, total: None
@@ -44,7 +76,17 @@ def progress_bar(description: str) -> Iterator[Advance]:
 
 @contextmanager
 def transfer_bar(description: str, files: int, size: int) -> Iterator[Advance]:
-    """A bar of bytes with a count of files beside it, called with both; nothing where that is no terminal."""
+    """Show a bar of bytes with a count of files beside it; nothing if the standard error is not a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda done, done_bytes: None

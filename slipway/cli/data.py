@@ -1,11 +1,13 @@
-"""`slipway data`: the sample data set, a look at one's own, and the way of one to S3."""
+"""`slipway data`: writes the sample data set, explores a data set, uploads one to S3."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from container.folder import describe_leftovers
 from slipway.cli.aws_options import profile_option, region_option
 from slipway.cli.console import complain, progress_bar, say, transfer_bar
 from slipway.dataset_folder import find_splits
@@ -14,13 +16,13 @@ from slipway.errors import PageError
 if TYPE_CHECKING:
     from slipway.upload import Uploaded
 
-# What these pictures need: they are small, digits must not be mirrored, and no pretrained weights know them.
+# The sample's pictures are small, digits must not be mirrored, and pretrained weights do not help.
 _TRAIN_OPTIONS = "--weights none --image-size 32 --augmentation light --opt-learning-rate 1e-3"
 
 
 @click.group(epilog="\b\nExample:\n  slipway data sample digits\n  slipway data explore digits --output digits.html")
 def data() -> None:
-    """Write sample data, look at your own, or bring it to S3."""
+    """Write sample data, explore your own, or upload it to S3."""
 
 
 @data.command(short_help="Write the sample data.", epilog="\b\nExample:\n  slipway data sample digits")
@@ -36,7 +38,7 @@ def sample(directory: Path) -> None:
     with progress_bar("writing pictures") as advance:
         written = write_sample(directory, advance)
     if not written:
-        say(f"The sample data is in {directory} already.")
+        say(f"The sample data is already in {directory}.")
         return
     for split in ("train", "validation", "test"):
         counts = {folder.name: len(list(folder.glob("*.png"))) for folder in sorted((directory / split).iterdir())}
@@ -48,7 +50,7 @@ def sample(directory: Path) -> None:
 
 
 @data.command(
-    short_help="Look at a data set: one HTML page.",
+    short_help="Explore a data set, as one HTML page.",
     epilog="\b\nExample:\n  slipway data explore digits --output digits.html",
 )
 @click.argument("directory", type=click.Path(path_type=Path))
@@ -60,11 +62,11 @@ def sample(directory: Path) -> None:
     help="The page to write.",
 )
 def explore(directory: Path, output: Path) -> None:
-    """Look at the pictures below DIRECTORY and write what was found as one HTML page.
+    """Examine the pictures below DIRECTORY and write the findings as one HTML page.
 
     DIRECTORY holds train, validation (or valid) and test folders, or the class folders themselves. The page shows
-    class sizes, picture sizes and formats, unreadable files, duplicates within and across splits, and samples. It
-    needs no network and no other file.
+    class sizes, picture sizes and formats, unreadable files, duplicates within and across splits, and samples. It is
+    self-contained.
     """
     from slipway.explore import examine, render_page, scan
 
@@ -85,13 +87,13 @@ def explore(directory: Path, output: Path) -> None:
 
 
 @data.command(
-    short_help="Bring a folder of pictures to S3.",
+    short_help="Upload a folder of pictures to S3.",
     epilog="\b\nExample:\n  slipway data upload dogs s3://my-dogs --dry-run\n  slipway data upload dogs s3://my-dogs",
 )
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.argument("to", metavar="S3_ADDRESS")
 @click.option(
-    "--kms-key", metavar="KEY", help="ID or ARN of the KMS key to encrypt with.  [default: as the bucket does]"
+    "--kms-key", metavar="KEY", help="ID or ARN of the KMS key to encrypt with.  [default: the bucket's setting]"
 )
 @click.option("--dry-run", is_flag=True, help="List what is in DIRECTORY and where it would go; make no AWS call.")
 @region_option
@@ -99,11 +101,11 @@ def explore(directory: Path, output: Path) -> None:
 def upload(
     directory: Path, to: str, kms_key: str | None, dry_run: bool, region: str | None, profile: str | None
 ) -> None:
-    """Send the files below DIRECTORY to S3_ADDRESS, s3://BUCKET/PREFIX; for s3://BUCKET alone, to its dogImages/.
+    """Upload the files below DIRECTORY to S3_ADDRESS, s3://BUCKET/PREFIX; for s3://BUCKET alone, to its dogImages/.
 
-    Names of folders stay as they are. What is there with the same size and SHA-256 is not sent again, so that an
-    interrupted upload goes on when the same command is run again. S3 checks what arrives. Hidden files are left out,
-    and nothing in the bucket is deleted.
+    Folder names are kept. Objects that are already there with the same size and SHA-256 are not sent again, so
+    running the same command again resumes an interrupted upload. S3 verifies the checksums. Files that systems and
+    tools leave behind (hidden files, __MACOSX, Thumbs.db and the like) are skipped; nothing in the bucket is deleted.
     """
     from slipway.aws.connection import Aws
     from slipway.upload.transfer import Upload, destination
@@ -111,36 +113,40 @@ def upload(
 
     place = destination(to)
     splits = find_splits(directory)
-    files = [0, 0]
-    for item in walk(directory):
+    files, leftovers = [0, 0], Counter[str]()
+    for item in walk(directory, leftovers=leftovers):
         if isinstance(item, LocalFile):
             files = [files[0] + 1, files[1] + item.size]
             if dry_run:
                 say(f"{place.below(item.name)}  {item.size:,} bytes")
         elif dry_run:
             complain(f"{item.path}: {item.reason}")
+    if leftovers:
+        say(f"note: skipped, left behind by systems and tools: {describe_leftovers(leftovers)}")
     if dry_run:
-        say(f"{files[0]:,} files, {files[1] / 1e6:,.1f} MB; nothing was sent, and not looked at what is there already.")
+        say(f"{files[0]:,} files, {files[1] / 1e6:,.1f} MB; nothing was sent, and the bucket was not checked.")
         return
     task = Upload(directory, place, Aws(region, profile), kms_key=kms_key)
     try:
         with transfer_bar("sending", *files) as advance:
-            done = task.run(advance, lambda: complain("ending; what is on its way is waited for"))
+            done = task.run(advance, lambda: complain("stopping; waiting for transfers in progress"))
     except KeyboardInterrupt:
-        complain(f"interrupted; {task.done.sent:,} files were sent and stay in {place}. Run it again to send the rest")
+        complain(
+            f"interrupted; {task.done.sent:,} files were uploaded and remain in {place}. Run it again to send the rest"
+        )
         sys.exit(130)
-    _tell(done, str(place))
+    _print_result(done, str(place))
     if "train" in splits:
         say(f"Next: slipway train {place} --instance-type ml.g4dn.xlarge")
     sys.exit(1 if done.failed else 0)
 
 
-def _tell(done: "Uploaded", place: str) -> None:
-    say(f"{place}: {done.sent:,} files sent ({done.sent_bytes / 1e6:,.1f} MB), {done.kept:,} were there already")
-    if done.strangers:
+def _print_result(done: "Uploaded", place: str) -> None:
+    say(f"{place}: {done.sent:,} files sent ({done.sent_bytes / 1e6:,.1f} MB), {done.kept:,} already there")
+    if done.extra:
         say(
-            f"note: {done.strangers:,} objects there are not in the folder and stay; training would read them too "
-            "(aws s3 sync --delete removes such)"
+            f"note: {done.extra:,} objects there are not in the folder but stay; training would read them too "
+            "(aws s3 sync --delete removes them)"
         )
     for item in done.unsent:
         if item.harmless:

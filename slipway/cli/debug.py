@@ -1,4 +1,4 @@
-"""`slipway debug`: SageMaker Debugger's rules, and one's own, over the tensors that a job saved."""
+"""`slipway debug`: runs SageMaker Debugger's rules, and the user's own, on the tensors that a job saved."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ def _list_rules(context: click.Context, _parameter: click.Parameter, value: bool
 
 
 @click.command(
-    short_help="Look for what goes wrong in a training, in the tensors that it saved.",
+    short_help="Find training problems in a job's saved tensors.",
     epilog="\b\nExample:\n"
     "  slipway train digits --job-dir digits-job --debug true\n"
     "  slipway debug digits-job\n"
@@ -33,30 +33,30 @@ def _list_rules(context: click.Context, _parameter: click.Parameter, value: bool
     "rules",
     metavar="NAME|FILE:CLASS",
     multiple=True,
-    help="A built-in rule, or a subclass of smdebug.rules.Rule in a file; may be repeated.  [default: all built-in]",
+    help="A built-in rule, or a subclass of smdebug.rules.Rule in a file; repeatable.  [default: all built-in]",
 )
 @click.option(
     "--parameter",
     "parameters",
     metavar="[RULE.]NAME=VALUE",
     multiple=True,
-    help="Of a rule, by SageMaker's names; may be repeated.",
+    help="Set a rule's parameter, by SageMaker's name; repeatable.",
 )
 @click.option(
     "--start-step",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="First step that is judged; steps of training and evaluation are counted together.",
+    help="First step to evaluate; steps of training and evaluation are counted together.",
 )
-@click.option("--end-step", type=click.IntRange(min=1), metavar="STEP", help="Step before which judging ends.")
-@click.option("--follow", is_flag=True, help="Go on with the job until it has ended, and print findings as they come.")
+@click.option("--end-step", type=click.IntRange(min=1), metavar="STEP", help="Stop before this step.")
+@click.option("--follow", is_flag=True, help="Follow the job until it ends, and print findings as they occur.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all findings.")
 @click.option(
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write that object to a file; as debug-findings.json beside the job's records slipway report shows it.",
+    help="Write that object to a file; slipway report shows it if it is debug-findings.json beside the job's records.",
 )
 @click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_rules, help="Print the built-in rules."
@@ -75,12 +75,12 @@ def debug(
     region: str | None,
     profile: str | None,
 ) -> None:
-    """Run rules over the tensors that a job saved (hyperparameter debug=true), and say what to do.
+    """Run rules on the tensors that a job saved (hyperparameter debug=true), and suggest what to do.
 
-    TRIAL is a job directory of slipway train, a directory of tensors, or its S3 address. A trial whose training was cut
-    off is judged as far as it goes.
+    TRIAL is a job directory of slipway train, a directory of tensors, or its S3 address. If training was cut off, the
+    steps that were saved are evaluated.
 
-    Exit codes: 0 nothing was found; 3 rules fired; 1 the trial cannot be read, or a rule cannot be run.
+    Exit codes: 0: no issues; 3: rules fired; 1: the trial cannot be read, or a rule cannot be run.
     """
     from slipway.debugging.run import run_rules
 

@@ -1,4 +1,4 @@
-"""slipway.toml as the defaults of commands' options."""
+"""Option defaults from slipway.toml."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _SHARED = [field.name.replace("_", "-") for field in dataclasses.fields(Settings
 
 
 def defaults_from_file(group: click.Group) -> dict[str, Any]:
-    """click's default map for a group: its commands' tables, and the file's top level for all of them.
+    """Build click's default map for a group: a table for each command, and the file's top level for all of them.
 
     Raises:
         SettingsFileError: The file is damaged, or a key or a table belongs to no command.
@@ -56,14 +56,14 @@ def _for_command(command: click.Command, shared: Mapping[str, Any], table: Mappi
     for name in table:
         if name not in options:
             raise unknown(name, sorted(options), f"option of {command.name}")
-    # A hyperparameter may have a shared setting's name and means something else.
+    # A hyperparameter that has a shared setting's name means something else.
     takes = {name for name, option in options.items() if option not in hyperparameters}
     merged = {**{name: value for name, value in shared.items() if name in takes}, **table}
     return {options[name]: _as_typed(value) for name, value in merged.items() if options[name]}
 
 
 def _as_typed(value: Any) -> Any:
-    """As it would be on the command line; lists are for options that may be given more than once."""
+    """A value as it would be on the command line; a list is for a repeatable option."""
     if isinstance(value, bool):
         return str(value).lower()
     return [_as_typed(item) for item in value] if isinstance(value, list) else str(value)

@@ -1,4 +1,4 @@
-"""What `slipway deploy` does once it knows what is wanted: models made of their names, and the endpoint of them."""
+"""The work of `slipway deploy`: models from their names, and the endpoint that serves them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,28 +7,27 @@ from sagemaker.async_inference import AsyncInferenceConfig
 from sagemaker.serverless import ServerlessInferenceConfig
 
 from slipway.cli.console import say
+from slipway.cli.deploy_options import DeployOptions
 from slipway.deploy.autoscaling import Autoscaling, apply_scaling, check_scaling
+from slipway.deploy.model import Model
 from slipway.deploy.multi_model import MultiModel
 from slipway.deploy.rollout import Rollout
-from slipway.deploy.variants import Variant, deploy_variants
+from slipway.deploy.variants import ProductionVariant, deploy_variants
 from slipway.errors import SettingError
-from slipway.model import Model
 from slipway.settings import Settings
 
 if TYPE_CHECKING:
     from sagemaker.session import Session
 
-    from slipway.cli.deploy import DeployOptions
 
-
-def deploy_model(session: "Session", model: str | None, options: "DeployOptions", *, quiet: bool) -> None:
-    """Make or update the endpoint, wait for it, and say what comes next.
+def deploy_model(session: "Session", model: str | None, options: DeployOptions, *, quiet: bool) -> None:
+    """Create or update the endpoint, wait for it, and say what comes next.
 
     Args:
-        session: Not local mode's.
-        model: As the command takes it; None with variants or several models below an S3 address.
+        session: The SDK's, not in local mode.
+        model: The command's MODEL; None with --variant or --multi-model.
         options: The command's.
-        quiet: Say nothing, for a dry run.
+        quiet: Print nothing, for a dry run.
 
     Raises:
         UserError: As `Model.deploy`.
@@ -67,7 +66,7 @@ def deploy_model(session: "Session", model: str | None, options: "DeployOptions"
             **common,
         )
     name = predictor.endpoint_name
-    show(f"The endpoint {name} is {'on its way' if options.no_wait else 'in service'}")
+    show(f"The endpoint {name} is {'being created' if options.no_wait else 'in service'}")
     target = " --target-model NAME.tar.gz" if options.multi_model else ""
     if options.asynchronous:
         show(f"Next, in Python: slipway.Predictor({name!r}).predict_async(PICTURE).result()")
@@ -76,7 +75,7 @@ def deploy_model(session: "Session", model: str | None, options: "DeployOptions"
     show(f"It costs money until it is deleted: slipway deploy --delete {name}")
 
 
-def _kind(options: "DeployOptions") -> dict[str, Any]:
+def _kind(options: DeployOptions) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if options.serverless:
         found["serverless_inference_config"] = ServerlessInferenceConfig(options.memory, options.max_concurrency)
@@ -85,15 +84,15 @@ def _kind(options: "DeployOptions") -> dict[str, Any]:
     return found
 
 
-def _one_model(session: "Session", model: str | None, options: "DeployOptions") -> Model:
+def _one_model(session: "Session", model: str | None, options: DeployOptions) -> Model:
     if options.multi_model:
         return MultiModel(options.multi_model, sagemaker_session=session, **_of_the_model(options))
     return _model(session, str(model), options)
 
 
-def _variant(session: "Session", text: str, options: "DeployOptions") -> Variant:
+def _variant(session: "Session", text: str, options: DeployOptions) -> ProductionVariant:
     name, _, rest = text.partition("=")
-    # The weight is the last: an S3 address has a colon too.
+    # Split at the last colon: an S3 address has one too.
     model, _, weight = rest.rpartition(":")
     try:
         share = float(weight)
@@ -101,7 +100,7 @@ def _variant(session: "Session", text: str, options: "DeployOptions") -> Variant
         share = -1
     if not name or not model or share < 0:
         raise SettingError(f"--variant is {text!r}; write it like --variant new=s3://my-dogs/jobs/new/model.tar.gz:1")
-    return Variant(
+    return ProductionVariant(
         name=name,
         model=_model(session, model, options),
         weight=share,
@@ -110,17 +109,17 @@ def _variant(session: "Session", text: str, options: "DeployOptions") -> Variant
     )
 
 
-def _model(session: "Session", text: str, options: "DeployOptions") -> Model:
+def _model(session: "Session", text: str, options: DeployOptions) -> Model:
     arguments = {"sagemaker_session": session, **_of_the_model(options)}
     if text.startswith("s3://"):
         return Model(text, **arguments)
-    # A job's name has neither a slash nor a dot.
+    # A job's name contains neither a slash nor a dot.
     if Path(text).exists() or "/" in text or "." in text:
         return Model.from_directory(text, **arguments)
     return Model.from_job(text, **arguments)
 
 
-def _of_the_model(options: "DeployOptions") -> dict[str, Any]:
+def _of_the_model(options: DeployOptions) -> dict[str, Any]:
     vpc = {"Subnets": list(options.subnets), "SecurityGroupIds": list(options.security_groups)}
     found = {
         "role": options.role,

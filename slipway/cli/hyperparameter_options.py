@@ -1,18 +1,18 @@
-"""The hyperparameters as options of commands."""
+"""The hyperparameters as command-line options."""
 
 from collections.abc import Callable, Sequence
 
 import click
 
-from container.train.hyperparameters import HYPERPARAMETERS, Hyperparameter
+from container.contract.hyperparameters import HYPERPARAMETERS, Hyperparameter
 
 
 class HyperparameterOption(click.Option):
-    """Sets a hyperparameter; shared settings of slipway.toml, such as the profile, are never meant for it."""
+    """An option that sets a hyperparameter; shared settings of slipway.toml, such as the profile, never apply to it."""
 
 
 class HyperparameterCommand(click.Command):
-    """Shows the hyperparameters in a section of their own."""
+    """A command whose help lists the hyperparameters in a section of their own."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, wanted in (("Options", False), ("Hyperparameters", True)):
@@ -28,10 +28,10 @@ class HyperparameterCommand(click.Command):
 
 
 def hyperparameter_options(*, without: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """One option for each row of the table; values are read by the table, as in a job's hyperparameters.json.
+    """Add an option for each hyperparameter; the values stay text, which `TrainConfig` checks.
 
     Args:
-        without: Hyperparameters that the command has no option for.
+        without: Hyperparameters to omit.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

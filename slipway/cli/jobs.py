@@ -1,4 +1,4 @@
-"""`slipway jobs`: what runs and ran on SageMaker."""
+"""`slipway jobs`: lists running and finished jobs on SageMaker."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import click
 
 from slipway.aws.connection import Aws
 from slipway.cli.aws_options import profile_option, region_option
-from slipway.cli.console import say
+from slipway.cli.console import say, say_table
 from slipway.compare.table import duration
 from slipway.jobs import KINDS, Job, Kind, list_jobs
 
@@ -16,19 +16,19 @@ _TITLES = ("NAME", "KIND", "STATUS", "CREATED (UTC)", "DURATION", "BILLABLE", "M
 
 
 @click.command(
-    short_help="Show the jobs on SageMaker.",
+    short_help="List jobs on SageMaker.",
     epilog="\b\nExample:\n  slipway jobs --days 7\n  slipway jobs --kind training --json",
 )
-@click.option("--kind", type=click.Choice(KINDS), help="Only these.  [default: all]")
+@click.option("--kind", type=click.Choice(KINDS), help="Only jobs of this kind.  [default: all]")
 @click.option("--days", type=click.IntRange(1), default=30, show_default=True, help="How far to look back.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Show the newest so many.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Number of jobs to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 @region_option
 @profile_option
 def jobs(kind: Kind | None, days: int, limit: int, as_json: bool, region: str | None, profile: str | None) -> None:
-    """Show the training, tuning and transform jobs in one region that carry Slipway's tag, the newest first.
+    """List the training, tuning and transform jobs in one region that have Slipway's tag, newest first.
 
-    Billable seconds are those of all instances together; metrics are the last values of a training job, and the best
+    Billable seconds are summed over all instances; metrics are the final values of a training job, or the best
     objective of a tuning job.
     """
     aws = Aws(region, profile)
@@ -39,13 +39,10 @@ def jobs(kind: Kind | None, days: int, limit: int, as_json: bool, region: str | 
         say(json.dumps([job.to_json() for job in found], indent=2))
         return
     if not found:
-        say(f"No job of Slipway's in {aws.region} in the last {days} days.")
+        say(f"No Slipway jobs in {aws.region} in the last {days} days.")
         say("Next: slipway train s3://BUCKET/dogImages --instance-type ml.g4dn.xlarge")
         return
-    rows = [_TITLES, *(_row(job) for job in found)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    say_table(map(_row, found), _TITLES)
     for job in found:
         if job.failure:
             say(f"{job.name}: {' '.join(job.failure.split())}")

@@ -1,4 +1,4 @@
-"""`slipway logs`: what a job or an endpoint on SageMaker has written to its log."""
+"""`slipway logs`: shows the log of a job or an endpoint on SageMaker."""
 
 import click
 
@@ -16,17 +16,19 @@ from slipway.job_logs import endpoint_source, job_source, log_lines
     "  slipway logs --endpoint dogs --lines 50",
 )
 @click.argument("job", required=False)
-@click.option("--endpoint", metavar="NAME", help="In place of a job.")
-@click.option("--follow", is_flag=True, help="Go on until the job ends; for an endpoint, until Ctrl-C.")
-@click.option("--lines", type=click.IntRange(1), metavar="N", help="Only the last N of what is there.  [default: all]")
+@click.option("--endpoint", metavar="NAME", help="Show an endpoint's log instead of a job's.")
+@click.option("--follow", is_flag=True, help="Follow the log until the job ends; for an endpoint, until Ctrl-C.")
+@click.option(
+    "--lines", type=click.IntRange(1), metavar="N", help="Start with the last N existing lines.  [default: all]"
+)
 @region_option
 @profile_option
 def logs(
     job: str | None, endpoint: str | None, follow: bool, lines: int | None, region: str | None, profile: str | None
 ) -> None:
-    """Show the log of the training or transform JOB, of all training jobs of the tuning JOB, or of an endpoint.
+    """Show the log of a training or transform JOB, of all training jobs of a tuning JOB, or of an endpoint.
 
-    Ctrl-C ends the showing, not the job.
+    Ctrl-C only stops following the log; the job keeps running.
     """
     if (job is None) == (endpoint is None):
         raise click.UsageError("Name a JOB or an --endpoint.")

@@ -1,4 +1,4 @@
-"""`slipway predict`: ask a running server or an endpoint what pictures show."""
+"""`slipway predict`: classifies pictures with a running server or an endpoint."""
 
 import json
 import logging
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from container.errors import UserError
+from container.contract.errors import UserError
 from slipway.cli.aws_options import profile_option, region_option
-from slipway.cli.console import complain, say
+from slipway.cli.console import complain, say, say_table
 from slipway.errors import EndpointError, NoServerError, RequestError, ServiceError
 from slipway.explanation import ExplainedPrediction
 from slipway.invocations import Endpoint
@@ -21,33 +21,35 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 
 Ask = Callable[[Path], list[Prediction] | ExplainedPrediction]
 
-# They would be the same for every further picture.
+# Errors that every further picture would get too.
 _FATAL = (NoServerError, EndpointError, ServiceError)
 
 
 @click.command(
-    short_help="Ask a running server or an endpoint what pictures show.",
+    short_help="Classify pictures with a running server or an endpoint.",
     epilog="\b\nExample:\n"
     "  slipway predict labrador.jpg poodle.jpg --top 3\n"
     "  slipway predict --endpoint dogs labrador.jpg --explain heat-maps",
 )
 @click.argument("images", metavar="IMAGE…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the server is.")
-@click.option("--endpoint", metavar="NAME", help="Ask this endpoint of SageMaker instead.")
-@click.option("--target-model", metavar="MODEL", help="Of a multi-model endpoint: the archive's name below its prefix.")
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="Address of the server.")
+@click.option("--endpoint", metavar="NAME", help="Use this SageMaker endpoint instead.")
+@click.option(
+    "--target-model", metavar="MODEL", help="Model of a multi-model endpoint: its archive's name below the prefix."
+)
 @click.option(
     "--top",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Show only the N most probable of the classes that the server names (5, or its SLIPWAY_TOP_K).",
+    help="Show only the N most probable of the classes that the server returns (5, or its SLIPWAY_TOP_K).",
 )
 @click.option(
     "--explain",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write there, for each picture, a heat map of what speaks for its first class.",
+    help="For each picture, write a Grad-CAM heat map of its most probable class to this folder.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line and picture.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per picture, one per line.")
 @region_option
 @profile_option
 def predict(
@@ -61,13 +63,12 @@ def predict(
     region: str | None,
     profile: str | None,
 ) -> None:
-    """Post each IMAGE to a server that `slipway serve` started, or to an endpoint, and print the most probable
-    classes.
+    """Send each IMAGE to a server started by `slipway serve`, or to an endpoint, and print the most probable classes.
 
     A picture that fails does not stop the others; the exit code is 1 if any failed.
     """
     if target_model and not endpoint:
-        raise click.UsageError("--target-model is of a multi-model endpoint; name it with --endpoint.")
+        raise click.UsageError("--target-model is for multi-model endpoints; add --endpoint.")
     if explain:
         _make_folder(explain)
     failed = False
@@ -91,7 +92,10 @@ def predict(
                     say(json.dumps({"image": str(image), "error": str(error)}, ensure_ascii=False))
                 continue
             predictions = (answer.predictions if isinstance(answer, ExplainedPrediction) else answer)[:top]
-            say(_json(image, predictions, written) if as_json else _text(image, predictions, written))
+            if as_json:
+                say(_json(image, predictions, written))
+            else:
+                _show(image, predictions, written)
     sys.exit(1 if failed else 0)
 
 
@@ -106,7 +110,7 @@ def _at_endpoint(
     name: str, target_model: str | None, region: str | None, profile: str | None, *, explain: bool
 ) -> Iterator[Ask]:
     from slipway.aws.session import session_for
-    from slipway.predictor import Predictor
+    from slipway.deploy.predictor import Predictor
 
     logging.getLogger("sagemaker").setLevel(logging.WARNING)
     predictor = Predictor(name, session_for("endpoint", region=region, profile=profile))
@@ -139,8 +143,8 @@ def _json(image: Path, predictions: list[Prediction], heat_map: Path | None) -> 
     return json.dumps({**found, **({"heat_map": str(heat_map)} if heat_map else {})}, ensure_ascii=False)
 
 
-def _text(image: Path, predictions: list[Prediction], heat_map: Path | None) -> str:
-    width = max((len(row.label) for row in predictions), default=0)
-    rows = [f"  {row.label:<{width}}  {100 * row.probability:6.2f} %" for row in predictions]
-    written = [f"  heat map: {heat_map}"] if heat_map else []
-    return "\n".join([click.style(str(image), bold=True), *rows, *written])
+def _show(image: Path, predictions: list[Prediction], heat_map: Path | None) -> None:
+    say(click.style(str(image), bold=True))
+    say_table([(f"  {row.label}", f"{100 * row.probability:6.2f} %") for row in predictions])
+    if heat_map:
+        say(f"  heat map: {heat_map}")

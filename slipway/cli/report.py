@@ -1,4 +1,4 @@
-"""`slipway report`: the profiler report and the training report, made anew of what a job recorded."""
+"""`slipway report`: writes the profiler report and the training report again, from a job's records."""
 
 import tempfile
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from container.errors import ReportError
+from container.contract.errors import ReportError
 from slipway.cli.aws_options import profile_option, region_option
-from slipway.cli.console import progress_bar, say
+from slipway.cli.console import progress_bar, say, say_place
 from slipway.errors import PageError
 from slipway.report.records import Records, find_records, unpack_records
 
@@ -20,7 +20,7 @@ Kind = Literal["both", "profiler", "training"]
 
 
 @click.command(
-    short_help="Make a job's reports anew: where the time went, what was learnt.",
+    short_help="Write a job's profiler and training reports again.",
     epilog="\b\nExample:\n"
     "  slipway report slipway-jobs/dogs\n"
     "  slipway report s3://my-dogs/jobs/dogs-1/profiler-output --output dogs-1\n"
@@ -31,23 +31,23 @@ Kind = Literal["both", "profiler", "training"]
     "--output",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where to write the pages.  [default: beside the records; for S3 and archives, the working directory]",
+    help="Folder for the pages.  [default: beside the records; for S3 and archives, the working directory]",
 )
 @click.option(
     "--kind",
     type=click.Choice(["both", "profiler", "training"]),
     default="both",
     show_default=True,
-    help="Which page; both: those for which there are records.",
+    help="Which report to write; both: each one that there are records for.",
 )
 @region_option
 @profile_option
 def report(records: str, output: Path | None, kind: Kind, region: str | None, profile: str | None) -> None:
-    """Write profiler-report.html and training-report.html of what a job recorded, and print which rules fired.
+    """Write profiler-report.html and training-report.html from a job's records, and print which rules fired.
 
-    RECORDS is a job directory of slipway train, its output/data directory, an output.tar.gz, or a directory that
-    SageMaker's profiler wrote; the last two also as S3 addresses. SageMaker's system metrics alone give a report of
-    the hardware; a job of Slipway's images gives all of it.
+    RECORDS is a job directory of slipway train, its output/data directory, an output.tar.gz, or a directory written
+    by SageMaker's profiler; the last two can be S3 addresses. SageMaker's system metrics alone yield a hardware
+    report; a job of Slipway's images yields the full one.
     """
     with tempfile.TemporaryDirectory(prefix="slipway-report-") as scratch:
         if records.startswith("s3://"):
@@ -62,10 +62,10 @@ def report(records: str, output: Path | None, kind: Kind, region: str | None, pr
 
 def _download(address: str, directory: Path, region: str | None, profile: str | None) -> None:
     from slipway.aws.connection import Aws
-    from slipway.report.download import bring_records
+    from slipway.report.download import download_records
 
     with progress_bar("downloading") as advance:
-        bring_records(address, directory, Aws(region, profile), advance)
+        download_records(address, directory, Aws(region, profile), advance)
 
 
 def _write(found: Records, output: Path | None, kind: Kind) -> None:
@@ -75,11 +75,11 @@ def _write(found: Records, output: Path | None, kind: Kind) -> None:
     profiler = found.profile if kind != "training" else None
     training = found.training if kind != "profiler" else None
     if profiler is None and training is None:
-        raise ReportError(f"there are records for the other report only; leave out --kind {kind}")
+        raise ReportError(f"there are only records for the other report; omit --kind {kind}")
     written = []
     try:
         if profiler:
-            _tell(write_profiler_report(profiler, directory, beside=[TRAINING_REPORT] if training else []))
+            _print_findings(write_profiler_report(profiler, directory, beside=[TRAINING_REPORT] if training else []))
             written.append(("profiler", directory / PROFILER_REPORT))
         if training:
             write_training_report(training, directory)
@@ -89,10 +89,10 @@ def _write(found: Records, output: Path | None, kind: Kind) -> None:
             f"{error.filename or directory} cannot be written: {error.strerror}; name another folder with --output"
         ) from error
     for name, page in written:
-        say(f"  {name}  {page}")
+        say_place(name, page)
 
 
-def _tell(findings: Sequence["Finding"]) -> None:
+def _print_findings(findings: Sequence["Finding"]) -> None:
     fired = [finding for finding in findings if finding.fired]
     for finding in fired:
         advice = f"; {finding.advice[0].text}" if finding.advice else ""

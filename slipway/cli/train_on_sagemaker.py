@@ -1,4 +1,4 @@
-"""`slipway train --instance-type`: the same job on SageMaker, or in the SDK's local mode."""
+"""`slipway train --instance-type`: runs the job on SageMaker, or in the SDK's local mode."""
 
 import logging
 import re
@@ -9,26 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from container.train.hyperparameters import TrainConfig
-from container.train.metric_lines import EvaluationLine, read_line
+from container.contract.hyperparameters import TrainConfig
+from container.contract.metric_lines import EvaluationLine, read_line
 from slipway.aws.console_address import console_address
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import is_local, session_for
 from slipway.checks.instance_type import has_own_disk
 from slipway.cli.aws_options import dry_run_option, instance_type_option, region_option, role_option, show_requests
-from slipway.cli.console import say
+from slipway.cli.console import say, say_place
 from slipway.dataset_folder import SPLIT_FOLDERS, find_splits
 from slipway.errors import JobError, SettingError
 from slipway.s3_channels import find_s3_channels
 from slipway.settings import Settings
-from slipway.training_view import training_view
 
 if TYPE_CHECKING:
     from slipway.estimator import Estimator
 
 _JOBS = Path("slipway-jobs")
 
-# What sagemaker-training logs of itself; here it is on the standard error, which is not shown.
+# Log lines of sagemaker-training itself; a job on this machine has them on its standard error, which is not shown.
 _TOOLKIT = re.compile(
     r"sagemaker-training-toolkit|^Returning the value itself$"
     r"|^(ExecuteUserScriptError:|ExitCode |ErrorMessage |Command )"
@@ -36,9 +35,11 @@ _TOOLKIT = re.compile(
 
 _OPTIONS = (
     instance_type_option("Train"),
-    click.option("--instance-count", type=click.IntRange(1), default=1, show_default=True, help="Instances to use."),
-    click.option("--spot", is_flag=True, help="Managed spot training, with checkpoints; costs less, may take longer."),
-    click.option("--bucket", metavar="NAME", envvar="SLIPWAY_BUCKET", help="For the outputs.  [default: the data's]"),
+    click.option("--instance-count", type=click.IntRange(1), default=1, show_default=True, help="Number of instances."),
+    click.option("--spot", is_flag=True, help="Managed spot training, with checkpoints: cheaper, may take longer."),
+    click.option(
+        "--bucket", metavar="NAME", envvar="SLIPWAY_BUCKET", help="Bucket for outputs.  [default: the data's]"
+    ),
     click.option(
         "--image",
         metavar="IMAGE",
@@ -50,36 +51,49 @@ _OPTIONS = (
     # --profile is a hyperparameter here.
     click.option("--aws-profile", metavar="NAME", envvar="SLIPWAY_PROFILE", help="Profile of ~/.aws/config."),
     dry_run_option,
-    click.option("--no-wait", is_flag=True, help="Start the job and return."),
-    click.option("--max-run", type=click.IntRange(1), metavar="SECONDS", help="End the job then.  [default: 1 day]"),
+    click.option("--no-wait", is_flag=True, help="Start the job without waiting for it."),
+    click.option(
+        "--max-run",
+        type=click.IntRange(1),
+        metavar="SECONDS",
+        help="Stop the job after this many seconds.  [default: 1 day]",
+    ),
     click.option("--volume-size", type=click.IntRange(1), metavar="GB", help="Disk of each instance.  [default: 30]"),
-    click.option("--subnet", "subnets", multiple=True, metavar="ID", help="Of a VPC; may be given again."),
-    click.option("--security-group", "security_groups", multiple=True, metavar="ID", help="Likewise."),
+    click.option("--subnet", "subnets", multiple=True, metavar="ID", help="VPC subnet; repeatable."),
     click.option(
-        "--kms-key", metavar="KEY", help="Encrypts the outputs, and the disks where they are not the instance's own."
+        "--security-group", "security_groups", multiple=True, metavar="ID", help="VPC security group; repeatable."
     ),
-    click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="On the job; may be given again."),
     click.option(
-        "--keep-alive", type=click.IntRange(1), metavar="SECONDS", help="Keep the instances for the next job so long."
+        "--kms-key", metavar="KEY", help="KMS key for the outputs and the volumes (not for local instance storage)."
     ),
-    click.option("--network-isolation", is_flag=True, help="The containers reach no network."),
-    click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard to the bucket."),
+    click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Tag of the job; repeatable."),
+    click.option(
+        "--keep-alive",
+        type=click.IntRange(1),
+        metavar="SECONDS",
+        help="Keep the instances warm for this many seconds after the job (warm pool).",
+    ),
+    click.option("--network-isolation", is_flag=True, help="Run the containers without network access."),
+    click.option("--tensorboard", is_flag=True, help="Write TensorBoard event files to the bucket."),
     click.option(
         "--rule",
         "rules",
         multiple=True,
         metavar="NAME",
-        help="Rule of SageMaker's that looks on, such as VanishingGradient or LowGPUUtilization; may be given again.",
+        help="Attach a built-in SageMaker Debugger rule, such as VanishingGradient or LowGPUUtilization; repeatable.",
     ),
     click.option(
-        "--price-per-hour", type=click.FloatRange(0), metavar="PRICE", help="Of one instance: shows what the job cost."
+        "--price-per-hour",
+        type=click.FloatRange(0),
+        metavar="PRICE",
+        help="Price of one instance, to show what the job cost.",
     ),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SageMakerOptions:
-    """What `slipway train` was told of SageMaker."""
+    """The options of `slipway train` for SageMaker."""
 
     instance_type: str | None
     instance_count: int
@@ -105,11 +119,11 @@ class SageMakerOptions:
 
     @classmethod
     def take(cls, given: dict[str, Any]) -> "SageMakerOptions":
-        """Take them out of a command's options."""
+        """Remove these options from a command's, and return them."""
         return cls(**{field.name: given.pop(field.name) for field in fields(cls)})
 
     def sdk_arguments(self) -> dict[str, Any]:
-        """The SDK's names of what the SDK itself does; the SDK's defaults where nothing is said."""
+        """Arguments of the SDK's Estimator; an option that is not given is omitted, so that the SDK's default holds."""
         found = {
             "max_run": self.max_run,
             "volume_size": self.volume_size,
@@ -125,7 +139,7 @@ class SageMakerOptions:
 
 
 def sagemaker_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of `SageMakerOptions`."""
+    """Add the options of `SageMakerOptions` to a command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -140,15 +154,15 @@ def train_on_sagemaker(
     job_dir: Path | None,
     verbose: bool,
 ) -> None:
-    """Start the job, look on until it ends, and say what it cost and where the model is.
+    """Start the job, follow it until it ends, and say what it cost and where the model is.
 
     Args:
         options: With an instance type.
         data: S3 address or folder with a folder for each channel.
-        named: Addresses or folders by channel, which count for more.
-        hyperparameters: As given; a file of weights is a channel.
-        job_dir: For the outputs in local mode; None: slipway-jobs/JOB.
-        verbose: Show the job's whole log.
+        named: Addresses or folders by channel; they override those below `data`.
+        hyperparameters: As given; a file of weights becomes a channel.
+        job_dir: Folder for the outputs in local mode; None: slipway-jobs/JOB.
+        verbose: Show the job's full log.
 
     Raises:
         UserError: As `Estimator` and its `fit`.
@@ -169,9 +183,10 @@ def train_on_sagemaker(
         profile=options.aws_profile or Settings.read().profile,
         dry_run=recorded,
     )
-    # What the SDK logs, failures included, is said here in other words.
+    # What the SDK logs, failures included, is reported here in other words.
     logging.getLogger("sagemaker").setLevel(logging.CRITICAL)
     from slipway.estimator import Estimator
+    from slipway.training_view import training_view
 
     estimator = Estimator(
         options.role,
@@ -201,35 +216,35 @@ def train_on_sagemaker(
         estimator.fit(channels, wait=False)
         name = str(estimator.job_name)
         say(f"Started the training job {name}")
-        say(f"  console  {console_address('training job', name, session.boto_region_name)}")
+        say_place("console", console_address("training job", name, session.boto_region_name))
         if options.no_wait:
             say(f"Next: slipway logs {name} --follow, and slipway jobs")
             return
         estimator.wait(log.show)
-    log.tell_test()
+    log.print_test()
     if (cost := estimator.cost) is not None:
         say(f"Done: {cost.describe(options.price_per_hour)}")
-    say(f"  model    {estimator.model_data}")
-    tell_debugger(estimator)
+    say_place("model", estimator.model_data)
+    print_debugger_results(estimator)
     say(f"Next: slipway deploy {name} --instance-type {options.instance_type}")
 
 
-def tell_debugger(estimator: "Estimator") -> None:
-    """Say what the rules found, where SageMaker put what it measured, and what reads that."""
+def print_debugger_results(estimator: "Estimator") -> None:
+    """Print what the rules found, where SageMaker put the tensors and measurements, and which commands read them."""
     if (outputs := estimator.debugger_outputs()) is None:
         return
     evaluations = estimator.rule_summary()
-    say(f"  outputs  {outputs.archive}")
+    say_place("outputs", outputs.archive)
     if outputs.tensors:
-        say(f"  tensors  {outputs.tensors}")
+        say_place("tensors", outputs.tensors)
     if outputs.profiler:
-        say(f"  profiler {outputs.profiler}")
+        say_place("profiler", outputs.profiler)
     for evaluation in evaluations:
-        say(f"  rule     {evaluation.describe()}")
+        say_place("rule", evaluation.describe())
     if outputs.report:
-        say(f"  report   {outputs.report}")
+        say_place("report", outputs.report)
     if not all(evaluation.ended for evaluation in evaluations):
-        say(f'  Rules go on after the job; how they end says Estimator.attach("{estimator.job_name}").rule_summary()')
+        say(f'  Rules run on after the job; for their results: Estimator.attach("{estimator.job_name}").rule_summary()')
     if outputs.tensors:
         say(f"Next: slipway debug {outputs.tensors}")
     if outputs.profiler:
@@ -237,7 +252,7 @@ def tell_debugger(estimator: "Estimator") -> None:
 
 
 class _Log:
-    """Shows a job's log without the toolkit's part, and remembers the test's result."""
+    """Shows a job's log without the lines of sagemaker-training, and remembers the test result."""
 
     def __init__(self, show: Callable[[str], None], *, verbose: bool) -> None:
         self._show = show
@@ -252,8 +267,8 @@ class _Log:
         if self._verbose or not _TOOLKIT.search(line):
             self._show(line)
 
-    def tell_test(self) -> None:
-        """Say how good the model is, if it was tested."""
+    def print_test(self) -> None:
+        """Print the test accuracy, if the model was tested."""
         if self._test is not None:
             test = self._test
             say(f"Test accuracy {test.accuracy:.2f} % ({test.correct} of {test.total} pictures)")
@@ -269,15 +284,15 @@ def _train_in_local_mode(estimator: "Estimator", channels: Mapping[str, str], lo
         raise JobError(f"the job directory {directory} cannot be made: {error.strerror}") from error
     if found:
         raise JobError(
-            f"{directory} is not empty ({', '.join(found[:4])}), and jobs of local mode do not go on from an earlier "
-            "one; give another --job-dir"
+            f"{directory} is not empty ({', '.join(found[:4])}), and a job in local mode cannot resume an earlier one; "
+            "give another --job-dir"
         )
     estimator.output_path = f"file://{directory}"
     say(f"Starting the job {name} in Docker")
     estimator.fit(channels, job_name=name, show=log.show)
-    log.tell_test()
-    say(f"  model    {directory / 'model.tar.gz'}")
-    say(f"  outputs  {directory / 'output.tar.gz'}")
+    log.print_test()
+    say_place("model", directory / "model.tar.gz")
+    say_place("outputs", directory / "output.tar.gz")
     say(f"Next: slipway serve {directory / 'model.tar.gz'}, and in another terminal: slipway predict PICTURE")
 
 
@@ -288,7 +303,7 @@ def _below(data: str | None, session: Any, *, assumed: bool) -> dict[str, str]:
     if not data.startswith("s3://"):
         return {name: str(path) for name, path in find_splits(Path(data)).items()}
     if assumed:
-        # Nothing is asked of S3 in a dry run.
+        # A dry run does not look into S3.
         return {split: f"{data.rstrip('/')}/{names[0]}" for split, names in SPLIT_FOLDERS.items()}
     return find_s3_channels(session, data)
 

@@ -1,4 +1,4 @@
-"""`slipway transform`: predictions for many pictures at once, as one file."""
+"""`slipway transform`: writes the predictions for many pictures to one file."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from container.errors import UserError
+from container.contract.errors import UserError
 from slipway.aws.session import is_local
 from slipway.checks.instance_type import has_gpu
 from slipway.cli.aws_options import (
@@ -34,7 +34,7 @@ _GPU_NOTE = (
 
 
 @click.command(
-    short_help="Predict many pictures at once.",
+    short_help="Batch transform: predict many pictures at once.",
     epilog="\b\nExample:\n  slipway transform dogs/test --model slipway-jobs/dogs\n"
     "  slipway transform s3://my-dogs/dogImages/test --model s3://my-dogs/jobs/dogs/output/model.tar.gz \\\n"
     "    --instance-type ml.c7i.xlarge",
@@ -44,21 +44,21 @@ _GPU_NOTE = (
     "--model",
     required=True,
     metavar="MODEL",
-    help="A model.tar.gz, model directory or job directory; on SageMaker also s3://…/model.tar.gz, a job's name or a "
-    "model's.",
+    help="A model.tar.gz, model directory or job directory; on SageMaker also s3://…/model.tar.gz, or the name of a "
+    "training job or a model.",
 )
 @instance_type_option("Run a transform job")
+@click.option("--instance-count", type=click.IntRange(min=1), default=1, show_default=True, help="Number of instances.")
 @click.option(
-    "--instance-count", type=click.IntRange(min=1), default=1, show_default=True, help="Instances of the job."
+    "--output", metavar="S3_ADDRESS", help="Where SageMaker writes its outputs.  [default: s3://BUCKET/jobs/JOB]"
 )
-@click.option("--output", metavar="S3_ADDRESS", help="For SageMaker's own outputs.  [default: s3://BUCKET/jobs/JOB]")
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="jsonl", show_default=True)
 @click.option(
     "--predictions",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The file to write.  [default: predictions.csv or predictions.jsonl]",
+    help="File to write.  [default: predictions.csv or predictions.jsonl]",
 )
-@click.option("--bucket", envvar="SLIPWAY_BUCKET", metavar="NAME", help="For a model of this machine.")
+@click.option("--bucket", envvar="SLIPWAY_BUCKET", metavar="NAME", help="Bucket to upload a local model to.")
 @click.option("--image", metavar="IMAGE", help="Address or tag of the serving image.  [default: what push.sh pushed]")
 @role_option
 @region_option
@@ -79,11 +79,11 @@ def transform(
     profile: str | None,
     dry_run: bool,
 ) -> None:
-    """Predict all PICTURES, those below a folder or below s3://BUCKET/PREFIX, and write one file of predictions.
+    """Predict all PICTURES below a folder or below s3://BUCKET/PREFIX, and write the predictions to one file.
 
-    jsonl has the most probable classes of each picture, csv the most probable one. Pictures that cannot be predicted
-    have a line with the reason; the exit code is 1 then. Without --instance-type the pictures are a folder, and all
-    happens on this machine.
+    jsonl has the most probable classes of each picture, csv the most probable one. A picture that cannot be predicted
+    has a line with the reason, and the exit code is 1. Without --instance-type, PICTURES is a folder, and everything
+    runs on this machine.
     """
     path = predictions or Path(f"predictions.{form}")
     require_absent(path)
@@ -92,7 +92,7 @@ def transform(
         return
     if dry_run and is_local(instance_type):
         raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
-    # What the SDK and its HTTP client log, failures included, is said here in other words.
+    # What the SDK and its HTTP client log, failures included, is reported here in other words.
     logging.getLogger("sagemaker").setLevel(logging.CRITICAL)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     from slipway.transform import jobs
@@ -115,7 +115,7 @@ def transform(
         if has_gpu(instance_type):
             say(_GPU_NOTE)
         if is_local(instance_type):
-            say(f"Predicting what is below {pictures} in Docker")
+            say(f"Predicting the pictures below {pictures} in Docker")
             with progress_bar("predicting") as advance:
                 transformer.transform(pictures, advance=advance)
             _write(path, transformer.rows(), form)
@@ -151,7 +151,7 @@ def _collect(transformer: "Transformer", path: Path) -> None:
         with progress_bar("predicting") as advance:
             transformer.wait_for_pictures(advance)
     except RemoteJobError as error:
-        # One picture that fails makes the job a failed one; the others' predictions are there.
+        # A single failed picture fails the job; the others' predictions are there.
         failure = error
     rows = list(transformer.rows())
     if failure is not None and all(row.answer is None for row in rows):
@@ -165,7 +165,7 @@ def _write(path: Path, rows: Iterable[Row], form: Format) -> None:
     failed: list[Row] = []
     count = 0
 
-    def told() -> Iterable[Row]:
+    def counted() -> Iterable[Row]:
         nonlocal count
         for row in rows:
             count += 1
@@ -173,7 +173,7 @@ def _write(path: Path, rows: Iterable[Row], form: Format) -> None:
                 failed.append(row)
             yield row
 
-    write_predictions(path, told(), form)
+    write_predictions(path, counted(), form)
     for row in failed:
         complain(f"{row.image}: {row.reason}")
     say(f"{path}: {count - len(failed):,} of {count:,} pictures predicted")

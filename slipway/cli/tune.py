@@ -1,4 +1,4 @@
-"""`slipway tune`: search hyperparameters on this machine, on SageMaker, or as a Weights & Biases sweep."""
+"""`slipway tune`: searches hyperparameters on this machine, on SageMaker, or as a Weights & Biases sweep."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from slipway.search_space import DEFAULT_SPACE
 from slipway.tuning.objective import DEFAULT_OBJECTIVE
 from slipway.tuning.strategy import DEFAULT_MAX_JOBS, DEFAULT_MAX_PARALLEL_JOBS, STRATEGIES, Strategy
 
-# Options of this command have the names of the first two; the third looks into one job.
+# This command has options with the names of the first two; the third inspects a single job.
 _NOT_FIXED = ("wandb", "profile", "debug")
 
 _DEFAULT_RANGES = "; ".join(f"{name}={entry}" for name, entry in DEFAULT_SPACE.items())
@@ -36,7 +36,7 @@ _DEFAULT_RANGES = "; ".join(f"{name}={entry}" for name, entry in DEFAULT_SPACE.i
 
 @click.command(
     cls=HyperparameterCommand,
-    short_help="Search hyperparameters.",
+    short_help="Tune hyperparameters.",
     epilog="\b\nExample:\n"
     "  slipway tune dogs --max-jobs 10 --range epochs=5:10\n"
     "  slipway tune s3://my-dogs/dogImages --instance-type ml.g4dn.xlarge\n"
@@ -49,62 +49,73 @@ _DEFAULT_RANGES = "; ".join(f"{name}={entry}" for name, entry in DEFAULT_SPACE.i
     "ranges",
     metavar="NAME=VALUES",
     multiple=True,
-    help="What to try: NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=VALUE,VALUE; may be given again.  "
+    help="Range to search: NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=VALUE,VALUE; repeatable.  "
     f"[default: {_DEFAULT_RANGES}]",
 )
-@click.option("--strategy", type=click.Choice(STRATEGIES), default="Bayesian", show_default=True, help="How to search.")
 @click.option(
-    "--objective", "metric", metavar="METRIC", default=DEFAULT_OBJECTIVE, show_default=True, help="What to improve."
+    "--strategy", type=click.Choice(STRATEGIES), default="Bayesian", show_default=True, help="Search strategy."
+)
+@click.option(
+    "--objective", "metric", metavar="METRIC", default=DEFAULT_OBJECTIVE, show_default=True, help="Metric to optimize."
 )
 @click.option(
     "--max-jobs",
     type=click.IntRange(1),
-    help=f"Trials in all.  [default: {DEFAULT_MAX_JOBS}; for Grid, every combination]",
+    help=f"Number of trials.  [default: {DEFAULT_MAX_JOBS}; for Grid, every combination]",
 )
 @click.option(
     "--max-parallel",
     type=click.IntRange(1),
     default=DEFAULT_MAX_PARALLEL_JOBS,
     show_default=True,
-    help="Training jobs on SageMaker at a time; on this machine it is always one.",
+    help="Training jobs to run at once on SageMaker; on this machine always one.",
 )
 @click.option(
     "--early-stopping",
     type=click.Choice(("Auto", "Off")),
-    help="Stop trials that fall behind.  [default: Auto; Hyperband does so by itself]",
+    help="Stop trials that fall behind.  [default: Auto; Hyperband has its own]",
 )
 @click.option(
-    "--warm-start", "parents", metavar="JOB", multiple=True, help="Begin with what this tuning job on SageMaker found."
+    "--warm-start",
+    "parents",
+    metavar="JOB",
+    multiple=True,
+    help="Start from the results of this tuning job on SageMaker; repeatable.",
 )
-@click.option("--transfer", is_flag=True, help="The data or the ranges have changed since the --warm-start job.")
+@click.option("--transfer", is_flag=True, help="The data or the ranges differ from the --warm-start job's.")
 @click.option(
     "--study-dir",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where the trials of this machine are; an earlier study on the same data goes on.  "
+    help="Folder for the trials on this machine; continues an earlier study on the same data.  "
     "[default: slipway-jobs/TIME-study]",
 )
-@click.option("--keep-models", is_flag=True, help="Keep every trial's model and checkpoints, not only the best one's.")
-@click.option("--verbose", is_flag=True, help="Show the whole output of trials on this machine.")
-@click.option("--wandb", "as_sweep", is_flag=True, help="Only write sweep.yaml, for a Weights & Biases sweep.")
+@click.option(
+    "--keep-models", is_flag=True, help="Keep the model and checkpoints of every trial, not only of the best."
+)
+@click.option("--verbose", is_flag=True, help="Show the full output of trials on this machine.")
+@click.option("--wandb", "as_sweep", is_flag=True, help="Only write sweep.yaml for a Weights & Biases sweep.")
 @click.option(
     "--report",
     metavar="JOB|DIR",
-    help="Only show the trials of a tuning job on SageMaker, or of a study directory.",
+    help="Only show the trials of a tuning job on SageMaker or of a study directory.",
 )
 @click.option(
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help=f"The page of the trials.  [default: {PAGE}, in the study directory]",
+    help=f"HTML page of the trials.  [default: {PAGE}, in the study directory]",
 )
 @instance_type_option("Tune")
-@click.option("--spot", is_flag=True, help="Train on spot instances.")
+@click.option("--spot", is_flag=True, help="Managed spot training.")
 @click.option("--image", metavar="IMAGE", help="Training image.  [default: what push.sh pushed]")
 @click.option(
-    "--bucket", metavar="NAME", envvar="SLIPWAY_BUCKET", help="Where jobs/ goes.  [default: the data's bucket]"
+    "--bucket",
+    metavar="NAME",
+    envvar="SLIPWAY_BUCKET",
+    help="Bucket for outputs, below jobs/.  [default: the data's bucket]",
 )
-@click.option("--no-wait", is_flag=True, help="Start the tuning job on SageMaker and return.")
+@click.option("--no-wait", is_flag=True, help="Start the tuning job on SageMaker without waiting for it.")
 @role_option
 @region_option
 @profile_option
@@ -137,11 +148,11 @@ def tune(
     dry_run: bool,
     **hyperparameters: str | None,
 ) -> None:
-    """Train on DATA many times with other hyperparameters, and find those with the best objective.
+    """Train on DATA many times with different hyperparameters, and find those with the best objective.
 
-    DATA is as for slipway train. On this machine one trial runs after the other, and Ctrl-C keeps what is there: the
-    same command with --study-dir goes on. Only the best trial keeps its model. With --instance-type, DATA is an S3
-    address, and SageMaker runs the tuning job. Hyperparameters that are given have that value in all trials.
+    DATA is as for slipway train. On this machine the trials run one after another; after Ctrl-C, the same command with
+    --study-dir continues. Only the best trial keeps its model. With --instance-type, DATA is an S3 address, and
+    SageMaker runs the tuning job. A hyperparameter that is given has that value in all trials.
     """
     if report is not None:
         tuning = read_trials(report, region, profile)
@@ -160,7 +171,7 @@ def tune(
             ("--warm-start", parents),
         ):
             if value:
-                raise click.UsageError(f"{name} is for SageMaker: name an --instance-type too.")
+                raise click.UsageError(f"{name} is for SageMaker: add --instance-type.")
         tune_here(data, search, study_dir, output, verbose=verbose, keep_models=keep_models)
     else:
         recorded = DryRun() if dry_run else None

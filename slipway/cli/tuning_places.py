@@ -1,4 +1,4 @@
-"""Where `slipway tune` searches: on this machine, on SageMaker, or in a Weights & Biases sweep; and what it shows."""
+"""The work of `slipway tune`: on this machine, on SageMaker, or as a Weights & Biases sweep; and its output."""
 
 import shlex
 import sys
@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from container.train.hyperparameters import TrainConfig
+from container.contract.hyperparameters import TrainConfig
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import is_local
 from slipway.cli.aws_options import show_requests
 from slipway.cli.channels import local_channels, weights_file
-from slipway.cli.console import say
+from slipway.cli.console import say, say_place, say_table
 from slipway.dataset_folder import SPLIT_FOLDERS
 from slipway.errors import PageError, SearchSpaceError
 from slipway.job import default_job_directory, require_installed
 from slipway.search_space import SearchSpace, parse_range
 from slipway.tuning.objective import Objective, objective
-from slipway.tuning.page import render_page
 from slipway.tuning.plan import Plan, with_strategy
 from slipway.tuning.strategy import Strategy, job_count, most_epochs
-from slipway.tuning.table import table_lines
+from slipway.tuning.table import table
 from slipway.tuning.trial import Tuning
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ PAGE = "tuning.html"
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is searched, wherever that is."""
+    """A search, independent of where it runs."""
 
     objective: Objective
     strategy: Strategy
@@ -61,10 +60,10 @@ def make_search(
     early_stopping: str | None,
     max_jobs: int | None,
 ) -> Search:
-    """Put the options together, and see that they are a search.
+    """Build a search from the options, and check it.
 
     Raises:
-        SearchSpaceError: They are none.
+        SearchSpaceError: The options make no search.
         HyperparameterError: There is no such hyperparameter, or it may not have such a value.
     """
     fixed = {name.replace("_", "-"): value for name, value in options.items() if value is not None}
@@ -75,7 +74,7 @@ def make_search(
     checked = {name: value for name, value in fixed.items() if name != "weights"}
     searched, static = with_strategy(strategy, dict(given), checked)
     if strategy == "Hyperband" and early_stopping == "Auto":
-        raise SearchSpaceError("Hyperband stops trials itself; leave --early-stopping out")
+        raise SearchSpaceError("Hyperband stops trials itself; omit --early-stopping")
     found = Search(
         objective=objective(metric),
         strategy=strategy,
@@ -91,7 +90,7 @@ def make_search(
 def tune_here(
     data: str, search: Search, study_dir: Path | None, output: Path | None, *, verbose: bool, keep_models: bool
 ) -> None:
-    """Run a study, and show it; ends the process where a signal ended the study."""
+    """Run a study and show it; exit if a signal stopped it."""
     from slipway.tuning.journal import FIELDS
     from slipway.tuning.study import run_study
 
@@ -116,18 +115,18 @@ def tune_here(
     run = run_study(plan, search.job_count, channels, directory, say=say, verbose=verbose, keep_models=keep_models)
     if run.stopped_by is not None:
         ended = sum(trial.status in ("completed", "stopped early") for trial in run.tuning.trials)
-        say(f"Stopped; {ended} of {search.job_count} trials have ended.")
-        say(f"Next: the same command with --study-dir {shlex.quote(str(directory))} goes on from there")
+        say(f"Stopped; {ended} of {search.job_count} trials have finished.")
+        say(f"Next: the same command with --study-dir {shlex.quote(str(directory))} continues from there")
         sys.exit(128 + run.stopped_by)
     show_trials(run.tuning, output or directory / PAGE)
     if run.best_job is not None:
-        say(f"  model    {run.best_job.archive}")
+        say_place("model", run.best_job.archive)
         say(f"Next: slipway serve {shlex.quote(str(run.best_job.path))}")
 
 
 @dataclass(frozen=True)
 class Remote:
-    """What a tuning job on SageMaker needs beside its search."""
+    """The settings of a tuning job on SageMaker, beside its search."""
 
     instance_type: str
     role: str | None
@@ -149,14 +148,14 @@ def tune_on_sagemaker(
     *,
     wait: bool,
 ) -> None:
-    """Start a tuning job; show its trials when it has ended, or what would be sent."""
+    """Start a tuning job and show its trials when it has ended, or show the requests of a dry run."""
     from slipway import Estimator, Tuner
     from slipway.s3_channels import find_s3_channels
     from slipway.tuner import warm_start
 
-    # The SDK's local mode has no tuning jobs, which Tuner says.
+    # The SDK's local mode has no tuning jobs; Tuner reports that.
     if not data.startswith("s3://") and not is_local(remote.instance_type):
-        raise click.UsageError(f"{data} is no S3 address; send it there first: slipway data upload {data} s3://…")
+        raise click.UsageError(f"{data} is not an S3 address; upload it first: slipway data upload {data} s3://…")
     fixed = dict(search.fixed)
     weights = fixed.pop("weights") if fixed.get("weights", "").startswith("s3://") else None
     estimator = Estimator(
@@ -195,13 +194,13 @@ def tune_on_sagemaker(
 
 
 def write_sweep(data: str, search: Search, output: Path | None) -> None:
-    """Write the file of a sweep, and say what to do with it."""
+    """Write a sweep's file, and print how to use it."""
     import yaml
 
     from slipway.tuning.sweep import FILE, sweep_configuration
 
     fixed = dict(search.fixed)
-    # The agent may run in another folder.
+    # The sweep's agent may run in another folder.
     channels = local_channels(Path(data).resolve(), {}, weights := weights_file(dict(fixed)))
     if weights is not None:
         fixed["weights"] = str(channels["weights"].resolve())
@@ -218,11 +217,11 @@ def write_sweep(data: str, search: Search, output: Path | None) -> None:
     _write(file, yaml.safe_dump(content, sort_keys=False, width=1_000))
     say(f"The sweep is {file}")
     say(f"Next: wandb sweep --project slipway {shlex.quote(str(file))}")
-    say("and on each machine that shall train, the command that it prints: wandb agent ENTITY/slipway/SWEEP_ID")
+    say("and on each machine that is to train, the command that it prints: wandb agent ENTITY/slipway/SWEEP_ID")
 
 
 def read_trials(report: str, region: str | None, profile: str | None) -> Tuning:
-    """The trials of a study directory, or of a tuning job on SageMaker."""
+    """Read the trials of a study directory, or of a tuning job on SageMaker."""
     if Path(report).is_dir():
         from slipway.tuning.journal import read_study
 
@@ -236,9 +235,11 @@ def read_trials(report: str, region: str | None, profile: str | None) -> Tuning:
 
 def show_trials(tuning: Tuning, page: Path) -> None:
     """Print the table and write the page."""
+    from slipway.tuning.page import render_page
+
     say("")
-    for line in table_lines(tuning):
-        say(line)
+    titles, rows = table(tuning)
+    say_table(rows, titles)
     for trial in tuning.trials:
         if trial.reason:
             say(f"{trial.name} failed: {trial.reason}")
@@ -246,7 +247,7 @@ def show_trials(tuning: Tuning, page: Path) -> None:
     _write(page, render_page(tuning))
     if tuning.best is not None:
         say(f"Best: {tuning.best.name}, {tuning.objective.metric} {tuning.best.objective:.4f}")
-    say(f"  page     {page}")
+    say_place("page", page)
 
 
 def _write(file: Path, text: str) -> None:
@@ -257,4 +258,4 @@ def _write(file: Path, text: str) -> None:
 
 
 def _silent(_text: str) -> None:
-    """For a dry run, which starts nothing that could be told of."""
+    """Print nothing, for a dry run."""

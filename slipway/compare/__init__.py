@@ -1,7 +1,7 @@
-"""`slipway compare`: the same job with one thing changed, such as the architecture, and what came of it.
+"""`slipway compare`: jobs that differ in one thing, such as the architecture, and their results.
 
-`variants` says what is tried, `here` and `remote` run it, `result` reads what a finished job left, `comparison`
-judges the results together, and `table`, `charts` and `page` show them.
+`variants` lists what to train, `here` and `remote` train it, `result` reads what a finished job left, `comparison`
+compares the results, and `table`, `charts` and `page` show them.
 """
 
 from slipway.compare.comparison import Comparison, compare

@@ -1,4 +1,4 @@
-"""Results side by side: what they share, in what they differ, and what makes the comparison unfair. Pure functions."""
+"""Compares results: what they share, where they differ, and what makes the comparison unfair. Pure functions."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,33 +9,33 @@ from typing import Any
 from slipway.compare.result import Result
 from slipway.compare.variants import MODEL_TYPE
 
-# They change how a job runs, not what it learns.
+# Hyperparameters that change how a job runs, not what it learns.
 _HARMLESS = frozenset(("num-workers", "checkpoint-every", "checkpoint-minutes", "wandb", "debug", "profile"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """All jobs of a comparison."""
+    """The jobs of a comparison."""
 
     results: tuple[Result, ...]
-    """In the order in which they were asked for."""
+    """Results in the order in which they were requested."""
     varied: tuple[str, ...]
     """Hyperparameters that were meant to differ."""
     shared: Mapping[str, str]
     """Settings that are equal in all jobs."""
     warnings: tuple[str, ...]
-    """What differs beside what was meant to."""
+    """Differences beside the intended ones."""
     failures: Mapping[str, str] = field(default_factory=dict)
-    """Why jobs have no result, by their names."""
+    """Reasons why jobs have no result, by their names."""
 
     @property
     def best(self) -> Result | None:
-        """The highest test accuracy."""
+        """The result with the highest test accuracy."""
         tested = [result for result in self.results if result.test_accuracy is not None]
         return max(tested, key=lambda result: result.test_accuracy or 0.0, default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, in the names of this module, with the figures that are derived."""
+        """Return the content of comparison.json, with derived figures."""
         return {
             "varied": list(self.varied),
             "settings": dict(self.shared),
@@ -64,12 +64,12 @@ class Comparison:
 def compare(
     results: Iterable[Result], varied: Sequence[str] = (MODEL_TYPE,), failures: Mapping[str, str] | None = None
 ) -> Comparison:
-    """Put results side by side.
+    """Compare results.
 
     Args:
-        results: One or more; those of equal names are told apart by their jobs.
+        results: One or more; results of equal names get their jobs' names added.
         varied: Hyperparameters that are meant to differ.
-        failures: Why jobs have no result, by their names.
+        failures: Reasons why jobs have no result, by their names.
     """
     found = _distinct(tuple(results))
     settings = _by_name([result.settings for result in found])

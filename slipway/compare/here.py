@@ -1,10 +1,10 @@
-"""A comparison on this machine: one real training job after the other, each in its own folder."""
+"""Runs a comparison on this machine: one training job after another, each in its own folder."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from container.train.hyperparameters import TrainConfig
+from container.contract.hyperparameters import TrainConfig
 from slipway.compare.comparison import Comparison, compare
 from slipway.compare.result import Result, read_job
 from slipway.compare.variants import Variant
@@ -15,11 +15,11 @@ from slipway.training import run_job
 
 @dataclass(frozen=True)
 class Run:
-    """How far a comparison came."""
+    """A comparison that was run, perhaps not to its end."""
 
     comparison: Comparison
     stopped_by: int | None = None
-    """The signal that ended it before its last job."""
+    """The signal that stopped it before its last job."""
 
 
 def run_variants(
@@ -30,14 +30,14 @@ def run_variants(
     say: Callable[[str], None],
     verbose: bool = False,
 ) -> Run:
-    """Train all variants that are not trained yet; one that fails does not keep the others from being trained.
+    """Train all variants that are not trained yet; a failed one does not stop the others.
 
     Args:
-        variants: What is to be trained.
+        variants: The jobs to train.
         channels: Folders by channel name.
-        directory: Holds a job directory for each variant; an earlier comparison's is gone on with.
-        say: Told which job runs.
-        verbose: Show the jobs' whole output.
+        directory: Holds a job directory for each variant; an earlier comparison's is continued.
+        say: Called with progress messages.
+        verbose: Show the jobs' full output.
 
     Raises:
         JobError: A job's folder holds another data set's job, or cannot be written.
@@ -47,7 +47,7 @@ def run_variants(
     results: list[Result] = []
     for number, variant in enumerate(variants, start=1):
         place, label = directory / variant.slug, f"[{number}/{len(variants)}] {variant.name}"
-        # Also of one that has ended: it must be of the same data.
+        # Also for a finished job: it checks that the data is the same.
         job = open_job(place, channels, variant.hyperparameters)
         if earlier := _ended(job):
             say(f"{label}: trained already")
@@ -72,7 +72,7 @@ def run_variants(
 
 
 def _ended(job: JobDirectory) -> Result | None:
-    """The result of a job that was tested under the very settings that it would be started with now."""
+    """Return the result of a job that was finished with exactly the settings that it would have now."""
     try:
         result = read_job(job.path)
     except ComparisonError:

@@ -1,4 +1,4 @@
-"""A comparison on SageMaker: training jobs side by side, and what they left in S3."""
+"""Runs a comparison on SageMaker: parallel training jobs, whose results are read from S3."""
 
 import json
 import tarfile
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 Start = Callable[[Variant, str], None]
-"""Starts the training job of a variant under a name, and does not wait for it."""
+"""Function that starts a variant's training job under a name, without waiting for it."""
 
 _ENDED = ("Completed", "Failed", "Stopped")
 _LONGEST_NAME = 63
@@ -39,18 +39,18 @@ def run_remotely(
     say: Say,
     interval_s: float = 20,
 ) -> Comparison:
-    """Train all variants, some at a time; one that fails does not keep the others from being trained.
+    """Train all variants, some in parallel; a failed one does not stop the others.
 
     Args:
-        variants: What is to be trained.
-        start: Starts one.
-        session: Where the jobs are looked after.
-        max_parallel: Jobs at a time; fewer where the account's quota allows fewer.
-        say: Told what starts and ends.
-        interval_s: Between two looks at the jobs.
+        variants: The jobs to train.
+        start: Starts a job.
+        session: The SDK's session, to follow the jobs with.
+        max_parallel: Number of jobs at once; fewer if the account's quota is lower.
+        say: Called with progress messages.
+        interval_s: Seconds between polls of the jobs.
 
     Raises:
-        ServiceError: AWS refused a call; `say` was told which jobs run.
+        ServiceError: AWS refused a call; `say` was called with the jobs that are running.
         ComparisonError: Every job failed.
     """
     waiting, running = list(variants), dict[str, Variant]()
@@ -62,7 +62,7 @@ def run_remotely(
                 job = job_name(waiting[0])
                 try:
                     start(waiting[0], job)
-                except RemoteJobError as error:  # in the SDK's local mode, where a job has ended when it is started
+                except RemoteJobError as error:  # in the SDK's local mode, where starting a job runs it to its end
                     failures[waiting[0].name] = str(error)
                     say(f"{waiting.pop(0).name} failed: {error}")
                     continue
@@ -149,7 +149,7 @@ def _describe(session: "Session", job: str) -> Mapping[str, Any]:
 
 
 def _read(session: "Session", archive: str, readers: Mapping[str, Callable[[IO[bytes], int], Any]]) -> dict[str, Any]:
-    """What the readers make of the archive's files of these names."""
+    """Apply each reader to the file of its name in the archive."""
     found: dict[str, Any] = {}
     try:
         with (

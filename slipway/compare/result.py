@@ -1,4 +1,4 @@
-"""What a finished training job left: the figures that a comparison shows, and the settings that it must share."""
+"""Reads a finished training job: the figures that a comparison shows, and the settings that must agree."""
 
 import json
 import re
@@ -28,7 +28,7 @@ class Tensors:
 
     parameters: int
     file_bytes: int
-    """Of model.safetensors."""
+    """Size of model.safetensors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Epoch:
     eval_accuracy: float
     """Percent."""
     train_s: float
-    """Of the training steps alone."""
+    """Seconds of the training steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,20 +50,20 @@ class Result:
 
     name: str
     job: str
-    """Its directory, or its name on SageMaker."""
+    """The job's directory, or its name on SageMaker."""
     place: str
-    """What it ran on: device or instance type."""
+    """Device or instance type that it ran on."""
     settings: Mapping[str, str]
     """All hyperparameters, defaults included."""
     pictures: Mapping[str, int]
-    """By split."""
+    """Number of pictures by split."""
     classes: tuple[str, ...]
     versions: Mapping[str, str]
     epochs: tuple[Epoch, ...]
     best_epoch: int
-    """That of the lowest evaluation loss, whose model was kept and tested."""
+    """Epoch with the lowest evaluation loss, whose model was kept and tested."""
     test_accuracy: float | None
-    """None where the job was stopped before its test."""
+    """Percent; None if the job was stopped before its test."""
     test_loss: float | None
     tensors: Tensors
     billable_s: float | None = None
@@ -79,12 +79,12 @@ class Result:
 
     @property
     def training_s(self) -> float:
-        """Of the training steps of all epochs; start, evaluation and test do not count."""
+        """Seconds of the training steps of all epochs, without start, evaluation and test."""
         return sum(epoch.train_s for epoch in self.epochs)
 
     @property
     def pictures_per_s(self) -> float:
-        """Trained on in the median epoch, so that a slow first one hardly counts."""
+        """Training throughput of the median epoch, so that a slow first one hardly counts."""
         return statistics.median(self.pictures["train"] / max(epoch.train_s, 1e-3) for epoch in self.epochs)
 
 
@@ -97,15 +97,15 @@ def read_result(
     tensors: Tensors,
     billable_s: float | None = None,
 ) -> Result:
-    """Put a result together from the files that a job leaves; it is named by its architecture.
+    """Build a result, named by its architecture, from the files of a job.
 
     Args:
-        job: What the user knows the job by.
-        place: What it ran on.
+        job: The job's directory, or its name on SageMaker.
+        place: Device or instance type.
         card: Content of model.json.
         metrics: Content of metrics.jsonl.
         tensors: From `read_tensors`.
-        billable_s: What SageMaker charges for.
+        billable_s: Seconds that SageMaker charges for.
 
     Raises:
         ComparisonError: The job was stopped before its first epoch, or another program wrote the files.
@@ -154,8 +154,8 @@ def read_tensors(file: IO[bytes], file_bytes: int) -> Tensors:
     """Count the parameters of a safetensors file by its header alone.
 
     Args:
-        file: At its beginning.
-        file_bytes: Its size.
+        file: The file, at its beginning.
+        file_bytes: Size of the file.
     """
     (length,) = struct.unpack("<Q", file.read(8))
     header: Mapping[str, Any] = json.loads(file.read(length))
@@ -168,7 +168,7 @@ def read_tensors(file: IO[bytes], file_bytes: int) -> Tensors:
 
 
 def parse_metrics(text: str) -> list[dict[str, Any]]:
-    """The records of metrics.jsonl."""
+    """Read the records of metrics.jsonl."""
     return [json.loads(line) for line in text.splitlines() if line.strip()]
 
 
@@ -200,7 +200,7 @@ def read_job(directory: Path) -> Result:
 
 
 def _device(job: JobDirectory) -> str:
-    """What the job's log says that it ran on."""
+    """Read from the job's log which device it ran on."""
     if not job.log.is_file():
         return "unknown"
     found = _DEVICE.findall(job.log.read_text(encoding="utf-8", errors="replace"))

@@ -15,14 +15,14 @@ HEAD = (
     "training time",
     "pictures/s",
 )
-"""Evaluation is that of the best epoch; training time and pictures a second are of the training steps alone."""
+"""Column titles. Evaluation is that of the best epoch; time and pictures/s count the training steps only."""
 
 BILLABLE = "billable time"
-"""The last column, where jobs ran on SageMaker."""
+"""Title of the last column, if jobs ran on SageMaker."""
 
 
 def rows(results: Sequence[Result]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Column titles, and a row for each result."""
+    """Build the column titles, and a row for each result."""
     billed = any(result.billable_s is not None for result in results)
     found: list[tuple[str, ...]] = []
     for result in results:
@@ -44,25 +44,8 @@ def rows(results: Sequence[Result]) -> tuple[tuple[str, ...], list[tuple[str, ..
     return head, found
 
 
-def as_lines(results: Sequence[Result]) -> list[str]:
-    """The table in columns, names to the left and figures to the right."""
-    head, body = rows(results)
-    # Titles of two words take two lines, so that the table fits a terminal.
-    upper = [" ".join(title.split()[:-1]) for title in head]
-    lower = [title.split()[-1] for title in head]
-    table = [upper, lower, *body]
-    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
-    return [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]
-
-
 def duration(seconds: float) -> str:
-    """Such as 12.3 s, 4 min 05 s or 2 h 10 min."""
+    """Format seconds as 12.3 s, 4 min 05 s or 2 h 10 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,17 +1,17 @@
-"""What a comparison tries: every combination of the values that hyperparameters are varied over."""
+"""The variants of a comparison: every combination of the values of the varied hyperparameters."""
 
 import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from container.errors import HyperparameterError
-from container.train.hyperparameters import TrainConfig
+from container.contract.errors import HyperparameterError
+from container.contract.hyperparameters import TrainConfig
 
 MODEL_TYPE = "model-type"
 
 BASELINE = ("resnet50", "resnet101", "resnet152")
-"""What is compared where nothing is said: the seed project's three networks."""
+"""The default architectures to compare: the seed project's three networks."""
 
 Choices = Mapping[str, Sequence[str]]
 """Values to try, by hyperparameter."""
@@ -22,23 +22,23 @@ class Variant:
     """One job of a comparison."""
 
     varied: Mapping[str, str]
-    """What makes it differ from the others."""
+    """Values of the varied hyperparameters."""
     hyperparameters: Mapping[str, str]
-    """All that are given: the common ones and the varied ones."""
+    """Values of the common and the varied hyperparameters."""
 
     @property
     def name(self) -> str:
-        """Such as `resnet50`, or `resnet50, batch-size 32`."""
+        """Name for people, such as `resnet50` or `resnet50, batch-size 32`."""
         return ", ".join(value if name == MODEL_TYPE else f"{name} {value}" for name, value in self.varied.items())
 
     @property
     def slug(self) -> str:
-        """The name for a folder or a training job: letters, digits and hyphens."""
+        """Name for a folder or a training job: letters, digits and hyphens."""
         return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
 
 
 def parse_choices(text: str) -> tuple[str, tuple[str, ...]]:
-    """Read NAME=VALUE,VALUE,….
+    """Parse NAME=VALUE,VALUE,….
 
     Raises:
         HyperparameterError: It has another form, or a value is there twice.
@@ -53,10 +53,10 @@ def parse_choices(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def make_variants(choices: Choices, common: Mapping[str, str]) -> tuple[Variant, ...]:
-    """Every combination, in the order in which the values were given; all are checked before the first one runs.
+    """Build every combination, in the order in which the values were given, and check all of them.
 
     Args:
-        choices: At least one hyperparameter.
+        choices: Values of at least one hyperparameter.
         common: Hyperparameters that all variants share.
 
     Raises:

@@ -1,1 +1,1 @@
-"""`slipway debug`: rules over a job's tensors, run in smdebug's own environment (`container.rules`)."""
+"""`slipway debug`: rules over a job's tensors, run in the environment of smdebug (`container.rules`)."""

@@ -1,4 +1,4 @@
-"""The Python that has smdebug, which is never this one: smdebug works beside older packages only."""
+"""Finds the Python that has smdebug: never this one, since smdebug needs older packages."""
 
 import os
 from pathlib import Path
@@ -13,15 +13,17 @@ _IN_THE_IMAGE = Path("/opt/slipway-smdebug/bin/python")
 
 
 def smdebug_python() -> Path:
-    """What SLIPWAY_SMDEBUG_PYTHON names, the training image's environment, or .venv-smdebug of this checkout.
+    """Find Python with smdebug: SLIPWAY_SMDEBUG_PYTHON, the training image's, or .venv-smdebug of this checkout.
 
     Raises:
-        JobError: There is none.
+        JobError: There is no such environment.
     """
     if named := os.environ.get(VARIABLE):
         if Path(named).is_file():
             return Path(named)
-        raise JobError(f"{VARIABLE} names {named}, which is no file; name the bin/python of smdebug's environment")
+        raise JobError(
+            f"{VARIABLE} names {named}, which is not a file; set it to the bin/python of smdebug's environment"
+        )
     for python in (_IN_THE_IMAGE, CHECKOUT / ".venv-smdebug" / "bin" / "python"):
         if python.is_file():
             return python

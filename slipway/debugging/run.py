@@ -1,4 +1,4 @@
-"""Starts `container.rules` in smdebug's environment."""
+"""Runs `container.rules` in the environment of smdebug."""
 
 import os
 from collections.abc import Sequence
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from slipway.debugging.environment import CHECKOUT, smdebug_python
 from slipway.process import child_process
 
-# Behind the environment's own packages, because those beside an installed `container` are others' versions.
+# After the environment's own packages: those next to an installed `container` have other versions.
 _START = "import sys; sys.path.append({root!r}); from container.rules.__main__ import main; sys.exit(main())"
 
 
 def run_rules(arguments: Sequence[str], *, region: str | None, profile: str | None) -> int:
-    """Run the program with its arguments; what it prints goes where this process prints.
+    """Run the program; its output goes to this process's output.
 
     Args:
-        arguments: Of `container.rules`.
-        region, profile: Of AWS, for a trial in S3.
+        arguments: For `container.rules`.
+        region, profile: AWS region and profile, for a trial in S3.
 
     Returns:
         Its exit code.
@@ -23,7 +23,7 @@ def run_rules(arguments: Sequence[str], *, region: str | None, profile: str | No
     Raises:
         JobError: There is no environment with smdebug.
     """
-    # Another Python's packages would come first.
+    # The packages of another Python would come first.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if region:
         environment |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}

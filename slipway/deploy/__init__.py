@@ -1,1 +1,1 @@
-"""Endpoints: their kinds, the traffic between their variants, their scaling, and waiting for them."""
+"""Endpoints: kinds, production variants, rollouts, autoscaling, and waiting for them."""

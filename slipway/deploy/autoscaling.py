@@ -1,4 +1,4 @@
-"""How many instances an endpoint has: application auto scaling by target tracking, down to none where it can be."""
+"""Autoscaling of endpoints by target tracking; an asynchronous endpoint can scale to zero."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,26 +18,26 @@ _WAKE_POLICY = "slipway-wake"
 
 @dataclass(frozen=True, kw_only=True)
 class Autoscaling:
-    """Between how many instances, and at which load another one is added.
+    """The range of an endpoint's number of instances, and the target load.
 
     Raises:
-        SettingError: The numbers make no range, or none of them makes sense.
+        SettingError: A value is out of range, or the minimum exceeds the maximum.
     """
 
     min_instances: int
-    """0 only where the endpoint is asynchronous: it is woken by the first request that waits."""
+    """Least number of instances; 0 only for asynchronous endpoints, which the first waiting request wakes up."""
     max_instances: int
     invocations_per_minute: float = 600
-    """Of one instance, which AWS tries to hold; measure what yours takes (docs/deploying.md). Real-time only."""
+    """Target load of one instance; measure what yours can serve (docs/deploying.md). Real-time only."""
     backlog_per_instance: float = 5
-    """Requests that wait for one instance, likewise. Asynchronous only."""
+    """Target number of queued requests per instance. Asynchronous only."""
     scale_in_cooldown_s: int = 300
     scale_out_cooldown_s: int = 60
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_instances <= self.max_instances or self.max_instances < 1:
             raise SettingError(
-                f"{self.min_instances}:{self.max_instances} is no range of instances; write the fewest and the most, "
+                f"{self.min_instances}:{self.max_instances} is not a range of instances; write minimum and maximum, "
                 "such as 1:4"
             )
         for name, value in (
@@ -49,25 +49,25 @@ class Autoscaling:
 
     @classmethod
     def parse(cls, text: str, **others: Any) -> Self:
-        """Read MIN:MAX.
+        """Parse MIN:MAX.
 
         Raises:
-            SettingError: It is something else.
+            SettingError: The text has another form.
         """
         low, _, high = text.partition(":")
         if not (low.isdigit() and high.isdigit()):
-            raise SettingError(f"{text!r} is no range of instances; write the fewest and the most, such as 1:4")
+            raise SettingError(f"{text!r} is not a range of instances; write minimum and maximum, such as 1:4")
         return cls(min_instances=int(low), max_instances=int(high), **others)
 
 
 def check_scaling(scaling: Autoscaling, *, asynchronous: bool, serverless: bool, wait: bool) -> None:
-    """Raise a SettingError where an endpoint of this kind cannot be scaled so, or not before it is in service."""
+    """Raise a SettingError if an endpoint of this kind cannot scale so, or its deployment is not waited for."""
     if not wait:
         raise SettingError("only an endpoint in service can be scaled; wait for it, or leave the autoscaling out")
     if serverless:
         raise SettingError("a serverless endpoint scales by itself; leave the autoscaling out")
     if scaling.min_instances == 0 and not asynchronous:
-        raise SettingError("only an asynchronous endpoint can scale to 0 instances; the fewest of a real-time one is 1")
+        raise SettingError("only an asynchronous endpoint can scale to 0 instances; a real-time one needs at least 1")
 
 
 def apply_scaling(
@@ -127,8 +127,8 @@ def _backlog_metric(endpoint: str, scaling: Autoscaling) -> dict[str, Any]:
 
 
 def _wake_from_zero(session: "Session", endpoint: str, target: dict[str, str], scaling: Autoscaling) -> None:
-    # The backlog per instance says nothing where there is no instance: an alarm of its own adds the first one.
-    with explained(f"registering how {endpoint} is woken"):
+    # The backlog per instance is undefined at zero instances, so a separate alarm adds the first one.
+    with explained(f"registering the wake-up of {endpoint}"):
         policy = session.boto_session.client("application-autoscaling").put_scaling_policy(
             **target,
             PolicyName=_WAKE_POLICY,
@@ -161,9 +161,9 @@ def _alarm_name(endpoint: str) -> str:
 
 
 def remove_scaling(session: "Session", endpoint: str, variants: Sequence[str]) -> list[str]:
-    """Take away what `apply_scaling` made, if it did; what that was.
+    """Remove what `apply_scaling` created, if anything; return its description.
 
-    An endpoint can be deleted all the same where the credentials may not look for scaling.
+    Without permission to look for autoscaling, nothing is removed, so that the endpoint can still be deleted.
     """
     removed: list[str] = []
     if not variants:  # an empty list would mean every endpoint there is

@@ -1,4 +1,4 @@
-"""One endpoint: whether it is there, and taking it away with all that belongs to it."""
+"""Creates, updates, describes and deletes endpoints, with all that belongs to them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagemaker.utils import name_from_base
 
-from container.errors import UserError
+from container.contract.errors import UserError
 from slipway.aws.refusals import AwsError, explained
 from slipway.deploy.autoscaling import remove_scaling
 from slipway.errors import EndpointError
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from sagemaker.session import Session
 
 SINGLE_VARIANT = "AllTraffic"
-"""What the SDK calls the variant of an endpoint that has only one."""
+"""The SDK's name of the only variant of an endpoint."""
 
 
 def describe_endpoint(session: "Session", name: str) -> Mapping[str, Any] | None:
-    """DescribeEndpoint's answer; None where there is no such endpoint.
+    """Return DescribeEndpoint's answer, or None if there is no such endpoint.
 
     Raises:
         ServiceError: AWS refuses.
@@ -29,13 +29,13 @@ def describe_endpoint(session: "Session", name: str) -> Mapping[str, Any] | None
 
 
 def require_free_name(session: "Session", name: str) -> None:
-    """Raise an EndpointError where an endpoint or an endpoint configuration of that name is there already."""
+    """Raise an EndpointError if an endpoint or an endpoint configuration of that name exists."""
     found = describe_endpoint(session, name)
     # A dry run's answer has no state.
     if found and "EndpointStatus" in found:
         raise EndpointError(
             f"there is an endpoint {name} already ({found['EndpointStatus']}); give another name, or --update "
-            "(update_endpoint=True) to put this model in its place without a gap"
+            "(update_endpoint=True) to replace its model without downtime"
         )
     found = _described(session, "describe_endpoint_config", EndpointConfigName=name)
     if found and "ProductionVariants" in found:
@@ -46,7 +46,7 @@ def require_free_name(session: "Session", name: str) -> None:
 
 
 def require_endpoint(session: "Session", name: str) -> Mapping[str, Any]:
-    """DescribeEndpoint's answer.
+    """Return DescribeEndpoint's answer.
 
     Raises:
         EndpointError: There is no such endpoint.
@@ -59,7 +59,7 @@ def require_endpoint(session: "Session", name: str) -> Mapping[str, Any]:
 
 
 def no_endpoint(session: "Session", name: str) -> EndpointError:
-    """The error for an endpoint that is not there."""
+    """Build the error for an endpoint that does not exist."""
     return EndpointError(
         f"there is no endpoint {name} in {session.boto_region_name}; aws sagemaker list-endpoints shows which there "
         "are, and --region asks in another region"
@@ -79,12 +79,12 @@ def _described(session: "Session", method: str, **names: str) -> Mapping[str, An
 
 @contextmanager
 def undone(session: "Session", configuration: str | None, models: Sequence[str] = ()) -> Iterator[None]:
-    """When AWS refuses something in the body, remove what was made for it before.
+    """If AWS refuses something in the body, delete what was created for it.
 
     Args:
-        session: The SDK's.
-        configuration: An endpoint configuration's name; None: there is none to be removed.
-        models: Names of models; may grow in the body.
+        session: The SDK's session.
+        configuration: Name of the endpoint configuration to delete, or None.
+        models: Names of the models to delete; may grow in the body.
     """
     try:
         yield
@@ -104,20 +104,20 @@ def create_endpoint(
     kms_key: str | None = None,
     **configurations: Any,
 ) -> None:
-    """Make an endpoint of production variants.
+    """Create an endpoint of production variants.
 
     Args:
-        session: The SDK's.
-        name: Of the endpoint and its configuration.
-        variants: As CreateEndpointConfig takes them.
-        tags: Of both.
-        kms_key: Of the instances' disks.
-        configurations: data_capture, async_inference, explainer: as CreateEndpointConfig takes them.
+        session: The SDK's session.
+        name: Name of the endpoint and its configuration.
+        variants: ProductionVariants of CreateEndpointConfig.
+        tags: Tags of both.
+        kms_key: Key for the instances' volumes.
+        configurations: data_capture, async_inference and explainer of CreateEndpointConfig.
 
     Raises:
-        ServiceError: AWS refuses; nothing is left.
+        ServiceError: AWS refuses; nothing is left behind.
     """
-    with undone(session, name), explained(f"making the endpoint {name}"):
+    with undone(session, name), explained(f"creating the endpoint {name}"):
         _create_configuration(session, name, variants, tags, kms_key, configurations)
         session.sagemaker_client.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=tags)
 
@@ -132,15 +132,15 @@ def update_endpoint(
     rollout: Mapping[str, Any] | None = None,
     **configurations: Any,
 ) -> None:
-    """Put other production variants behind an endpoint; it goes on serving meanwhile.
+    """Update an endpoint to other production variants, without downtime.
 
     Args:
-        session: The SDK's.
-        name: Of the endpoint; the new configuration's is made of it and the time.
-        variants: As CreateEndpointConfig takes them.
-        tags: Of the configuration.
-        kms_key: Of the instances' disks.
-        rollout: As UpdateEndpoint takes a DeploymentConfig; None: AWS's own way, all at once.
+        session: The SDK's session.
+        name: Name of the endpoint; the new configuration's name is made from it and the time.
+        variants: ProductionVariants of CreateEndpointConfig.
+        tags: Tags of the configuration.
+        kms_key: Key for the instances' volumes.
+        rollout: DeploymentConfig of UpdateEndpoint; None: AWS's default, all at once.
         configurations: As for `create_endpoint`.
 
     Raises:
@@ -176,11 +176,11 @@ def _create_configuration(
 
 
 def delete_endpoint(session: "Session", name: str) -> list[str]:
-    """Delete an endpoint, its scaling, its configuration and its models; what each of them was.
+    """Delete an endpoint, its autoscaling, its configuration and its models; return their descriptions.
 
     Raises:
         EndpointError: There is no such endpoint.
-        ServiceError: AWS refuses; what is left is in the message.
+        ServiceError: AWS refuses; the message says what is left.
     """
     found = require_endpoint(session, name)
     configuration = str(found.get("EndpointConfigName", name))
@@ -189,7 +189,7 @@ def delete_endpoint(session: "Session", name: str) -> list[str]:
     models = sorted({variant["ModelName"] for variant in variants if "ModelName" in variant})
     removed = []
     if not session.local_mode:
-        # The endpoint's own word: its configuration may be gone.
+        # From the endpoint itself, since its configuration may be gone.
         running: Sequence[Mapping[str, Any]] = found.get("ProductionVariants") or variants
         removed += remove_scaling(session, name, [variant["VariantName"] for variant in running])
     steps = _removals(session, name, configuration if described else None, models)

@@ -1,4 +1,4 @@
-"""Serverless and asynchronous endpoints and data capture: the SDK's configurations, with our checks and defaults."""
+"""Serverless and asynchronous endpoints and data capture: checks and defaults for the SDK's configurations."""
 
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ ASYNC_ENVIRONMENT = {
     "SLIPWAY_DEADLINE_S": "3600",
     "SLIPWAY_MAX_PICTURES": "1000000",
 }
-"""What SageMaker takes at an asynchronous endpoint, as the container's settings, which are for real-time ones."""
+"""Environment of the container behind an asynchronous endpoint, whose limits are higher than a real-time one's."""
 
 
 def check_serverless(
@@ -30,25 +30,25 @@ def check_serverless(
     vpc: object,
     network_isolation: object,
 ) -> None:
-    """Hold a serverless endpoint to SageMaker's limits.
+    """Check a serverless endpoint against SageMaker's limits: it supports none of the other arguments.
 
     Args:
-        config: The SDK's.
-        instance_type: There must be none, as must be of what follows: that there is only with instances.
-        asynchronous: The configuration.
-        data_capture: Likewise.
-        vpc: Likewise.
-        network_isolation: Whether it is asked for.
+        config: The SDK's configuration.
+        instance_type: The instance type, if one is given.
+        asynchronous: The configuration of an asynchronous endpoint, if one is given.
+        data_capture: The configuration of data capture, if one is given.
+        vpc: The VPC, if one is given.
+        network_isolation: Whether network isolation is requested.
 
     Raises:
-        SettingError: Memory or concurrency is none that SageMaker takes, or something is asked for that there is not.
+        SettingError: SageMaker does not support the memory, the concurrency, or one of the others.
     """
     if instance_type:
-        raise SettingError(f"a serverless endpoint has no instances; leave the instance type {instance_type} away")
+        raise SettingError(f"a serverless endpoint has no instances; omit the instance type {instance_type}")
     unsupported = {"asynchronous mode": asynchronous, "data capture": data_capture, "VPC": vpc}
     for name, value in {**unsupported, "network isolation": network_isolation}.items():
         if value:
-            raise SettingError(f"a serverless endpoint has no {name}; leave it away, or name an instance type instead")
+            raise SettingError(f"a serverless endpoint has no {name}; omit it, or name an instance type instead")
     if config.memory_size_in_mb not in _MEMORY_MB:
         raise SettingError(
             f"a serverless endpoint's memory is {config.memory_size_in_mb} MB; it must be one of "
@@ -62,7 +62,7 @@ def complete_async(config: AsyncInferenceConfig, bucket: str | None, endpoint: s
     """Fill in where answers and failures go: s3://BUCKET/jobs/async/ENDPOINT.
 
     Raises:
-        SettingError: No bucket is known, and no path is given.
+        SettingError: Neither a bucket nor a path is given.
     """
     if config.output_path is None:
         config.output_path = f"s3://{_required(bucket, 'the answers')}/jobs/async/{endpoint}/output"
@@ -72,10 +72,10 @@ def complete_async(config: AsyncInferenceConfig, bucket: str | None, endpoint: s
 
 
 def capture(percent: int, bucket: str | None, endpoint: str, session: "Session") -> DataCaptureConfig:
-    """Keep so many percent of requests and answers in s3://BUCKET/jobs/capture/ENDPOINT.
+    """Build the configuration that records a percentage of requests and answers in s3://BUCKET/jobs/capture/ENDPOINT.
 
     Raises:
-        SettingError: No percentage, or no bucket is known.
+        SettingError: The percentage is out of range, or no bucket is known.
     """
     if not 0 < percent <= 100:
         raise SettingError(f"the share of requests to capture is {percent} percent; it must be 1 to 100")

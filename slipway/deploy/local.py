@@ -1,4 +1,4 @@
-"""An endpoint in the SDK's local mode: one container on this machine, for as long as the process lives."""
+"""Endpoints in the SDK's local mode: one container on this machine, for as long as the process lives."""
 
 import socket
 import time
@@ -17,7 +17,7 @@ _PORT = 8080
 
 
 def serving_port(session: "Session") -> int:
-    """The port at which local mode's container answers on this machine."""
+    """Return the port of local mode's container on this machine."""
     local = (session.config or {}).get("local", {})
     return int(local.get("serving_port") or _PORT)
 
@@ -29,7 +29,7 @@ def answers(port: int) -> bool:
 
 
 def require_free_port(session: "Session") -> None:
-    """Raise a SettingError where something else listens at the port: the SDK would take it for the container."""
+    """Raise a SettingError if something else listens at the port, which the SDK would take for the container."""
     if answers(port := serving_port(session)):
         raise SettingError(
             f"something else answers at port {port} of this machine already, perhaps another endpoint of local mode or "
@@ -38,7 +38,7 @@ def require_free_port(session: "Session") -> None:
 
 
 def wait_while_serving(session: "Session", *, poll_s: float = 1.0) -> None:
-    """Return only by an exception: KeyboardInterrupt, or an EndpointError when the container has ended by itself."""
+    """Wait until KeyboardInterrupt; raise an EndpointError when the container exits by itself."""
     while answers(serving_port(session)):
         time.sleep(poll_s)
     raise EndpointError("the serving container has ended; its output above says why")
@@ -46,10 +46,10 @@ def wait_while_serving(session: "Session", *, poll_s: float = 1.0) -> None:
 
 @contextmanager
 def started_here(session: "Session", name: str) -> Iterator[None]:
-    """Stop the container again when it does not come into service in the body.
+    """Stop the container if it does not come into service in the body.
 
     Raises:
-        EndpointError: It did not; its output, the reason included, has been on the terminal by then.
+        EndpointError: The container failed; its output, with the reason, is on the terminal by then.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Where an endpoint's model comes from: this machine, S3, or a training job."""
+"""Locates an endpoint's model: on this machine, in S3, or from a training job."""
 
 import tempfile
 from pathlib import Path
@@ -17,16 +17,16 @@ from slipway.training_job import failure_text
 if TYPE_CHECKING:
     from sagemaker.session import Session
 
-# A model fits in one, which a dry run can show.
+# Large enough for any model in a single request, which a dry run can show.
 _ONE_REQUEST = TransferConfig(multipart_threshold=5 * 1024**3)
 
 _MISSING = ("404", "NoSuchKey", "NoSuchBucket")
 
 
 def unpacked(path: Path, scratch: Path) -> Path:
-    """The model directory of what may be an archive or a job directory, for local mode.
+    """Return the model directory of a path, unpacking an archive into `scratch`, for local mode.
 
-    The SDK would unpack an archive where it lies, and show the container everything beside it.
+    The SDK would unpack an archive in place, and expose everything beside it to the container.
 
     Args:
         path: A model.tar.gz, a model directory, or a job directory.
@@ -44,16 +44,16 @@ def unpacked(path: Path, scratch: Path) -> Path:
 
 
 def upload(session: "Session", path: Path, bucket: str) -> S3Address:
-    """Bring a model of this machine to s3://BUCKET/jobs/models/; returns where it is.
+    """Upload a local model to s3://BUCKET/jobs/models/; return its address.
 
     Args:
-        session: The SDK's.
+        session: The SDK's session.
         path: As for `unpacked`.
-        bucket: It must be there.
+        bucket: An existing bucket.
 
     Raises:
         JobError: As for `unpacked`.
-        ArchiveError: Likewise.
+        ArchiveError: As for `unpacked`.
         ServiceError: AWS refuses.
     """
     _require(path)
@@ -65,7 +65,7 @@ def upload(session: "Session", path: Path, bucket: str) -> S3Address:
             archive = Path(scratch) / "model.tar.gz"
             pack_model(model_files_directory(path), archive)
         else:
-            # A damaged one shall fail here, and not in minutes on an instance.
+            # A damaged archive must fail here, not minutes later on an instance.
             unpack_model(path, Path(scratch))
         with explained(f"uploading the model to {place}"):
             session.boto_session.client("s3").upload_file(str(archive), place.bucket, place.key, Config=_ONE_REQUEST)
@@ -73,10 +73,10 @@ def upload(session: "Session", path: Path, bucket: str) -> S3Address:
 
 
 def require_in_s3(session: "Session", address: str) -> None:
-    """See that an archive is there.
+    """Check that an archive exists in S3.
 
     Raises:
-        ArchiveError: It is not.
+        ArchiveError: There is no such archive.
         ServiceError: AWS refuses.
     """
     place = S3Address.parse(address)
@@ -90,17 +90,17 @@ def require_in_s3(session: "Session", address: str) -> None:
 
 
 def model_of_job(session: "Session", job: str) -> tuple[str, dict[str, Any]]:
-    """The S3 address of what a training job made, and the job's role, VPC and network isolation as `Model` takes them.
+    """Look up a training job's model in S3, and the job's role, VPC and network isolation as arguments of `Model`.
 
     Raises:
-        RemoteJobError: It failed, with its own message; or it has no model yet.
+        RemoteJobError: The job failed (the message has its reason), or has no model yet.
         ServiceError: There is no such job, or AWS refuses.
     """
     with explained(f"looking at the training job {job}"):
         description = session.sagemaker_client.describe_training_job(TrainingJobName=job)
     artifacts = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
     status = description["TrainingJobStatus"]
-    # A job that was stopped in time has left its best model.
+    # A stopped job leaves its best model so far.
     if status == "Failed" or (status == "Stopped" and not artifacts):
         raise RemoteJobError(failure_text(description, session.boto_region_name))
     if status not in ("Completed", "Stopped") or not artifacts:

@@ -1,4 +1,4 @@
-"""A multi-model endpoint: any number of models below one S3 prefix behind the same instances, loaded when asked for."""
+"""Multi-model endpoints: any number of models below one S3 prefix behind the same instances, loaded on demand."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,22 +9,22 @@ from sagemaker.session import Session
 from slipway.aws.refusals import explained
 from slipway.checks.instance_type import has_gpu
 from slipway.checks.s3_address import S3Address
+from slipway.deploy.model import Model
+from slipway.deploy.predictor import Predictor
 from slipway.errors import ArchiveError, SettingError
-from slipway.model import Model
-from slipway.predictor import Predictor
 
 _ARCHIVE = ".tar.gz"
 
 
 class MultiModel(Model):
-    """What a multi-model endpoint serves; requests name a model below the prefix: predict(…, target_model="a.tar.gz").
+    """The models of a multi-model endpoint; a request names one of them: predict(…, target_model="a.tar.gz").
 
     Args:
         model_data_prefix: S3 address below which the archives are.
         role: As for `Model`.
-        image_uri: Likewise.
-        sagemaker_session: Likewise.
-        arguments: Further ones of `Model`.
+        image_uri: As for `Model`.
+        sagemaker_session: As for `Model`.
+        arguments: Further arguments of `Model`.
 
     Raises:
         SettingError: The prefix is no S3 address, or the session is local mode's, which has no such endpoints.
@@ -47,10 +47,10 @@ class MultiModel(Model):
         )
 
     def deploy(self, *arguments: Any, **named: Any) -> Predictor:
-        """As `Model.deploy`, whose arguments it takes.
+        """Create or update an endpoint, with the arguments of `Model.deploy`.
 
         Raises:
-            SettingError: The instance type has GPUs, or the endpoint is to be serverless: SageMaker has neither.
+            SettingError: The instance type has GPUs, or the endpoint would be serverless: SageMaker supports neither.
         """
         instance_type = named.get("instance_type") or (arguments[1] if len(arguments) > 1 else None)
         if named.get("serverless_inference_config") is not None:
@@ -63,11 +63,11 @@ class MultiModel(Model):
         return super().deploy(*arguments, **named)
 
     def prepare_container_def(self, *arguments: Any, **named: Any) -> dict[str, Any]:
-        """As CreateModel takes it."""
+        """Build the container definition of CreateModel."""
         return {**super().prepare_container_def(*arguments, **named), "Mode": "MultiModel"}
 
     def list_models(self) -> Iterator[str]:
-        """The names by which requests choose a model.
+        """List the names by which requests choose a model.
 
         Raises:
             ServiceError: AWS refuses.
@@ -80,18 +80,18 @@ class MultiModel(Model):
                         yield found["Key"].removeprefix(self._folder)
 
     def add_model(self, source: str | Path, name: str | None = None) -> str:
-        """Bring a model below the prefix, where the endpoint finds it with the next request that names it.
+        """Copy a model below the prefix; the endpoint loads it with the first request that names it.
 
         Args:
-            source: An S3 address or a file: a model.tar.gz.
-            name: To choose it by; None: the source's own. `.tar.gz` is added where it is missing.
+            source: S3 address or path of a model.tar.gz.
+            name: Name for requests; None: the source's. `.tar.gz` is added if it is missing.
 
         Raises:
             ArchiveError: There is no such file.
             ServiceError: AWS refuses.
 
         Returns:
-            The name by which requests choose it.
+            The model's name for requests.
         """
         name = name or str(source).rstrip("/").rpartition("/")[2]
         name = name if name.endswith(_ARCHIVE) else f"{name}{_ARCHIVE}"
@@ -110,7 +110,7 @@ class MultiModel(Model):
 
     @property
     def _folder(self) -> str:
-        """The key up to the names of the models; a/b is not to match a/bc."""
+        """Key prefix of the models; it ends with a slash, so that a/b does not match a/bc."""
         return self.prefix.below("").key
 
     def _check_model_data(self) -> None:
@@ -118,6 +118,6 @@ class MultiModel(Model):
             answer = self.sagemaker_session.boto_session.client("s3").list_objects_v2(
                 Bucket=self.prefix.bucket, Prefix=self._folder, MaxKeys=1
             )
-        # A dry run knows of no count.
+        # A dry run's answer has no count.
         if answer.get("KeyCount") == 0:
-            raise ArchiveError(f"there is no model below {self.prefix}; bring one there first: MultiModel.add_model")
+            raise ArchiveError(f"there is no model below {self.prefix}; add one first: MultiModel.add_model")

@@ -1,4 +1,4 @@
-"""How traffic moves: between variants of an endpoint, and from an endpoint's old instances to its new ones."""
+"""Traffic between an endpoint's variants, and blue/green rollouts of updates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ _LARGEST_STEP = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
-    """A blue/green update: new instances are started beside the old ones, then traffic moves over.
+    """A blue/green update: new instances start beside the old ones, then traffic is shifted to them.
 
     Raises:
-        SettingError: A value is out of range, or there is no step for a kind that needs one.
+        SettingError: A value is out of range, or the step that the kind needs is missing.
     """
 
     kind: Literal["all-at-once", "canary", "linear"] = "all-at-once"
     percent: int | None = None
-    """Of the capacity: what a canary gets first, or each step of a linear shift; up to 50."""
+    """Percentage of the capacity for the canary, or for each step of a linear shift; up to 50."""
     wait_s: int = 300
-    """After each step, before the next; 0 to 3600."""
+    """Seconds to wait after each step; 0 to 3600."""
     termination_wait_s: int = 0
-    """How long the old instances are kept after the last step; 0 to 3600."""
+    """Seconds to keep the old instances after the last step; 0 to 3600."""
     alarms: Sequence[str] = ()
-    """Names of CloudWatch alarms; when one goes off meanwhile, everything goes back to the old instances."""
+    """Names of CloudWatch alarms; if one goes off during the update, it is rolled back."""
 
     def __post_init__(self) -> None:
         if self.kind == "all-at-once":
@@ -44,19 +44,19 @@ class Rollout:
 
     @classmethod
     def parse(cls, text: str, *, alarms: Sequence[str] = ()) -> Self:
-        """Read all-at-once, canary:PERCENT or linear:PERCENT.
+        """Parse all-at-once, canary:PERCENT or linear:PERCENT.
 
         Raises:
-            SettingError: It is something else.
+            SettingError: The text has another form.
         """
         kind, _, percent = text.partition(":")
         for known in ("all-at-once", "canary", "linear"):
             if kind == known and (percent.isdigit() or not percent):
                 return cls(kind=known, percent=int(percent) if percent else None, alarms=alarms)
-        raise SettingError(f"{text!r} is no kind of update; write all-at-once, canary:10 or linear:25")
+        raise SettingError(f"{text!r} is not a kind of update; write all-at-once, canary:10 or linear:25")
 
     def configuration(self) -> dict[str, Any]:
-        """As UpdateEndpoint's DeploymentConfig."""
+        """Build the DeploymentConfig of UpdateEndpoint."""
         routing: dict[str, Any] = {
             "Type": self.kind.replace("-", "_").upper(),
             "WaitIntervalInSeconds": self.wait_s,
@@ -76,12 +76,12 @@ class Rollout:
 
 
 def shift_traffic(session: "Session", endpoint: str, weights: Mapping[str, float]) -> None:
-    """Change how much of an endpoint's traffic its variants get; the others keep their weights.
+    """Change the weights of an endpoint's variants; variants that are not named keep theirs.
 
     Args:
-        session: The SDK's.
-        endpoint: Its name.
-        weights: By variant; a variant gets its weight's share of the sum of all. 0: none.
+        session: The SDK's session.
+        endpoint: Name of the endpoint.
+        weights: Weight by variant; a variant's share of the traffic is its part of the sum of all weights.
 
     Raises:
         EndpointError: There is no such endpoint or variant.
@@ -91,7 +91,7 @@ def shift_traffic(session: "Session", endpoint: str, weights: Mapping[str, float
     found = require_endpoint(session, endpoint)
     known = [variant["VariantName"] for variant in found.get("ProductionVariants", [])]
     for name, weight in weights.items():
-        # A dry run knows of no variants.
+        # A dry run's answer has no variants.
         if known and name not in known:
             raise EndpointError(f"the endpoint {endpoint} has no variant {name}; it has {', '.join(known)}")
         if weight < 0:

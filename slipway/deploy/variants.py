@@ -1,4 +1,4 @@
-"""Production variants: two or more models behind one endpoint, each with its share of the traffic."""
+"""Production variants: two or more models behind one endpoint that share its traffic."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ from slipway.aws.tags import Tags, with_own_tag
 from slipway.checks.instance_type import check_instance_type, has_gpu
 from slipway.deploy.endpoint import create_endpoint, require_endpoint, require_free_name, undone, update_endpoint
 from slipway.deploy.kinds import capture
+from slipway.deploy.model import GPU_AMI, STARTUP_S
+from slipway.deploy.predictor import Predictor
 from slipway.deploy.rollout import Rollout
 from slipway.deploy.waiting import wait_until_in_service
 from slipway.errors import SettingError
-from slipway.model import GPU_AMI, STARTUP_S
-from slipway.predictor import Predictor
 
 if TYPE_CHECKING:
-    from slipway.model import Model
+    from slipway.deploy.model import Model
 
 
 @dataclass(frozen=True, kw_only=True)
-class Variant:
-    """One model of an endpoint.
+class ProductionVariant:
+    """A model behind an endpoint, with its share of the traffic.
 
     Raises:
         SettingError: The weight is negative, or there is no such instance type.
     """
 
     name: str
-    """How requests (target_variant=) and metrics name it."""
+    """Name for requests (target_variant=) and metrics."""
     model: "Model"
     weight: float = 1.0
-    """Its share of the traffic is its part of the sum of all weights."""
+    """The variant's share of the traffic is its part of the sum of all weights."""
     instance_type: str
     instance_count: int = 1
 
@@ -44,7 +44,7 @@ class Variant:
 
 
 def deploy_variants(
-    variants: Sequence[Variant],
+    variants: Sequence[ProductionVariant],
     *,
     endpoint_name: str | None = None,
     tags: Tags = None,
@@ -56,22 +56,22 @@ def deploy_variants(
     wait: bool = True,
     show: Callable[[str], None] = print,
 ) -> Predictor:
-    """Make an endpoint of several models, or put them behind an existing one.
+    """Create an endpoint of several models, or update an existing one.
 
     Args:
-        variants: Two or more, of different names, whose models have one session; not local mode's.
-        endpoint_name: None: made of `slipway` and the time.
-        tags: In addition to ours.
-        kms_key: Of the instances' disks.
-        capture_percent: Keep so many percent of requests and answers in s3://BUCKET/jobs/capture/ENDPOINT.
-        bucket: For these.
-        update: There is an endpoint of that name; it goes on serving meanwhile.
-        rollout: How an update moves the traffic; None: all at once.
-        wait: Until it is in service.
-        show: Takes a line at a time while waiting.
+        variants: Two or more with different names, whose models share a session that is not local mode's.
+        endpoint_name: Name of the endpoint; None: `slipway` and the time.
+        tags: Tags in addition to Slipway's.
+        kms_key: Key for the instances' volumes.
+        capture_percent: Percentage of requests and answers to record in s3://BUCKET/jobs/capture/ENDPOINT.
+        bucket: Bucket for data capture.
+        update: Update an existing endpoint of that name, without downtime.
+        rollout: How an update shifts the traffic; None: all at once.
+        wait: Wait until the endpoint is in service.
+        show: Called with progress lines while waiting.
 
     Raises:
-        SettingError: The variants do not go together.
+        SettingError: The variants cannot be combined.
         EndpointError: As for `Model.deploy`.
         ServiceError: AWS refuses.
     """
@@ -110,7 +110,7 @@ def deploy_variants(
     return Predictor(name, session)
 
 
-def _describe(variant: Variant, endpoint: str, tags: Tags, made: list[str]) -> dict[str, Any]:
+def _describe(variant: ProductionVariant, endpoint: str, tags: Tags, made: list[str]) -> dict[str, Any]:
     model = variant.model.make(variant.instance_type, tags, f"{endpoint}-{variant.name}", made)
     return dict(
         production_variant(

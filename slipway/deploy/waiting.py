@@ -1,4 +1,4 @@
-"""Waiting for an endpoint, and what to say when it does not come into service."""
+"""Waits for an endpoint, and explains why it does not come into service."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,14 +24,14 @@ def wait_until_in_service(
     """Wait until an endpoint serves.
 
     Args:
-        session: The SDK's.
-        name: Of the endpoint.
-        show: Takes the console's address, and a line whenever the status changes.
-        poll_s: Seconds between looks.
+        session: The SDK's session.
+        name: Name of the endpoint.
+        show: Called with the console address, and with a line whenever the status changes.
+        poll_s: Seconds between polls.
 
     Raises:
-        EndpointError: It failed, or an update of it did (with SageMaker's reason and the last lines of its log), it is
-            gone, or the wait was interrupted.
+        EndpointError: The endpoint or its update failed (the message has SageMaker's reason and the last log lines),
+            it was deleted, or the wait was interrupted.
         ServiceError: AWS refuses.
     """
     show = show or (lambda line: None)
@@ -52,7 +52,7 @@ def wait_until_in_service(
         raise _and_still_there(error, name) from error
     except KeyboardInterrupt:
         raise EndpointError(
-            f"stopped waiting; the endpoint {name} goes on being created or updated, and costs money until it is "
+            f"stopped waiting; the endpoint {name} is still being created or updated, and costs money until it is "
             f"deleted. {how_to_delete(name)} {console_address('endpoint', name, session.boto_region_name)}"
         ) from None
     # After an update that was rolled back, it serves as before, and has a reason.
@@ -78,16 +78,16 @@ def _failure(session: "Session", name: str, description: Mapping[str, Any]) -> s
 
 
 def how_to_delete(name: str) -> str:
-    """A sentence that says how an endpoint is taken away."""
+    """A sentence on how to delete an endpoint."""
     return f"To remove it with its configuration and model: slipway deploy --delete {name}"
 
 
 @contextmanager
 def still_there(name: str) -> Iterator[None]:
-    """Where something is refused in the body, say too that the endpoint is there.
+    """Add to a ServiceError in the body that the endpoint exists.
 
     Raises:
-        ServiceError: As the body's, with that in its message.
+        ServiceError: The body's, with that in its message.
     """
     try:
         yield
@@ -96,5 +96,5 @@ def still_there(name: str) -> Iterator[None]:
 
 
 def _and_still_there(error: ServiceError, name: str) -> ServiceError:
-    error.args = (f"{error}\nThe endpoint {name} is there, or being made, and costs money. {how_to_delete(name)}",)
+    error.args = (f"{error}\nThe endpoint {name} exists or is being created, and costs money. {how_to_delete(name)}",)
     return error

@@ -1,6 +1,6 @@
-"""`slipway data explore`: what a folder of pictures holds, as one self-contained HTML page and a short summary.
+"""`slipway data explore`: a folder of pictures as one self-contained HTML page and a short summary.
 
-`scan` reads the files, `findings` judges what was read, `page` and its neighbours draw it.
+`scan` reads the files, `findings` judges them, and `page`, `charts` and `thumbnails` draw them.
 """
 
 from slipway.explore.findings import Findings, examine

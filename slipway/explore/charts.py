@@ -1,8 +1,9 @@
-"""The charts as plotly figures in plain JSON; colours, fonts and legends are the page's, by the number of the split."""
+"""Charts of `slipway data explore`; a split has the same colour in all of them."""
 
 from collections import Counter
 
 from container.page import Figure
+from container.page.charts import figure, label
 from slipway.explore.findings import Findings
 from slipway.explore.scan import Dataset
 
@@ -13,11 +14,11 @@ _MOST_POINTS = 1_500
 
 
 def class_chart(dataset: Dataset, findings: Findings) -> Figure:
-    """Bars of the pictures of each class, one colour for each split, the most frequent class on top."""
-    labels = list(findings.labels)
+    """Draw the pictures of each class as stacked bars, in the order of `findings.labels` from the top."""
+    labels = [label(name) for name in findings.labels]
     traces = []
     for number, split in enumerate(dataset.splits):
-        counts = [findings.counts[split][label] for label in labels]
+        counts = [findings.counts[split][name] for name in findings.labels]
         traces.append(
             {
                 "type": "bar",
@@ -34,28 +35,27 @@ def class_chart(dataset: Dataset, findings: Findings) -> Figure:
             }
         )
     bar_px = _BAR_PX if len(labels) <= 40 else _MANY_CLASSES_BAR_PX
-    layout = {
-        "barmode": "stack",
-        "bargap": 0.18,
-        "height": 70 + bar_px * len(labels),
-        "uniformtext": {"minsize": 9, "mode": "hide"},
-        "xaxis": {"title": {"text": "pictures"}, "side": "top", "rangemode": "tozero", "fixedrange": True},
-        "yaxis": {
+    return figure(
+        traces,
+        "pictures",
+        "",
+        height=70 + bar_px * len(labels),
+        barmode="stack",
+        bargap=0.18,
+        uniformtext={"minsize": 9, "mode": "hide"},
+        xaxis={"side": "top", "rangemode": "tozero"},
+        yaxis={
             "autorange": "reversed",
-            "automargin": True,
-            "fixedrange": True,
             "tickmode": "array",
             "tickvals": labels,
-            "ticktext": [_short(label) for label in labels],
+            "ticktext": [label(name, _LABEL_CHARACTERS) for name in findings.labels],
             "type": "category",
         },
-        "showlegend": False,
-    }
-    return {"data": traces, "layout": layout}
+    )
 
 
 def size_chart(dataset: Dataset) -> Figure | None:
-    """Width against height, a point's area for the number of pictures; None when all have one size."""
+    """Plot width against height, with a point's area for the number of pictures; None if all have the same size."""
     step = 1
     points = _binned(dataset, step)
     if len({(width, height) for _, width, height in points}) < 2:
@@ -89,14 +89,8 @@ def size_chart(dataset: Dataset) -> Figure | None:
         )
     sides = [side for _, width, height in points for side in (width, height)]
     scale = "log" if max(sides) > 20 * max(1, min(sides)) else "linear"
-    axis = {"type": scale, "fixedrange": True, "rangemode": "tozero", "automargin": True, "nticks": 6}
-    layout = {
-        "height": 400,
-        "xaxis": axis | {"title": {"text": f"width, pixels{suffix}"}},
-        "yaxis": axis | {"title": {"text": "height, pixels"}},
-        "showlegend": False,
-    }
-    return {"data": traces, "layout": layout}
+    axis = {"type": scale, "rangemode": "tozero", "nticks": 6}
+    return figure(traces, f"width, pixels{suffix}", "height, pixels", height=400, xaxis=axis, yaxis=axis)
 
 
 def _binned(dataset: Dataset, step: int) -> Counter[tuple[str, int, int]]:
@@ -107,7 +101,3 @@ def _binned(dataset: Dataset, step: int) -> Counter[tuple[str, int, int]]:
 
 def _round(side: int, step: int) -> int:
     return max(1, round(side / step) * step)
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= _LABEL_CHARACTERS else label[: _LABEL_CHARACTERS - 1] + "…"

@@ -1,24 +1,25 @@
-"""What the pictures mean for training: imbalance, missing classes, duplicates and leakage. Pure functions."""
+"""Judges a scanned data set: imbalance, missing classes, duplicates and leakage. Pure functions."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from container.folder import describe_leftovers, printable
 from slipway.explore.scan import WHOLE, Dataset, Picture
 
 Counts = Mapping[str, Mapping[str, int]]
 """Readable pictures by split and class; every class has an entry in every split."""
 
 IMBALANCED_FROM = 1.5
-"""Largest class over smallest, from which on it is called an imbalance."""
+"""Ratio of the largest class to the smallest from which on a split is imbalanced."""
 
 _LEARNT = ("train", WHOLE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Imbalance:
-    """The largest and the smallest class of a split; classes without pictures do not count."""
+    """The largest and the smallest class of a split, of those that have pictures."""
 
     largest: str
     most: int
@@ -32,7 +33,7 @@ class Imbalance:
 
 @dataclass(frozen=True, kw_only=True)
 class DuplicateGroup:
-    """Files whose decoded pixels are equal."""
+    """Files with equal decoded pixels."""
 
     pictures: tuple[Picture, ...]
 
@@ -46,17 +47,17 @@ class DuplicateGroup:
 
     @property
     def leaks(self) -> bool:
-        """The same picture is in two splits: what was learnt is asked again."""
+        """Whether the same picture is in two splits: training pictures are then evaluated or tested."""
         return len(self.splits) > 1
 
     @property
     def contradicts(self) -> bool:
-        """The same picture is in two classes."""
+        """Whether the same picture is in two classes."""
         return len(self.labels) > 1
 
     @property
     def same_bytes(self) -> bool:
-        """Copies byte for byte; otherwise the pixels are equal and the files are not."""
+        """Whether the files are equal byte for byte, and not only their pixels."""
         return len({picture.file_digest for picture in self.pictures}) == 1
 
 
@@ -70,14 +71,14 @@ class Remark:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """All that `examine` found."""
+    """All findings of `examine`."""
 
     labels: tuple[str, ...]
-    """Classes of all splits, most frequent in the first split first."""
+    """Classes of all splits, the most frequent in the first split first."""
     counts: Counts
     imbalance: dict[str, Imbalance]
     missing: dict[str, tuple[str, ...]]
-    """By split, classes that other splits have and this one has no readable picture of."""
+    """Classes of any split without a readable picture, by split."""
     duplicates: tuple[DuplicateGroup, ...]
     """Leaking groups first, then contradicting ones, then the rest."""
     remarks: tuple[Remark, ...]
@@ -109,7 +110,7 @@ def count_pictures(dataset: Dataset) -> Counts:
 
 
 def find_imbalance(counts: Mapping[str, int]) -> Imbalance | None:
-    """Compare the largest with the smallest class that has pictures; None when fewer than two have."""
+    """Compare the largest and the smallest class that have pictures; None if fewer than two have any."""
     present = [(count, label) for label, count in counts.items() if count]
     if len(present) < 2:
         return None
@@ -139,7 +140,7 @@ def _remarks(
         remarks.append(Remark(level=level, text=text))
 
     if len(labels) == 1:
-        say("problem", f"There is one class only, {labels[0]}; a classifier needs two or more.")
+        say("problem", f"There is only one class, {labels[0]}; a classifier needs two or more.")
     for split, absent in missing.items():
         if absent:
             verb = "has" if len(absent) == 1 else "have"
@@ -151,7 +152,7 @@ def _remarks(
         names = " and ".join(sorted({" / ".join(group.splits) for group in leaks}))
         say(
             "problem",
-            f"{_pictures(len(leaks))} in more than one split ({names}): the result measured on them is too good. "
+            f"{_pictures(len(leaks))} in more than one split ({names}): results measured on them are too good. "
             "Remove the copies from all but one split.",
         )
     if contradictions:
@@ -163,20 +164,52 @@ def _remarks(
     if dataset.ignored:
         count = len(dataset.ignored)
         what = "1 file has" if count == 1 else f"{count:,} files have"
-        say("notice", f"{what} no picture's ending and will be left out.")
+        endings = Counter(entry.path.suffix.lower() for entry in dataset.ignored)
+        kinds = _listed(
+            tuple(f"{number:,} {printable(name) or 'without one'}" for name, number in endings.most_common())
+        )
+        say(
+            "notice",
+            f"{what} no picture's file extension and will be skipped ({kinds}); convert pictures among them to "
+            "JPEG or PNG, or give them the right extension.",
+        )
+    if dataset.beside:
+        count = len(dataset.beside)
+        what = "1 file lies" if count == 1 else f"{count:,} files lie"
+        say(
+            "notice",
+            f"{what} beside the class folders and will be skipped, the first {dataset.relative(dataset.beside[0])}; "
+            "move pictures among them into a class folder.",
+        )
+    if dataset.other_folders:
+        say("notice", f"Folders beside the splits are ignored: {_listed(dataset.other_folders)}.")
+    if dataset.loops:
+        count = len(dataset.loops)
+        what = "1 link leads" if count == 1 else f"{count:,} links lead"
+        say(
+            "notice",
+            f"{what} to a folder that contains it and will not be followed, the first "
+            f"{dataset.relative(dataset.loops[0])}.",
+        )
+    if dataset.leftovers:
+        say(
+            "notice",
+            "Skipped, since operating systems and tools leave it behind: "
+            f"{describe_leftovers(Counter(dataset.leftovers))}.",
+        )
     within = [group for group in duplicates if not group.leaks]
     if within:
         say("notice", f"{_pictures(len(within))} more than once within one split.")
     for split, found in imbalance.items():
         if found.ratio >= IMBALANCED_FROM:
-            advice = " class-weights=true, the default, weighs them evenly." if split in _LEARNT else ""
+            advice = " class-weights=true, the default, compensates for that." if split in _LEARNT else ""
             say(
                 "notice",
                 f"{split} is imbalanced {found.ratio:.1f} : 1: {found.most:,} pictures of {found.largest}, "
                 f"{found.fewest:,} of {found.smallest}.{advice}",
             )
     if not any(remark.level == "problem" for remark in remarks):
-        say("good", "No unreadable files, no leakage between splits, no class missing.")
+        say("good", "No unreadable files, no leakage between splits, no missing classes.")
     return remarks
 
 
@@ -186,4 +219,4 @@ def _pictures(count: int) -> str:
 
 def _listed(names: tuple[str, ...], most: int = 6) -> str:
     head = ", ".join(names[:most])
-    return f"{head} and {len(names) - most} more classes" if len(names) > most else head
+    return f"{head} and {len(names) - most} more" if len(names) > most else head

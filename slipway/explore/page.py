@@ -1,56 +1,96 @@
-"""The page of `slipway data explore`: its sections and charts in the shared frame."""
+"""The page of `slipway data explore`.
 
+explore.html in `container.page` is its template; this module computes what the template shows.
+"""
+
+from collections import Counter
 from datetime import datetime
-from importlib.resources import files
+from statistics import median
 
-from container.page import render_frame
-from container.page.markup import path
-from slipway.explore import sections
+from container.folder import printable
+from container.page import render
 from slipway.explore.charts import class_chart, size_chart
 from slipway.explore.findings import Findings
 from slipway.explore.scan import Dataset
 from slipway.explore.thumbnails import choose_samples, thumbnails
 
-_NAVIGATION = {
-    "classes": "Pictures per class",
-    "sizes": "Sizes",
-    "formats": "Formats",
-    "unreadable": "Unreadable files",
-    "duplicates": "Duplicates",
-    "samples": "Samples",
-}
+_MOST_FILES = 1_000
+"""Rows in a list of files; the rest is counted."""
+
+_MOST_GROUPS = 100
+"""Groups of duplicates on the page; the rest is counted."""
+
+_IGNORED = "its name does not end as a picture's does; training ignores it"
+_BESIDE = "it lies beside the class folders; training ignores it"
+_LOOP = "a link to a folder that contains it; it is not followed"
 
 
 def render_page(dataset: Dataset, findings: Findings) -> str:
-    """The whole page; reads the sample pictures again to shrink them.
+    """Render the page; reads the sample pictures again to shrink them.
 
     Raises:
         PictureError: A picture has changed since it was scanned.
     """
-    charts = {"class-chart": class_chart(dataset, findings)}
+    figures = {"class-chart": class_chart(dataset, findings)}
     if (sizes := size_chart(dataset)) is not None:
-        charts["size-chart"] = sizes
-    chosen = choose_samples(dataset, findings.labels)
-    repeated = [group.pictures[0] for group in findings.duplicates[: sections.MOST_GROUPS]]
-    addresses = thumbnails({**chosen, "": repeated})
-    body = "".join(
-        [
-            sections.overview(dataset, findings),
-            sections.classes(dataset, findings),
-            sections.sizes(dataset, charted=sizes is not None),
-            sections.formats(dataset),
-            sections.unreadable(dataset),
-            sections.duplicates(dataset, findings, addresses),
-            sections.samples(dataset, chosen, addresses),
-        ]
+        figures["size-chart"] = sizes
+    samples = choose_samples(dataset, findings.labels)
+    groups = findings.duplicates[:_MOST_GROUPS]
+    return render(
+        "explore.html",
+        figures,
+        name=printable(dataset.root.name),
+        root=printable(dataset.root),
+        read=f"{datetime.now():%Y-%m-%d %H:%M}",
+        dataset=dataset,
+        findings=findings,
+        notes=[(remark.level, remark.level.title(), remark.text) for remark in findings.remarks],
+        counts=_counts(dataset, findings),
+        sizes=_sizes(dataset),
+        formats=_formats(dataset),
+        left_out=_left_out(dataset),
+        most_files=_MOST_FILES,
+        groups=groups,
+        samples=samples,
+        totals=Counter(picture.label for picture in dataset.pictures),
+        absent=len({label for of_split in dataset.classes.values() for label in of_split}) - len(samples),
+        addresses=thumbnails({**samples, "": [group.pictures[0] for group in groups]}),
     )
-    return render_frame(
-        title=f"{dataset.root.name}: what the data holds",
-        heading="What the data holds",
-        lead=f"{path(str(dataset.root))}, read {datetime.now():%Y-%m-%d %H:%M}",
-        navigation=_NAVIGATION,
-        body=body,
-        figures=charts,
-        made_by="slipway data explore",
-        styles=(files("slipway.explore") / "samples.css").read_text(encoding="utf-8"),
-    )
+
+
+def _counts(dataset: Dataset, findings: Findings) -> list[list[str | int]]:
+    """Count the pictures of each class, and of all classes, by split."""
+    counts = [findings.counts[split] for split in dataset.splits]
+    rows: list[list[str | int]] = [[label, *(of_split[label] for of_split in counts)] for label in findings.labels]
+    return [*rows, ["all", *(f"{sum(of_split.values()):,}" for of_split in counts)]]
+
+
+def _sizes(dataset: Dataset) -> list[list[str]]:
+    """Tabulate smallest, median and largest width, height and file."""
+    sides = {
+        "width, pixels": [picture.width for picture in dataset.pictures],
+        "height, pixels": [picture.height for picture in dataset.pictures],
+        "file, kB": [max(1, round(picture.file_bytes / 1000)) for picture in dataset.pictures],
+    }
+    return [
+        [name, f"{min(values):,}", f"{median(values):,.0f}", f"{max(values):,}"]
+        for name, values in sides.items()
+        if values
+    ]
+
+
+def _formats(dataset: Dataset) -> list[list[str]]:
+    """Count file and pixel formats, the most frequent first."""
+    counted = Counter((picture.format, picture.mode) for picture in dataset.pictures)
+    return [
+        [name, mode, f"{count:,}", f"{100 * count / len(dataset.pictures):.1f} %"]
+        for (name, mode), count in counted.most_common()
+    ]
+
+
+def _left_out(dataset: Dataset) -> list[list[str]]:
+    """List the files that training skips, and why."""
+    rows = [[dataset.relative(entry), entry.reason] for entry in dataset.unreadable]
+    for entries, reason in ((dataset.ignored, _IGNORED), (dataset.beside, _BESIDE), (dataset.loops, _LOOP)):
+        rows += [[dataset.relative(entry), reason] for entry in entries]
+    return rows

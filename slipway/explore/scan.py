@@ -1,22 +1,20 @@
-"""Read every file of a data set once: what it is, its size, and what its pixels hash to."""
+"""Reads every file of a data set once: format, size, and a hash of its pixels."""
 
 import hashlib
-import io
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
-
+from container.contract.errors import PictureError
 from container.cpus import available_cpus
-from container.errors import PictureError
-from container.picture import FORMATS, read_picture
-from container.train.channels import SUFFIXES
-from slipway.dataset_folder import class_folders, files_below, find_splits
+from container.folder import Listing, list_class, printable, same_name
+from container.picture import ENDINGS, open_picture, read_picture
+from slipway.dataset_folder import class_folders, find_splits, other_folders
 
 WHOLE = "all"
-"""The split's name where the folder is one ImageFolder without splits."""
+"""Name of the split if the folder is one ImageFolder without splits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +31,7 @@ class Picture(Entry):
     """A file that can be read."""
 
     width: int
-    """Pixels, as the picture is looked at: after EXIF orientation."""
+    """Pixels, after EXIF orientation."""
     height: int
     format: str
     mode: str
@@ -41,58 +39,78 @@ class Picture(Entry):
     file_bytes: int
     file_digest: str
     pixel_digest: str
-    """Of the decoded RGB pixels and their size: equal for one picture saved twice without loss."""
+    """Hash of the decoded RGB pixels and their size: equal for a picture saved twice losslessly."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unreadable(Entry):
-    """A file with a picture's ending that training will skip or refuse."""
+    """A file with a picture's file extension that training will skip or refuse."""
 
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """All that was found below one folder."""
+    """All files found below a folder."""
 
     root: Path
     classes: dict[str, tuple[str, ...]]
-    """Class folders of each split, the empty ones too."""
+    """Class folders of each split, including empty ones."""
     pictures: tuple[Picture, ...]
     unreadable: tuple[Unreadable, ...]
     ignored: tuple[Entry, ...] = ()
-    """Files without a picture's ending, which training does not look at."""
+    """Files without a picture's file extension, which training ignores."""
+    beside: tuple[Entry, ...] = ()
+    """Files beside the class folders, which training ignores too."""
+    loops: tuple[Entry, ...] = ()
+    """Links to a folder that contains them, which are not followed."""
+    leftovers: Mapping[str, int] = field(default_factory=dict)
+    """How many files operating systems and tools left behind, by name."""
+    other_folders: tuple[str, ...] = ()
+    """Folders beside those of the splits."""
 
     @property
     def splits(self) -> tuple[str, ...]:
         return tuple(self.classes)
 
     def relative(self, entry: Entry) -> str:
-        """The file's path below the root, for people."""
-        return str(entry.path.relative_to(self.root))
+        """Get the file's path below the root, printable."""
+        return printable(entry.path.relative_to(self.root))
 
 
 def scan(root: Path, advance: Callable[[int, int], None] = lambda done, total: None) -> Dataset:
     """Read all pictures below a folder, several at a time.
 
     Args:
-        root: Holds train, validation (or valid) and test folders, or class folders.
-        advance: Called with the number of files read so far, and of all.
+        root: Contains train, validation (or valid) and test folders, or class folders.
+        advance: Called with the number of files read so far and the total.
 
     Raises:
-        DataError: The folder is missing, or holds no class folders.
+        DataError: The folder is missing, or contains no class folders.
     """
     splits = find_splits(root) or {WHOLE: root}
-    folders = {split: class_folders(path) for split, path in splits.items()}
-    found = [
-        Entry(path=path, split=split, label=folder.name)
-        for split, of_split in folders.items()
-        for folder in of_split
-        for path in files_below(folder)
-    ]
-    entries = [entry for entry in found if entry.path.suffix.lower() in SUFFIXES]
+    trees = {split: class_folders(path) for split, path in splits.items()}
+    names: dict[str, str] = {}
+    found: list[Entry] = []
     read: list[Picture | Unreadable] = []
-    # Threads suffice: decoding and hashing release the interpreter lock.
+    loops: list[Entry] = []
+    leftovers: Counter[str] = Counter()
+    for split, tree in trees.items():
+        listings: list[tuple[str, Listing]] = [("", tree)]
+        for name, folder in tree.classes.items():
+            listing = list_class(splits[split], folder)
+            label = names.setdefault(same_name(name), name)
+            listings.append((label, listing))
+            found += [Entry(path=path, split=split, label=label) for path in listing.files]
+        for label, listing in listings:
+            read += [
+                Unreadable(path=path, split=split, label=label, reason=reason)
+                for path, reason in listing.unreadable.items()
+            ]
+            loops += [Entry(path=path, split=split, label=label) for path in listing.loops]
+            leftovers += listing.leftovers
+    entries = [entry for entry in found if entry.path.suffix.lower() in ENDINGS]
+    # Threads suffice: decoding and hashing release the GIL.
     executor = ThreadPoolExecutor(max_workers=available_cpus())
     try:
         for done, result in enumerate(executor.map(_read, entries), start=1):
@@ -102,10 +120,14 @@ def scan(root: Path, advance: Callable[[int, int], None] = lambda done, total: N
         executor.shutdown(cancel_futures=True)
     return Dataset(
         root=root,
-        classes={split: tuple(folder.name for folder in of_split) for split, of_split in folders.items()},
+        classes={split: tuple(names[same_name(name)] for name in tree.classes) for split, tree in trees.items()},
         pictures=tuple(result for result in read if isinstance(result, Picture)),
         unreadable=tuple(result for result in read if isinstance(result, Unreadable)),
-        ignored=tuple(entry for entry in found if entry.path.suffix.lower() not in SUFFIXES),
+        ignored=tuple(entry for entry in found if entry.path.suffix.lower() not in ENDINGS),
+        beside=tuple(Entry(path=path, split=split, label="") for split, tree in trees.items() for path in tree.files),
+        loops=tuple(loops),
+        leftovers=leftovers,
+        other_folders=tuple(other_folders(root)),
     )
 
 
@@ -118,7 +140,7 @@ def _read(entry: Entry) -> Picture | Unreadable:
         return Unreadable(path=entry.path, split=entry.split, label=entry.label, reason=reason)
     except PictureError as error:
         return Unreadable(path=entry.path, split=entry.split, label=entry.label, reason=str(error))
-    with Image.open(io.BytesIO(data), formats=FORMATS) as header:
+    with open_picture(data) as header:
         format_name, mode = header.format or "unknown", header.mode
     pixels = hashlib.blake2b(f"{rgb.width}x{rgb.height}".encode(), digest_size=16)
     pixels.update(rgb.tobytes())

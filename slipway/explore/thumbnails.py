@@ -1,4 +1,4 @@
-"""Small pictures as data URIs, so that the page needs no other file; few enough that it stays a few megabytes."""
+"""Thumbnails as data URIs, so that the page needs no other file; few enough to keep it to a few megabytes."""
 
 import base64
 import io
@@ -12,18 +12,18 @@ from container.picture import read_picture
 from slipway.explore.scan import Dataset, Picture
 
 SIDE = 96
-"""Pixels of a thumbnail's square."""
+"""Largest side of a thumbnail, in pixels."""
 
 MOST = 600
-"""Sample pictures on one page, about 2 kB each."""
+"""Most sample pictures on a page, about 2 kB each."""
 
 MOST_PER_CLASS = 12
 
 
 def choose_samples(dataset: Dataset, labels: Sequence[str]) -> dict[str, tuple[Picture, ...]]:
-    """Pick evenly spaced readable pictures of each class, of the first split that has any.
+    """Pick evenly spaced readable pictures of each class, from the first split that has any.
 
-    With more than `MOST` classes, only the first `MOST` are given.
+    With more than `MOST` classes, only the first `MOST` get samples.
     """
     per_class = max(1, min(MOST_PER_CLASS, MOST // max(1, len(labels))))
     by_place: defaultdict[tuple[str, str], list[Picture]] = defaultdict(list)
@@ -38,9 +38,9 @@ def choose_samples(dataset: Dataset, labels: Sequence[str]) -> dict[str, tuple[P
 
 
 def thumbnail(path: Path) -> str:
-    """A picture as the `data:` address of a WebP file of at most `SIDE` pixels a side, whole, not cropped.
+    """Encode a picture as the `data:` URI of a WebP file of at most `SIDE` pixels a side, uncropped.
 
-    Small pictures are enlarged by whole steps, so that the pixels of an icon or a scan can be seen.
+    Small pictures are enlarged by whole factors, so that the pixels of an icon or a scan can be seen.
 
     Raises:
         PictureError: The file has changed since it was scanned.
@@ -58,5 +58,5 @@ def thumbnail(path: Path) -> str:
 
 
 def thumbnails(pictures: Mapping[str, Sequence[Picture]]) -> dict[Path, str]:
-    """The addresses of all chosen pictures, by path."""
+    """Encode all chosen pictures; returns data URIs by path."""
     return {picture.path: thumbnail(picture.path) for chosen in pictures.values() for picture in chosen}

@@ -1,5 +1,5 @@
-"""push.sh: the built images into Amazon ECR, in the form that SageMaker takes, and what was pushed into images.json.
+"""push.sh: pushes the built images to Amazon ECR, in the form that SageMaker takes, and records them in images.json.
 
-`command` is the command line; the other modules are AWS, Docker, the registry, and what is decided between them.
+`command` is the command line; the other modules wrap AWS, Docker and the registry, and decide what to push.
 It needs botocore and click only, so that push.sh runs without the packages of training and serving.
 """

@@ -1,4 +1,4 @@
-"""`python -m slipway.push`, which push.sh runs."""
+"""`python -m slipway.push`, the program behind push.sh."""
 
 from slipway.push.command import main
 

@@ -1,6 +1,5 @@
-"""push.sh's command line: options in, what happened out, an exit code for each kind of failure."""
+"""push.sh's command line, with an exit code for each kind of failure."""
 
-import errno
 import signal
 import sys
 import time
@@ -12,7 +11,8 @@ from typing import NoReturn
 
 import click
 
-from container.errors import UserError
+from container.contract.errors import UserError
+from container.full_disk import is_disk_full
 from slipway.aws.connection import Aws, Service
 from slipway.errors import CredentialsError, EngineError, ServiceError, SpaceError, UnreachableError
 from slipway.images import PushedImage, record_images
@@ -49,7 +49,7 @@ Exit codes:
   5  AWS or the registry cannot be reached, or fails
   6  a disk is full
   7  Docker is not there or not running, or the image is not built
-  129, 130, 143  interrupted; run it again: it goes on where it stopped
+  129, 130, 143  interrupted; run it again: it resumes where it stopped
 """
 
 
@@ -79,11 +79,11 @@ class _Options:
     "the repository. The role itself needs the same actions in its own account. Repeatable.",
 )
 @click.option(
-    "--name", metavar="NAME", default=NAME, show_default=True, help="What ./build.sh --name called the images."
+    "--name", metavar="NAME", default=NAME, show_default=True, help="Local name of the images, from ./build.sh --name."
 )
 @click.option("--profile", metavar="NAME", help="Profile of ~/.aws/config.  [default: AWS_PROFILE]")
 @click.option(
-    "--dry-run", is_flag=True, help="Only say what would be created, tagged and pushed; needs no credentials."
+    "--dry-run", is_flag=True, help="Only print what would be created, tagged and pushed; needs no credentials."
 )
 def push(
     target: str,
@@ -149,7 +149,7 @@ def _open_repository(ecr: Service, options: _Options) -> Repository:
         repository = create_repository(ecr, options.repository, options.account)
         click.echo(f"repository {options.repository}: created")
         if repository.can_move("train-0123456789ab"):
-            click.echo("  note: this endpoint of ECR cannot fix some tags only, so that all of them can be moved")
+            click.echo("  note: this endpoint of ECR cannot make only some tags immutable, so all of them can be moved")
         return repository
     click.echo(f"repository {options.repository}: there; its settings are left as they are")
     if finish_repository(ecr, options.repository, options.account):
@@ -173,16 +173,16 @@ def _record(image: BuiltImage, manifest: Manifest, repository: Repository, regio
     try:
         click.echo(f"  written to {record_images([pushed])}")
     except OSError as error:
-        kind = SpaceError if error.errno in (errno.ENOSPC, errno.EDQUOT) else ServiceError
+        kind = SpaceError if is_disk_full(error) else ServiceError
         raise kind(
-            f"{pushed.uri} is pushed, but that cannot be written down: {error.filename or 'images.json'}: "
-            f"{error.strerror}; mend that and run it again"
+            f"{pushed.uri} is pushed, but that cannot be recorded: {error.filename or 'images.json'}: "
+            f"{error.strerror}; fix that and run it again"
         ) from error
     return pushed
 
 
 def _describe(aws: Aws, targets: Sequence[str], options: _Options) -> None:
-    """What a run would do, as far as credentials and Docker let it be known; nothing is changed."""
+    """Print what a run would do, as far as credentials and Docker allow; change nothing."""
     account, repository, known = options.account or "<account>", None, True
     try:
         account = options.account or _own_account(aws)
@@ -224,7 +224,7 @@ def _describe_image(target: str, name: str, uri: str) -> None:
 
 
 def _size(count: float) -> str:
-    """Bytes for people."""
+    """Format a number of bytes."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.3g} {unit}"
@@ -233,8 +233,8 @@ def _size(count: float) -> str:
 
 
 def main() -> None:
-    """What push.sh runs."""
-    # Unwind as Ctrl-C does, so that the password goes.
+    """Run the command."""
+    # Unwind as Ctrl-C does, so that the password is removed.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
@@ -250,7 +250,7 @@ def main() -> None:
     except UserError as error:
         _fail(str(error), ServiceError.exit_code)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(error):
             raise
         _fail(
             f"{error.filename or 'the disk'}: {error.strerror}; free some space and run it again", SpaceError.exit_code
@@ -262,7 +262,7 @@ def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _interrupted(number: int) -> NoReturn:
-    _fail("interrupted; run it again: it goes on where it stopped", 128 + number)
+    _fail("interrupted; run it again: it resumes where it stopped", 128 + number)
 
 
 def _fail(message: str, code: int) -> NoReturn:

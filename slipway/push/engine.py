@@ -1,4 +1,4 @@
-"""Docker's side, through its command line: what was built, and `docker push`."""
+"""Docker, through its command line: finds built images, and runs `docker push`."""
 
 import json
 import os
@@ -18,11 +18,11 @@ from slipway.errors import CredentialsError, EngineError, ServiceError, SpaceErr
 from slipway.process import child_process
 
 NAME = "slipway"
-"""Under which build.sh keeps images: slipway:train, and slipway:train-REVISION for the same image."""
+"""Local repository of build.sh's images: slipway:train, and slipway:train-REVISION for the same image."""
 
 
 class Interrupted(Exception):  # noqa: N818 (no error: the user asked for it)
-    """A signal came while something was pushed."""
+    """A signal arrived during a push."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -35,16 +35,16 @@ class BuiltImage:
 
     target: str
     name: str
-    """With the tag of its revision: slipway:train-0123456789ab."""
+    """Local name with the tag of its revision: slipway:train-0123456789ab."""
     tag: str
-    """Of its revision: train-0123456789ab, perhaps with -dirty."""
+    """Tag of its revision: train-0123456789ab, perhaps with -dirty."""
     id: str
     layers: tuple[str, ...]
     """Digests of the layers, uncompressed."""
     settings: Mapping[str, Any]
-    """Environment, command, labels and so on."""
+    """Settings of the image: environment, command, labels and so on."""
     size: int
-    """Bytes on this machine, uncompressed."""
+    """Size on this machine in bytes, uncompressed."""
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -56,15 +56,15 @@ class BuiltImage:
 
 
 def built_image(target: str, repository: str = NAME) -> BuiltImage:
-    """What build.sh made last.
+    """Find the image that build.sh built last.
 
     Args:
         target: train or serve.
-        repository: The name that build.sh gave its images.
+        repository: Local repository of build.sh's images.
 
     Raises:
-        EngineError: Docker does not answer, or the image is not there.
-        ServiceError: It is none that SageMaker could run.
+        EngineError: Docker does not answer, or there is no such image.
+        ServiceError: SageMaker could not run the image.
     """
     name = f"{repository}:{target}"
     done = _docker("image", "inspect", name)
@@ -105,16 +105,16 @@ def _revision_tag(target: str, repository: str, names: Sequence[str], labels: Ma
 
 
 def push_image(image: BuiltImage, uri: str, token: str) -> None:
-    """Give the image its name in the registry, and have Docker push it; layers that are there are passed over.
+    """Tag the image for the registry, and have Docker push it; existing layers are skipped.
 
     Args:
-        image: What to push.
+        image: Image to push.
         uri: Registry host, repository and tag.
         token: base64 of user:password.
 
     Raises:
-        Interrupted: SIGINT, SIGTERM or SIGHUP came.
-        ServiceError: Or one of its kinds.
+        Interrupted: SIGINT, SIGTERM or SIGHUP arrived.
+        ServiceError: The push failed; a subclass says why.
     """
     if (done := _docker("tag", image.id, uri)).returncode != 0:
         raise _failure(done.stderr)
@@ -144,10 +144,10 @@ def push_image(image: BuiltImage, uri: str, token: str) -> None:
 
 @contextmanager
 def _logged_in(host: str, token: str) -> Iterator[dict[str, str]]:
-    """An environment in which docker knows the registry's password, and the user's own settings but no password.
+    """Build an environment with the registry's password and the user's docker settings, without the user's passwords.
 
-    The password is in a file that only this user can read, in memory where the system has such a place, and only
-    while the body runs: not among the user's own, on no command line and in no log.
+    The password is in a file that only this user can read, in memory if the system supports that, and only while the
+    body runs: never in the user's own configuration, on a command line or in a log.
     """
     own = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     try:
@@ -156,7 +156,7 @@ def _logged_in(host: str, token: str) -> Iterator[dict[str, str]]:
         settings = {}
     except (OSError, ValueError) as error:
         raise EngineError(
-            f"{own / 'config.json'}, Docker's settings, cannot be read ({error}); mend or remove it"
+            f"{own / 'config.json'}, Docker's settings, cannot be read ({error}); fix or remove it"
         ) from error
     for kept_elsewhere in ("credsStore", "credHelpers"):
         settings.pop(kept_elsewhere, None)
@@ -182,7 +182,7 @@ def _program() -> str:
     raise EngineError("there is no docker on PATH; install Docker (https://docs.docker.com/engine/install)")
 
 
-# What Docker's messages say, in its own words and in those of the kernel and of registries, and what it means.
+# Fragments of messages of Docker, the kernel and registries, and the errors that they mean.
 _SIGNS: tuple[tuple[tuple[str, ...], type[ServiceError], str], ...] = (
     (
         ("permission denied while trying to connect", "docker.sock: connect: permission denied"),
@@ -198,7 +198,7 @@ _SIGNS: tuple[tuple[tuple[str, ...], type[ServiceError], str], ...] = (
     (
         ("token has expired", "no basic auth credentials", "unauthorized", "authentication required"),
         CredentialsError,
-        "run it again: it gets a new password, and goes on where it stopped",
+        "run it again: it gets a new password, and resumes where it stopped",
     ),
     (
         ("unexpected http status: 5",),
@@ -227,7 +227,7 @@ _SIGNS: tuple[tuple[tuple[str, ...], type[ServiceError], str], ...] = (
 
 
 def _failure(said: str, host: str | None = None) -> ServiceError:
-    """The error for what docker wrote on its standard error."""
+    """Build the error for docker's output on its standard error."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     text = lines[-1] if lines else "docker failed and did not say why"
     lowered = said.lower()

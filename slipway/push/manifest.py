@@ -1,7 +1,7 @@
-"""An image's manifest, in the one form that SageMaker takes: Docker's schema 2, one image, gzip layers.
+"""Image manifests in the only form that SageMaker takes: Docker's schema 2, one image, gzip layers.
 
 SageMaker refuses OCI manifests and indexes ("Unsupported manifest media type"), which newer engines push. The two
-forms differ in names only, so that one is made of the other without touching a layer.
+forms differ in names only, so one can be converted to the other without touching a layer.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 @dataclass(frozen=True)
 class Manifest:
-    """As the registry holds it."""
+    """A manifest as the registry stores it."""
 
     media_type: str
     body: bytes
@@ -41,25 +41,25 @@ class Manifest:
         except ValueError as error:
             raise ServiceError(f"the registry's manifest {self.digest} is not JSON ({error})") from error
         if not isinstance(content, dict):
-            raise ServiceError(f"the registry's manifest {self.digest} is no JSON object")
+            raise ServiceError(f"the registry's manifest {self.digest} is not a JSON object")
         return content
 
     @property
     def config_digest(self) -> str:
-        """Of what docker calls the image's ID."""
+        """Digest of the configuration, which docker calls the image's ID."""
         return str(self.content["config"]["digest"])
 
     @property
     def layer_sizes(self) -> list[int]:
-        """Bytes of each layer, compressed."""
+        """Compressed size of each layer in bytes."""
         return [int(layer["size"]) for layer in self.content["layers"]]
 
 
 def image_of_index(index: Manifest) -> str:
-    """Digest of the linux/amd64 image in an index; attestations, which have no platform, are passed over.
+    """Find the digest of the linux/amd64 image in an index; attestations, which have no platform, are skipped.
 
     Raises:
-        ServiceError: There is none, or more than one.
+        ServiceError: There is no such image, or more than one.
     """
     platforms = [(entry.get("platform", {}), str(entry["digest"])) for entry in index.content["manifests"]]
     found = [digest for platform, digest in platforms if _name(platform) == "linux/amd64"]
@@ -77,17 +77,19 @@ def _name(platform: Mapping[str, Any]) -> str:
 
 
 def to_schema_2(manifest: Manifest) -> Manifest:
-    """The same image in Docker's form; the manifest itself where it has that form already.
+    """Convert a manifest to Docker's form; return it unchanged if it has that form already.
 
     Raises:
-        ServiceError: It is no image, or has layers that Docker's form cannot name.
+        ServiceError: It is not an image, or has layers that Docker's form cannot name.
     """
     content = manifest.content
     if manifest.media_type not in (SCHEMA_2, OCI):
-        raise ServiceError(f"what was pushed is of the type {manifest.media_type}, which is no image; see ./build.sh")
+        raise ServiceError(
+            f"what was pushed is of the type {manifest.media_type}, which is not an image; see ./build.sh"
+        )
     config, layers = content["config"], content["layers"]
     if config["mediaType"] not in (_CONFIG, _OCI_CONFIG):
-        raise ServiceError(f"what was pushed is no image: its configuration is of the type {config['mediaType']}")
+        raise ServiceError(f"what was pushed is not an image: its configuration is of the type {config['mediaType']}")
     for layer in layers:
         if layer["mediaType"] not in (_LAYER, _OCI_LAYER):
             raise ServiceError(

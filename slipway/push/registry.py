@@ -1,4 +1,4 @@
-"""The registry's HTTP API (the OCI distribution specification), as far as manifests need it."""
+"""Client of a registry's HTTP API (the OCI distribution specification) for manifests."""
 
 import json
 import ssl
@@ -17,7 +17,7 @@ _TIMEOUT_S = 60
 
 
 class _Redirect(urllib.request.HTTPRedirectHandler):
-    """ECR sends blobs from a bucket by a signed address, which refuses a request that brings a password, too."""
+    """Omits the password on redirects: ECR redirects to a signed S3 address, which refuses a second authentication."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
@@ -32,10 +32,10 @@ class Registry:
     """One repository of a registry.
 
     Args:
-        host: Of the registry.
-        repository: Its name.
+        host: Host of the registry.
+        repository: Name of the repository.
         token: base64 of user:password.
-        ca_bundle: File of certificates to trust in place of the system's.
+        ca_bundle: Certificate file to use instead of the system's.
     """
 
     def __init__(self, host: str, repository: str, token: str, ca_bundle: str | None) -> None:
@@ -45,11 +45,11 @@ class Registry:
         try:
             context = ssl.create_default_context(cafile=ca_bundle)
         except OSError as error:
-            raise ServiceError(f"AWS_CA_BUNDLE is {ca_bundle}, which is no file of certificates: {error}") from error
+            raise ServiceError(f"AWS_CA_BUNDLE is {ca_bundle}, which is not a file of certificates: {error}") from error
         self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Redirect())
 
     def manifest(self, reference: str) -> Manifest | None:
-        """What a tag or digest stands for; None where there is nothing."""
+        """Read the manifest of a tag or digest; None if there is none."""
         answer = self._request("GET", f"manifests/{reference}", {"Accept": ", ".join(MEDIA_TYPES)})
         if answer is None:
             return None
@@ -57,13 +57,13 @@ class Registry:
         return Manifest(headers.get_content_type(), body)
 
     def put(self, tag: str, manifest: Manifest) -> None:
-        """Have a tag stand for a manifest whose layers are there."""
+        """Set a tag to a manifest whose layers exist."""
         headers = {"Content-Type": manifest.media_type}
         if self._request("PUT", f"manifests/{tag}", headers, manifest.body) is None:
             raise ServiceError(f"{self.host} has lost the repository while it was being pushed to; run it again")
 
     def config(self, manifest: Manifest) -> Mapping[str, Any]:
-        """The image's configuration."""
+        """Read the image's configuration."""
         answer = self._request("GET", f"blobs/{manifest.config_digest}", {})
         try:
             content = json.loads(answer[1]) if answer else None
@@ -78,13 +78,13 @@ class Registry:
     def _request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> tuple[Message, bytes] | None:
-        """Headers and body; None where the registry does not know the thing.
+        """Send a request; return headers and body, or None for 404.
 
         Raises:
-            CredentialsError: The password is not taken.
-            DeniedError: It does not allow this.
-            UnreachableError: No answer, or 5xx.
-            ServiceError: Another refusal.
+            CredentialsError: The password is rejected.
+            DeniedError: The credentials do not allow this.
+            UnreachableError: The registry does not answer, or answers with 5xx.
+            ServiceError: The registry refuses for another reason.
         """
         request = urllib.request.Request(  # noqa: S310 (always https)
             f"{self._base}/{path}", body, {"Authorization": f"Basic {self._token}", **headers}, method=method
@@ -100,22 +100,22 @@ class Registry:
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
             raise UnreachableError(
                 f"{self.host} does not answer ({reason}); check the network, the proxy (HTTPS_PROXY) and the "
-                "certificates (AWS_CA_BUNDLE), and run it again: it goes on where it stopped"
+                "certificates (AWS_CA_BUNDLE), and run it again: it resumes where it stopped"
             ) from error
 
     def _refusal(self, error: urllib.error.HTTPError, method: str, path: str) -> ServiceError:
         text = _message(error)
         if error.code == 401:
-            return CredentialsError(f"{self.host} does not take the password that ECR gave ({text}); run it again")
+            return CredentialsError(f"{self.host} rejects the password that ECR gave ({text}); run it again")
         if error.code == 403:
             return denied("ecr:BatchGetImage" if method == "GET" else "ecr:PutImage", text)
         if error.code >= 500:
-            return UnreachableError(f"{self.host} answered with an error of its own ({text}); run it again later")
+            return UnreachableError(f"{self.host} answered with an internal error ({text}); run it again later")
         return ServiceError(f"{self.host} refused {method} {path}: {text}")
 
 
 def _message(error: urllib.error.HTTPError) -> str:
-    """What the registry says, from the form in which the specification has it say so."""
+    """Extract the registry's message from an error in the specification's form."""
     try:
         first = json.loads(error.read())["errors"][0]
         return f"{error.code} {first.get('message') or first['code']}"

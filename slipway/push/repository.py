@@ -10,7 +10,7 @@ from slipway.aws.connection import Service
 from slipway.aws.refusals import AwsError
 from slipway.errors import DeniedError
 
-# Tags that shall move: those of the last push, and those that name no revision for certain.
+# Tags that must be movable: those of the last push, and those of uncommitted revisions.
 MOVING_TAGS = ("train", "serve", "*-dirty", "*-unknown")
 
 UNTAGGED_DAYS = 30
@@ -36,19 +36,19 @@ _PULL_ACTIONS = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:Ge
 
 @dataclass(frozen=True)
 class Repository:
-    """As ECR describes it."""
+    """A repository's description from ECR."""
 
     uri: str
     """Registry host and name."""
     account: str
     mutability: str
-    """MUTABLE, IMMUTABLE, or one of them WITH_EXCLUSION of `exceptions`."""
+    """Tag mutability: MUTABLE, IMMUTABLE, or one of them WITH_EXCLUSION of `exceptions`."""
     exceptions: tuple[str, ...]
     scans: bool
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> "Repository":
-        """Read a repository of ECR's answer."""
+        """Parse a repository in ECR's answer."""
         filters = answer.get("imageTagMutabilityExclusionFilters", ())
         return cls(
             uri=answer["repositoryUri"],
@@ -59,13 +59,13 @@ class Repository:
         )
 
     def can_move(self, tag: str) -> bool:
-        """Whether a tag that is there may be given to another image."""
+        """Whether an existing tag may be moved to another image."""
         excepted = any(fnmatch.fnmatchcase(tag, pattern) for pattern in self.exceptions)
         return excepted != self.mutability.startswith("MUTABLE")
 
     @property
     def differences(self) -> list[str]:
-        """How one that was there differs from one that we make."""
+        """Describe how an existing repository differs from one that push.sh creates."""
         found = []
         if not self.scans:
             found.append("it does not scan images on push")
@@ -77,7 +77,7 @@ class Repository:
 
 
 def find_repository(ecr: Service, name: str, account: str | None) -> Repository | None:
-    """The repository, or None where there is none."""
+    """Look up the repository; None if there is none."""
     try:
         answer = ecr.call("DescribeRepositories", repositoryNames=[name], registryId=account)
     except AwsError as error:
@@ -88,7 +88,7 @@ def find_repository(ecr: Service, name: str, account: str | None) -> Repository 
 
 
 def create_repository(ecr: Service, name: str, account: str | None) -> Repository:
-    """Make it: scanned on push, tags of revisions fixed, what no tag stands for removed after a while."""
+    """Create the repository: scan on push, immutable revision tags, untagged images expire."""
     settings = {
         "repositoryName": name,
         "registryId": account,
@@ -103,7 +103,7 @@ def create_repository(ecr: Service, name: str, account: str | None) -> Repositor
             **settings,
         )
     except AwsError as error:
-        # Endpoints that do not know exclusions yet.
+        # An endpoint of ECR that does not support exclusions yet.
         if error.code not in ("InvalidParameterException", "ValidationException", "SerializationException"):
             raise
         answer = ecr.call("CreateRepository", imageTagMutability="MUTABLE", **settings)
@@ -112,10 +112,10 @@ def create_repository(ecr: Service, name: str, account: str | None) -> Repositor
 
 
 def finish_repository(ecr: Service, name: str, account: str | None) -> bool:
-    """Give the lifecycle rule to a repository that an interrupted run has made: one without a rule and without images.
+    """Add the lifecycle rule to a repository that an interrupted run created: one without rules and images.
 
     Returns:
-        Whether it was such a one.
+        Whether the rule was added.
     """
     try:
         ecr.call("GetLifecyclePolicy", repositoryName=name, registryId=account)
@@ -140,9 +140,9 @@ def _put_lifecycle(ecr: Service, name: str, account: str | None) -> None:
 
 
 def allow_pull(ecr: Service, name: str, account: str | None, partition: str, allowed: Sequence[str]) -> bool:
-    """Let other accounts pull: what SageMaker needs where a job's role belongs to another account.
+    """Allow other accounts to pull, which SageMaker needs for jobs with a role of another account.
 
-    Accounts that were allowed before stay so, and so do statements of others.
+    Existing permissions and statements are kept.
 
     Returns:
         Whether the policy had to be changed.
@@ -162,7 +162,7 @@ def allow_pull(ecr: Service, name: str, account: str | None, partition: str, all
 
 
 def with_pull(policy: Mapping[str, Any], principals: Sequence[str]) -> dict[str, Any]:
-    """A policy that lets these principals pull, beside what it says already."""
+    """Extend a policy so that these principals may pull."""
     statements = _as_list(policy.get("Statement", []))
     ours: Mapping[str, Any] = next((statement for statement in statements if statement.get("Sid") == _STATEMENT), {})
     known = _as_list(ours.get("Principal", {}).get("AWS", []))
@@ -179,5 +179,5 @@ def with_pull(policy: Mapping[str, Any], principals: Sequence[str]) -> dict[str,
 
 
 def _as_list(value: Any) -> list[Any]:
-    """Where a policy has one thing, it may stand without brackets."""
+    """Return a policy's value as a list; a single item may stand without brackets."""
     return value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""One image into the registry: pushed where it is not there, in the form that SageMaker takes, under both its tags."""
+"""Pushes an image unless the registry has it, in the form that SageMaker takes, and sets both its tags."""
 
 import fnmatch
 from collections.abc import Callable, Mapping
@@ -12,15 +12,15 @@ from slipway.push.repository import MOVING_TAGS, Repository
 
 Say = Callable[[str], None]
 
-# Of an image's settings, those by which two images differ for who runs them. Engines add others of their own.
+# The settings that matter to whoever runs an image; engines add others of their own.
 _SETTINGS = ("Cmd", "Entrypoint", "Env", "ExposedPorts", "Healthcheck", "Labels", "User", "WorkingDir")
 
 
 def upload(image: BuiltImage, repository: Repository, registry: Registry, token: str, say: Say) -> Manifest:
-    """Push an image unless the registry has it, and have the tags of its revision and of its target stand for it.
+    """Push an image unless the registry has it, and set the tags of its revision and of its target.
 
     Raises:
-        ServiceError: Or one of its kinds.
+        ServiceError: The push failed; a subclass says why.
     """
     there = _image_of(registry, image.tag)
     if there is not None and _is(image, registry.config(there)):
@@ -29,8 +29,8 @@ def upload(image: BuiltImage, repository: Repository, registry: Registry, token:
     else:
         if there is not None:
             _require_movable(image, repository)
-        # The moving tag first: what an engine pushed in another form is then put right before a tag that
-        # cannot be changed stands for it.
+        # The movable tag first: an image that an engine pushed in another form is then converted before the
+        # immutable tag is set.
         first = image.target if repository.can_move(image.target) else image.tag
         push_image(image, f"{repository.uri}:{first}", token)
         manifest = _settle(registry, first)
@@ -43,7 +43,7 @@ def upload(image: BuiltImage, repository: Repository, registry: Registry, token:
 
 
 def is_fixed(tag: str) -> bool:
-    """Whether a tag names a revision, so that it shall never mean another image."""
+    """Whether a tag names a committed revision, so that it must never mean another image."""
     return not any(fnmatch.fnmatchcase(tag, pattern) for pattern in MOVING_TAGS)
 
 
@@ -51,13 +51,13 @@ def _require_movable(image: BuiltImage, repository: Repository) -> None:
     name = f"{repository.uri}:{image.tag}"
     if is_fixed(image.tag):
         raise ServiceError(
-            f"{name} is another image than the one built here, with other options of ./build.sh or on another base; a "
+            f"{name} is not the image built here, with other options of ./build.sh or on another base; a "
             "revision's tag is never changed: commit something and build again, push to another --repository, or "
             "delete that tag in ECR if nothing uses it"
         )
     if not repository.can_move(image.tag):
         raise ServiceError(
-            f"{name} is another image than the one built here, and the repository's tags cannot be moved "
+            f"{name} is not the image built here, and the repository's tags cannot be moved "
             f"({repository.mutability}); commit and build again (./build.sh), or use another --repository"
         )
 
@@ -80,7 +80,7 @@ def _image_of(registry: Registry, reference: str) -> Manifest | None:
 
 
 def _settle(registry: Registry, tag: str) -> Manifest:
-    """Have a tag stand for an image in Docker's form, and check that it does."""
+    """Set a tag to an image in Docker's form, and verify it."""
     image = _image_of(registry, tag)
     if image is None:
         raise ServiceError(f"{registry.host} has no {tag} after it was pushed; run it again")
@@ -97,9 +97,9 @@ def _settle(registry: Registry, tag: str) -> Manifest:
 
 
 def _is(image: BuiltImage, config: Mapping[str, Any]) -> bool:
-    """Whether a configuration in the registry is that of the image: the same layers, run in the same way.
+    """Whether a configuration in the registry is the image's: the same layers and settings.
 
-    A build of the same inputs has another time in it, and so another ID, but is no other image.
+    A rebuild of the same inputs has another timestamp, and so another ID, but is the same image.
     """
     settings = config.get("config") or {}
     return list(image.layers) == (config.get("rootfs") or {}).get("diff_ids", []) and all(

@@ -1,1 +1,1 @@
-"""`slipway report`: a job's reports made anew, of the files that it recorded here or in S3."""
+"""`slipway report`: makes a job's reports again, from its records on this machine or in S3."""

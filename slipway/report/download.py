@@ -1,4 +1,4 @@
-"""A job's records in S3, brought here."""
+"""Downloads a job's records from S3."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,25 +18,25 @@ _MISSING = ("404", "NoSuchKey")
 _CHUNK_BYTES = 1 << 20
 
 
-def bring_records(address: str, directory: Path, aws: Aws, advance: Advance) -> None:
-    """Bring what is at an S3 address: a profiler-output folder, a job's whole folder, or an output.tar.gz.
+def download_records(address: str, directory: Path, aws: Aws, advance: Advance) -> None:
+    """Download the records at an S3 address: a profiler-output folder, a job's whole folder, or an output.tar.gz.
 
     Args:
         address: s3://…/JOB/profiler-output or s3://…/JOB/output/output.tar.gz.
-        directory: Where to.
-        aws: Where and as whom.
-        advance: Told how much is done; of a folder the files, of an archive the bytes.
+        directory: Where to write them.
+        aws: Region and credentials.
+        advance: Called with the amount done and the total: files of a folder, bytes of an archive.
 
     Raises:
-        SettingError: It is no S3 address.
-        DownloadError: Nothing is there, or it cannot be written here.
+        SettingError: It is not an S3 address.
+        DownloadError: Nothing is there, or it cannot be written to disk.
         ArchiveError: The archive is damaged.
-        ServiceError: AWS refuses.
+        ServiceError: AWS refuses the request.
     """
     place = S3Address.parse(address)
     if place.key.endswith(".tar.gz"):
         archive = directory / ARCHIVE
-        _bring_archive(place, archive, aws, advance)
+        _download_archive(place, archive, aws, advance)
         unpack_records(archive, directory)
         return
     download_folder(address, directory, aws, advance=lambda files, size: advance(files, files))
@@ -44,21 +44,21 @@ def bring_records(address: str, directory: Path, aws: Aws, advance: Advance) -> 
         unpack_records(archive, directory)
 
 
-def _bring_archive(place: S3Address, archive: Path, aws: Aws, advance: Advance) -> None:
+def _download_archive(place: S3Address, archive: Path, aws: Aws, advance: Advance) -> None:
     try:
         answer = aws.service("s3").call("GetObject", Bucket=place.bucket, Key=place.key)
     except AwsError as error:
         if error.code not in _MISSING:
             raise
-        raise DownloadError(f"there is no {place}; name the output.tar.gz that a job left") from error
+        raise DownloadError(f"{place} does not exist; name the output.tar.gz of a job") from error
     done = 0
     try:
-        with explained(f"bringing {place}"), archive.open("wb") as file:
+        with explained(f"downloading {place}"), archive.open("wb") as file:
             for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
                 file.write(chunk)
                 done += len(chunk)
                 advance(done, int(answer["ContentLength"]))
     except OSError as error:
         raise DownloadError(
-            f"{archive} cannot be written: {error.strerror or error}; TMPDIR names another disk"
+            f"{archive} cannot be written: {error.strerror or error}; set TMPDIR to use another disk"
         ) from error

@@ -1,11 +1,11 @@
-"""Where a job's records are: in a job directory, its output data, an archive of it, or a profiler's directory."""
+"""Finds a job's records: in a job directory, its output data, an archive of it, or a profiler's directory."""
 
 import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from container.errors import ReportError
+from container.contract.errors import ReportError
 from slipway.errors import ArchiveError
 
 _METRICS = "metrics.jsonl"
@@ -17,14 +17,14 @@ _FOLDERS = ("profile", "mistakes")
 
 @dataclass(frozen=True, kw_only=True)
 class Records:
-    """What reports can be made of; one of the two at least."""
+    """The records to make reports from; at least one of the two."""
 
     training: Path | None
     """The job's output data."""
     profile: Path | None
-    """What a profiler recorded: ours, or SageMaker's."""
+    """The records of our profiler, or SageMaker's."""
     place: Path
-    """Where the pages belong."""
+    """Where the pages go by default."""
 
 
 def find_records(path: Path) -> Records:
@@ -34,7 +34,7 @@ def find_records(path: Path) -> Records:
         path: A job directory of `slipway train`, an output/data directory, or a profiler-output directory.
 
     Raises:
-        ReportError: There is no such directory, or it holds none.
+        ReportError: The directory does not exist, or holds no records.
     """
     if not path.is_dir():
         raise ReportError(
@@ -60,10 +60,10 @@ def _place(path: Path) -> Path:
 
 
 def unpack_records(archive: Path, directory: Path) -> None:
-    """Unpack what reports are made of from an output.tar.gz, and nothing else of it.
+    """Unpack the records from an output.tar.gz, and nothing else.
 
     Raises:
-        ArchiveError: It is no archive, or damaged.
+        ArchiveError: It is not an archive, or damaged.
     """
     try:
         with tarfile.open(archive) as tar:
@@ -76,15 +76,15 @@ def unpack_records(archive: Path, directory: Path) -> None:
                     target.write_bytes(content.read())
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise ArchiveError(
-            f"{archive} cannot be read as an output.tar.gz: it is another kind of file, or was cut off "
-            "while it was copied"
+            f"{archive} cannot be read as an output.tar.gz: it is not such an archive, or was "
+            "cut off while it was copied"
         ) from error
     except OSError as error:
         raise ArchiveError(f"{archive} cannot be unpacked: {error.strerror or error}") from error
 
 
 def _wanted(name: str) -> PurePosixPath | None:
-    """The path below the directory, where it is one of the files that a job records."""
+    """Get the path below the directory, if it is one of the files that a job records."""
     path = PurePosixPath(name)
     parts = [part for part in path.parts if part != "."]
     if not parts or path.is_absolute() or ".." in parts:

@@ -1,4 +1,4 @@
-"""Batch transform: predictions for all pictures below an address in S3, or in a folder of this machine, as one file."""
+"""Batch transform: predictions for all pictures below an S3 address or in a local folder, as one file."""
 
 from slipway.transform.predictions_file import Format, Row, write_predictions
 

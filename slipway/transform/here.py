@@ -1,4 +1,4 @@
-"""Batch transform on this machine: the serving container's processes on a folder of pictures."""
+"""Batch transform on this machine: sends a folder of pictures to a local server."""
 
 import json
 import os
@@ -29,19 +29,19 @@ _LAST_LINES = 5
 
 
 def rows_here(folder: Path, model: Path, form: Format, advance: Callable[[int, int], None]) -> Iterator[Row]:
-    """What becomes of each picture below a folder, in the order of their names.
+    """Predict each picture below a folder, and yield the rows in the order of the pictures' names.
 
     Args:
-        folder: Pictures, also in folders below it.
+        folder: Folder of pictures, with subfolders.
         model: A model.tar.gz, a model directory, or a job directory.
         form: As for `write_predictions`.
-        advance: Told how many were predicted so far.
+        advance: Called with the number of pictures predicted so far, and the total.
 
     Raises:
         DataError: There is no such folder.
-        TransformError: It holds no files, or the server did not start.
+        TransformError: The folder holds no files, or the server did not start.
         JobError, ArchiveError: There is no model.
-        StoppedError: A signal ended it.
+        StoppedError: A signal stopped it.
     """
     require_folder(folder)
     files = list(files_below(folder))
@@ -80,13 +80,13 @@ def _answer(endpoint: Endpoint, file: Path, form: Format) -> str:
 
 @contextmanager
 def _server(base: Path) -> Iterator[tuple[ChildProcess, str]]:
-    """A server on the model, ready, and its address."""
+    """Start a server for the model, wait until it is ready, and yield its address."""
     environment = {
         **os.environ,
         "SAGEMAKER_BASE_DIR": str(base),
         "SAGEMAKER_BIND_TO_PORT": "0",
         "SLIPWAY_HOST": "127.0.0.1",
-        # Its lines are read.
+        # The server's output is parsed.
         "SLIPWAY_LOG_FORMAT": "text",
     }
     lines: deque[str] = deque(maxlen=_LAST_LINES)
@@ -106,7 +106,7 @@ def _server(base: Path) -> Iterator[tuple[ChildProcess, str]]:
                 reader.join()
                 if child.received:
                     raise StoppedError("stopped; no file of predictions was written", child.received[0])
-                raise TransformError("the server did not start; its last words: " + " / ".join(lines))
+                raise TransformError("the server did not start; its last output: " + " / ".join(lines))
             time.sleep(0.1)
         yield child, f"http://127.0.0.1:{ports[0]}"
 

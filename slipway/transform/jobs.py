@@ -1,4 +1,4 @@
-"""From what a user names on the shell to a Transformer: the model is found, brought to S3 where needed, and created."""
+"""Builds a Transformer from the command's options: finds the model, uploads it if needed, and creates it."""
 
 import tempfile
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ from slipway.aws.refusals import AwsError
 from slipway.aws.session import is_local, session_for
 from slipway.checks.instance_type import check_instance_type
 from slipway.checks.s3_address import S3Address
+from slipway.deploy.model import Model
 from slipway.errors import SettingError
-from slipway.model import Model
 from slipway.settings import Settings
 from slipway.transform.pictures import list_pictures
 from slipway.transform.predictions_file import Format
@@ -27,14 +27,14 @@ _MISSING = ("ValidationException", "ResourceNotFound")
 
 
 def dry_run() -> DryRun:
-    """One that takes there to be a picture; a training job that is named must be looked up all the same."""
+    """Build a dry run that assumes a picture in S3; a named training job is looked up all the same."""
     picture = {"Key": "picture.jpg", "Size": 1}
     return DryRun(passing=("DescribeTrainingJob",), answers={"ListObjectsV2": {"Contents": [picture]}})
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedJob:
-    """What `slipway transform` was asked for."""
+    """The options of `slipway transform` for SageMaker."""
 
     pictures: str
     """s3://BUCKET/PREFIX; in local mode a folder."""
@@ -45,7 +45,7 @@ class PlannedJob:
     output: str | None = None
     form: Format = "jsonl"
     bucket: str | None = None
-    """For a model of this machine; None: the pictures'."""
+    """Bucket to upload a local model to; None: the pictures'."""
     image: str | None = None
     role: str | None = None
     region: str | None = None
@@ -53,10 +53,10 @@ class PlannedJob:
 
     @contextmanager
     def transformer(self, dry_run: DryRun | None = None) -> Iterator[Transformer]:
-        """A Transformer for it; local mode's outputs are there as long as the body runs.
+        """Build a Transformer; in local mode, its outputs exist only while the body runs.
 
         Raises:
-            SettingError: The pictures are in the wrong place for the instance type, or an argument is wrong.
+            SettingError: The instance type cannot use pictures from there, or an argument is wrong.
             UserError: There is no such model, or AWS refuses.
         """
         check_instance_type(self.instance_type, "transform")
@@ -64,7 +64,7 @@ class PlannedJob:
             raise SettingError(
                 f"instance type {self.instance_type} is for pictures "
                 f"{'in a folder of this machine' if is_local(self.instance_type) else 'in S3'}, and {self.pictures} "
-                "are none; slipway data upload brings a folder to S3"
+                "are none; slipway data upload uploads a folder"
             )
         session = session_for(self.instance_type, region=self.region, profile=self.profile, dry_run=dry_run)
         given: dict[str, Any] = {"form": self.form, "instance_count": self.instance_count}

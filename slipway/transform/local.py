@@ -1,4 +1,4 @@
-"""A transform job in the SDK's local mode: its container is heard when it fails, and stopped whatever happens."""
+"""Transform jobs in the SDK's local mode: shows the container's errors, and always stops it."""
 
 import threading
 from collections import deque
@@ -26,14 +26,14 @@ def transform_here(
     """Run a transform job of local mode in the body.
 
     Args:
-        session: A local one.
-        name: The job's.
-        answered: Told how many requests the container has answered so far.
-        show: Takes the container's lines as they come.
+        session: A session of local mode.
+        name: Name of the job.
+        answered: Called with the number of requests that the container has answered so far.
+        show: Called with the container's lines.
 
     Raises:
         SettingError: Something else listens at the container's port.
-        RemoteJobError: The container did not start, or ended; the message has its last lines.
+        RemoteJobError: The container did not start, or exited; the message has its last lines.
     """
     require_free_port(session)
     last: deque[str] = deque(maxlen=_LAST_LINES)
@@ -52,21 +52,21 @@ def transform_here(
             try:
                 yield
             except BaseException:
-                # The container's thread writes until it has been stopped.
+                # The container's thread writes until the container has been stopped.
                 output.of_compose += _stop(session, name)
                 raise
     # ImportError: the SDK finds no Docker Compose.
     except (RuntimeError, OSError, ImportError, HTTPError) as error:
         said = " / ".join(filter(None, last or output.of_compose[-_LAST_LINES:]))
         reason = " ".join(str(error).split())
-        words = f"; its container's last words: {said}" if said else ""
+        words = f"; its container's last output: {said}" if said else ""
         raise RemoteJobError(f"the transform job {name} failed in local mode: {reason}{words}") from error
     finally:
         session.sagemaker_runtime_client, threading.excepthook = runtime, hook
 
 
 class _Counted:
-    """The SDK's client of the container, which tells how many requests were answered."""
+    """The SDK's client of the container, which also counts the answered requests."""
 
     def __init__(self, client: Any, answered: Callable[[int], None]) -> None:
         self._client = client
@@ -81,17 +81,17 @@ class _Counted:
 
 
 def _without_docker(hook: Callable[[threading.ExceptHookArgs], Any]) -> Callable[[threading.ExceptHookArgs], None]:
-    """A hook for threads that leaves out what the SDK's thread raises when Docker Compose ends with a failure."""
+    """Build a threading hook that suppresses the SDK's exception when Docker Compose fails."""
 
-    def told(arguments: threading.ExceptHookArgs) -> None:
+    def filtered(arguments: threading.ExceptHookArgs) -> None:
         if not isinstance(arguments.exc_value, RuntimeError) or "Failed to run" not in str(arguments.exc_value):
             hook(arguments)
 
-    return told
+    return filtered
 
 
 def _stop(session: "Session", name: str) -> list[str]:
-    """Stop a job's container; returns what Docker Compose had to say of itself."""
+    """Stop a job's container; return Docker Compose's own messages."""
     job = session.sagemaker_client._transform_jobs.get(name)
     container = job and job.container
     if not (container and container.container):

@@ -1,4 +1,4 @@
-"""What a transform job left: an object NAME.out for each picture, or in the log the reason why there is none."""
+"""Reads a transform job's outputs: an object NAME.out for each picture, or the log line that says why there is none."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 _SUFFIX = ".out"
 _WORKERS = 10
 _MARK = "[sagemaker logs]: "
-_UNKNOWN = "SageMaker made no output for it, and its log does not say why"
+_UNKNOWN = "SageMaker wrote no output for it, and its log does not say why"
 
 
 def count_outputs(s3: Any, output: str) -> int:
-    """How many pictures' answers are there."""
+    """Count the pictures that have an answer."""
     return len(_outputs(s3, S3Address.parse(output)))
 
 
 def _outputs(s3: Any, output: S3Address) -> set[str]:
-    """Names below the address, without the suffix."""
+    """List the names below the address, without the suffix."""
     prefix = f"{output.key.rstrip('/')}/" if output.key else ""
     with explained(f"looking for what is below {output}"):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=output.bucket, Prefix=prefix)
@@ -38,21 +38,21 @@ def _outputs(s3: Any, output: S3Address) -> set[str]:
 def rows_in_s3(
     session: "boto3.Session", *, job: str, source: S3Address, output: S3Address, names: Sequence[str]
 ) -> Iterator[Row]:
-    """What became of each picture.
+    """Yield a row for each picture.
 
     Args:
-        session: Where and as whom.
-        job: The transform job.
-        source: Where the pictures are; ends with a slash.
+        session: Credentials and region.
+        job: Name of the transform job.
+        source: Address of the pictures; ends with a slash.
         output: The job's S3OutputPath.
-        names: The pictures', relative to `source`.
+        names: Names of the pictures, relative to `source`.
 
     Raises:
         ServiceError: AWS refuses.
     """
     s3 = session.client("s3")
     there = _outputs(s3, output)
-    # The API's reference gives an example in which outputs keep the input's whole key.
+    # In an example of the API reference, outputs keep the input's whole key.
     outputs = {name: next((key for key in (name, source.key + name) if key in there), None) for name in names}
     reasons = {} if all(outputs.values()) else _reasons(session, job, source)
 
@@ -71,12 +71,12 @@ def rows_in_s3(
 
 
 def link_name(number: int) -> str:
-    """What a picture goes by in local mode."""
+    """Return the name of a picture's output in local mode."""
     return f"{number:08d}"
 
 
 def rows_in_folder(output: Path, names: Sequence[str]) -> Iterator[Row]:
-    """What became of each picture in local mode, where a refusal is an output like any other."""
+    """Yield a row for each picture in local mode, where a refusal is an output like any other."""
     for number, name in enumerate(names):
         path = output / f"{link_name(number)}{_SUFFIX}"
         yield _row(name, path.read_bytes()) if path.is_file() else Row(name, None, _UNKNOWN)
@@ -93,11 +93,11 @@ def _row(name: str, body: bytes) -> Row:
 
 
 def _reasons(session: "boto3.Session", job: str, source: S3Address) -> Mapping[str, str]:
-    """What the job's log says of single pictures: lines `… [sagemaker logs]: BUCKET/KEY: TEXT`."""
+    """Collect the log's messages on single pictures: lines `… [sagemaker logs]: BUCKET/KEY: TEXT`."""
     try:
         lines = LogFollower(session, TRANSFORM_GROUP, job).new_lines()
     except ServiceError:
-        # The log may not be read with these credentials, or there is none; the job's own error is told all the same.
+        # These credentials may not read the log, or there is none; the job's own error is reported all the same.
         return {}
     found: dict[str, str] = {}
     for line in lines:

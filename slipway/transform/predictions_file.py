@@ -14,39 +14,39 @@ from slipway.errors import TransformError
 Format = Literal["csv", "jsonl"]
 
 ACCEPT: dict[Format, str] = {"csv": "text/csv", "jsonl": "application/jsonlines"}
-"""What the container is asked for."""
+"""Content type to ask the container for, by format."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One picture and what became of it."""
+    """A picture and its answer."""
 
     image: str
-    """Relative to the address or folder."""
+    """Name relative to the address or folder."""
     answer: str | None
-    """The container's own, in the type that was asked for; None where there is none."""
+    """The container's answer, in the requested content type; None if there is none."""
     reason: str = ""
-    """Why there is none."""
+    """Reason why there is no answer."""
 
 
 def require_absent(path: Path) -> None:
-    """Refuse a file that is there, before anything is paid for.
+    """Check that the file does not exist yet, before anything costs money.
 
     Raises:
-        TransformError: It is there.
+        TransformError: The file exists.
     """
     if path.exists():
-        raise TransformError(f"{path} is there already; name another file with --predictions, or remove it")
+        raise TransformError(f"{path} already exists; name another file with --predictions, or remove it")
 
 
 def write_predictions(path: Path, rows: Iterable[Row], form: Format) -> int:
-    """Write the file, whole or not at all; pictures without an answer have a line with the reason.
+    """Write the file atomically; a picture without an answer has a line with the reason.
 
     Returns:
-        How many pictures have none.
+        The number of pictures without an answer.
 
     Raises:
-        TransformError: It cannot be written.
+        TransformError: The file cannot be written.
     """
     failed = 0
     try:
@@ -88,7 +88,7 @@ def _json_line(image: str, line: str) -> str:
     try:
         value = json.loads(line)
     except ValueError:
-        # A user's own inference.py may answer with something else.
+        # A user's own inference.py may answer in another form.
         value = line
     fields = value if isinstance(value, dict) else {"answer": value}
     return json.dumps({"image": image, **fields}, ensure_ascii=False) + "\n"

@@ -28,7 +28,7 @@ from slipway.transform.pictures import Picture, list_pictures, load_for
 from slipway.transform.predictions_file import ACCEPT, Format, Row, write_predictions
 
 if TYPE_CHECKING:
-    from slipway.model import Model
+    from slipway.deploy.model import Model
 
 Advance = Callable[[int, int], None]
 _ENDED = ("Completed", "Failed", "Stopped")
@@ -39,20 +39,20 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
     """The SDK's Transformer (version 2); every argument of its still works, by name.
 
     Args:
-        model_name: Of a model in SageMaker; `from_model` makes one.
-        instance_count: How many instances share the pictures.
+        model_name: Name of a model in SageMaker; `from_model` creates one.
+        instance_count: Number of instances, which share the pictures.
         instance_type: Such as ml.c7i.xlarge; `local` is the SDK's local mode, with Docker.
-        form: What the containers answer: jsonl (the most probable classes) or csv (the most probable one).
+        form: Format of the answers: jsonl (the most probable classes) or csv (the most probable one).
         output_path: Where SageMaker writes an object for each picture; None: s3://BUCKET/jobs/JOB, in the pictures'
             bucket. In local mode file://FOLDER.
-        tags: In addition to ours.
-        region: None: Settings', AWS_REGION, else the profile's.
-        sagemaker_session: In place of one for the region.
-        sdk_arguments: Further ones of sagemaker.transformer.Transformer, such as max_payload (MB),
+        tags: Tags in addition to Slipway's.
+        region: AWS region; None: Settings', AWS_REGION, else the profile's.
+        sagemaker_session: Session to use instead of one for the region.
+        sdk_arguments: Further arguments of sagemaker.transformer.Transformer, such as max_payload (MB),
             max_concurrent_transforms, env, output_kms_key, volume_kms_key.
 
     Raises:
-        SettingError: No instance type, or one that batch transform does not have.
+        SettingError: The instance type is missing, or not available for batch transform.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
             model_name,
             instance_count,
             checked,
-            # A picture is one record, and one request.
+            # Each picture is one record, and one request.
             strategy=sdk_arguments.pop("strategy", "SingleRecord"),
             accept=sdk_arguments.pop("accept", ACCEPT[form]),
             output_path=output_path,
@@ -93,12 +93,12 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
 
     @classmethod
     def from_model(cls, model: "Model", instance_type: str | None, **arguments: Any) -> Self:
-        """For a Model of ours, which is created in SageMaker.
+        """Build a Transformer from a `Model`, which is created in SageMaker.
 
         Args:
-            model: What predicts.
+            model: The model.
             instance_type: As for `Transformer`.
-            arguments: Further ones of it.
+            arguments: Further arguments of `Transformer`.
 
         Raises:
             ServiceError: AWS refuses.
@@ -107,7 +107,7 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         with explained("creating the model"):
             model.create(instance_type=instance_type, tags=with_own_tag(arguments.get("tags")))
         made = cls(str(model.name), instance_type=instance_type, sagemaker_session=model.sagemaker_session, **arguments)
-        # In local mode its files are there as long as it is.
+        # In local mode the model's files exist as long as the object.
         made._model = model
         return made
 
@@ -126,16 +126,16 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
 
         Args:
             data: Pictures below s3://BUCKET/PREFIX/; in local mode a folder.
-            content_type: The containers tell pictures' formats by themselves.
-            job_name: None: made of `base_transform_job_name` and the time.
-            wait: Until it has ended; local mode always waits.
-            logs: As the SDK shows them, in local mode the container's lines; the default shows none.
-            advance: Told how many pictures were predicted so far.
-            sdk_arguments: Further ones of sagemaker.transformer.Transformer.transform, such as model_client_config.
+            content_type: Content type of the pictures; the containers detect the formats themselves.
+            job_name: Name of the job; None: `base_transform_job_name` and the time.
+            wait: Wait until the job has ended; local mode always waits.
+            logs: Show logs as the SDK does; in local mode, the container's lines.
+            advance: Called with the number of pictures predicted so far, and the total.
+            sdk_arguments: Further arguments of the SDK's transform(), such as model_client_config.
 
         Raises:
             TransformError: There are no pictures, or one is too large.
-            RemoteJobError: The job failed or was stopped; in local mode with the container's last lines.
+            RemoteJobError: The job failed or was stopped; in local mode, the message has the container's last lines.
             SettingError: Something else listens at the port of local mode's container.
             ServiceError: AWS refuses.
         """
@@ -144,7 +144,7 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
             self._look_for(data, name)
         load = load_for(self._pictures)
         self.max_payload: int | None = self.max_payload or load.max_payload_mb
-        # Local mode makes one request at a time, and warns otherwise.
+        # Local mode sends one request at a time, and warns otherwise.
         concurrent = 1 if is_local(self.instance_type) else load.max_concurrent
         self.max_concurrent_transforms: int | None = self.max_concurrent_transforms or concurrent
         started = nullcontext() if not is_local(self.instance_type) else self._here(name, advance, logs)
@@ -189,7 +189,7 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         """Wait until the job has ended.
 
         Raises:
-            RemoteJobError: It failed or was stopped; what it did predict can be read all the same.
+            RemoteJobError: The job failed or was stopped; the predictions that exist can still be read.
             TransformError: The wait was interrupted.
             ServiceError: AWS refuses.
         """
@@ -211,12 +211,12 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
 
     @property
     def job_name(self) -> str:
-        """Of the last job."""
+        """Name of the last job."""
         return str(self._current_job_name)
 
     @property
     def picture_count(self) -> int:
-        """How many it is to predict."""
+        """Number of pictures of the last job."""
         return len(self._pictures)
 
     def _description(self) -> Mapping[str, Any]:
@@ -230,7 +230,7 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         return self.sagemaker_session.boto_session.client("s3")
 
     def rows(self) -> Iterator[Row]:
-        """What became of each picture of the last job, in the order of their names.
+        """Yield a row for each picture of the last job, in the order of the pictures' names.
 
         Raises:
             TransformError: There was no job.
@@ -250,10 +250,10 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         )
 
     def write_predictions(self, path: Path | str) -> int:
-        """Write all answers of the last job with the pictures' names into one file; see predictions_file.
+        """Write the last job's answers, with the pictures' names, to one file; see predictions_file.
 
         Returns:
-            How many pictures have no answer; the file says why.
+            The number of pictures without an answer; the file has the reasons.
 
         Raises:
             TransformError: There was no job, or the file cannot be written.

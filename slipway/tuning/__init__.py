@@ -1,4 +1,4 @@
-"""Tuning: trials of a search space on this machine, and the table and page of any tuning's trials.
+"""Tuning on this machine, and the table and page of trials that ran anywhere.
 
-`study` runs trials with Optuna, `sweep` writes a sweep for Weights & Biases; `slipway.tuner` tunes on SageMaker.
+`study` runs trials with Optuna, `sweep` writes a Weights & Biases sweep; `slipway.tuner` tunes on SageMaker.
 """

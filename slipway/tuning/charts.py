@@ -1,28 +1,31 @@
-"""The charts of a tuning page, as plotly figures in plain JSON; colours and fonts are the page's."""
+"""Charts of a tuning page.
+
+Not optuna.visualization's: those set colours of their own, which do not follow the theme, know no trials that were
+stopped early, and need a study, which a tuning job on SageMaker does not have.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
+from container.contract.hyperparameters import Value
 from container.page import Figure
-from container.train.hyperparameters import Value
+from container.page.charts import figure
 from slipway.search_space import as_text
 from slipway.tuning.table import show_value
 from slipway.tuning.trial import Trial, Tuning
 
-COMPLETED, STOPPED = 0, 1
-"""Numbers of the series, and so of their colours: completed trials, and those that were stopped early."""
-
 BEST_QUARTER, OTHERS = 1, 4
+"""Numbers of the series, and so their colours, in the parallel coordinates."""
 
 _ROW_PX = 84
-# Beyond this ratio between the largest and the smallest value, a linear axis shows only the largest ones.
+# Above this ratio of the largest to the smallest value, a linear axis shows only the largest ones.
 _WIDE = 20
 
 
 def history_chart(tuning: Tuning) -> Figure:
-    """The objective of each trial in the order of their start, and the best so far."""
+    """Plot the objective of each trial in the order of their start, and the best so far."""
     trials = _measured(tuning)
     names = [trial.name for trial in tuning.trials]
     traces = _points(tuning, lambda trial: names.index(trial.name) + 1, "trial %{x}")
@@ -40,48 +43,49 @@ def history_chart(tuning: Tuning) -> Figure:
             "hovertemplate": "best so far %{y:.4f}<extra></extra>",
         }
     )
-    axis = {"title": {"text": "trial, in the order of their start"}, "nticks": min(10, len(names)), "tickformat": "d"}
-    return _figure(traces, tuning, axis)
+    axis = {"nticks": min(10, len(names)), "tickformat": "d"}
+    return _figure(traces, tuning, "trial, in the order of their start", axis)
 
 
 def importance_chart(shares: Mapping[str, float]) -> Figure:
-    """Bars of the shares, the largest on top."""
+    """Draw a bar for each share, in the order given, from the top."""
     trace = {
         "type": "bar",
         "orientation": "h",
-        "meta": COMPLETED,
+        "meta": 0,
         "y": list(shares),
         "x": [100 * share for share in shares.values()],
         "text": [f"{100 * share:.0f} %" for share in shares.values()],
         "textposition": "auto",
         "hovertemplate": "%{y}<br>%{x:.1f} %<extra></extra>",
     }
-    layout = {
-        "height": 70 + 34 * len(shares),
-        "xaxis": {"title": {"text": "share of the variance, %"}, "range": [0, 100], "fixedrange": True},
-        "yaxis": {"autorange": "reversed", "automargin": True, "fixedrange": True, "type": "category"},
-        "showlegend": False,
-    }
-    return {"data": [trace], "layout": layout}
+    return figure(
+        [trace],
+        "share of the variance, %",
+        "",
+        height=70 + 34 * len(shares),
+        xaxis={"range": [0, 100]},
+        yaxis={"autorange": "reversed", "type": "category"},
+    )
 
 
 def slice_chart(tuning: Tuning, name: str) -> Figure:
-    """The objective against one hyperparameter."""
+    """Plot the objective against one hyperparameter."""
     values = [trial.hyperparameters[name] for trial in _measured(tuning) if name in trial.hyperparameters]
-    axis: dict[str, Any] = {"title": {"text": name}}
+    axis: dict[str, Any]
     if _listed(values):
-        axis |= {"type": "category", "categoryarray": [as_text(value) for value in _in_order(values)]}
+        axis = {"type": "category", "categoryarray": [as_text(value) for value in _in_order(values)]}
         traces = _points(tuning, lambda trial: as_text(trial.hyperparameters[name]), name + " %{x}", jitter=True)
     else:
-        axis |= {"type": _scale(values), "nticks": 6, "exponentformat": "e"}
+        axis = {"type": _scale(values), "nticks": 6, "exponentformat": "e"}
         traces = _points(tuning, lambda trial: trial.hyperparameters[name], name + " %{x}")
-    return _figure(traces, tuning, axis, height=260)
+    return _figure(traces, tuning, name, axis, height=260)
 
 
 def parallel_chart(tuning: Tuning) -> Figure:
-    """One line for each trial, from hyperparameter to hyperparameter and to the objective at the bottom.
+    """Draw a line for each trial, from hyperparameter to hyperparameter and to the objective at the bottom.
 
-    The axes lie: their names then stand beside them, where a phone has room for them.
+    The axes are horizontal: their names then fit on a phone.
     """
     trials = _measured(tuning)
     names = list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
@@ -108,21 +112,16 @@ def parallel_chart(tuning: Tuning) -> Figure:
                 "hovertemplate": f"{trial.name}<br>{hover}<extra></extra>",
             }
         )
-    layout = {
-        "height": _ROW_PX * len(columns),
-        "xaxis": {"visible": False, "range": [-0.06, 1.06], "fixedrange": True},
-        "yaxis": {
-            "type": "category",
-            "categoryarray": list(columns),
-            "autorange": "reversed",
-            "automargin": True,
-            "fixedrange": True,
-        },
-        "annotations": [mark for name, values in columns.items() for mark in _marks(name, values)],
-        "showlegend": False,
-        "hovermode": "closest",
-    }
-    return {"data": traces, "layout": layout}
+    return figure(
+        traces,
+        "",
+        "",
+        height=_ROW_PX * len(columns),
+        xaxis={"visible": False, "range": [-0.06, 1.06]},
+        yaxis={"type": "category", "categoryarray": list(columns), "autorange": "reversed"},
+        annotations=[mark for name, values in columns.items() for mark in _marks(name, values)],
+        hovermode="closest",
+    )
 
 
 def _points(tuning: Tuning, x: Callable[[Trial], Value], hover: str, *, jitter: bool = False) -> list[dict[str, Any]]:
@@ -145,22 +144,18 @@ def _points(tuning: Tuning, x: Callable[[Trial], Value], hover: str, *, jitter: 
     return traces
 
 
-def _figure(traces: list[dict[str, Any]], tuning: Tuning, axis: Mapping[str, Any], height: int = 320) -> Figure:
+def _figure(traces: list[dict[str, Any]], tuning: Tuning, x: str, axis: Mapping[str, Any], height: int = 320) -> Figure:
     values = [_value(trial) for trial in _measured(tuning)]
-    layout = {
-        "height": height,
-        "xaxis": {"fixedrange": True, "automargin": True, **axis},
-        "yaxis": {
-            "title": {"text": tuning.objective.metric},
-            "type": _scale(values) if max(values, default=0) > _WIDE * min(values, default=0) else "linear",
-            "fixedrange": True,
-            "automargin": True,
-            "nticks": 6,
-        },
-        "showlegend": False,
-        "hovermode": "closest",
-    }
-    return {"data": traces, "layout": layout}
+    scale = _scale(values) if max(values, default=0) > _WIDE * min(values, default=0) else "linear"
+    return figure(
+        traces,
+        x,
+        tuning.objective.metric,
+        height=height,
+        hovermode="closest",
+        xaxis=axis,
+        yaxis={"type": scale, "nticks": 6, "rangemode": "normal"},
+    )
 
 
 def _measured(tuning: Tuning) -> list[Trial]:
@@ -173,7 +168,7 @@ def _value(trial: Trial) -> float:
 
 
 def _listed(values: Sequence[Value]) -> bool:
-    """Whether an axis has one place for each value."""
+    """Tell whether an axis has one place for each value."""
     return any(isinstance(value, str | bool) for value in values) or (
         len(set(values)) <= 4 and all(isinstance(value, int) for value in values)
     )
@@ -190,7 +185,7 @@ def _scale(values: Sequence[Value]) -> str:
 
 
 def _placed(values: Sequence[Value]) -> list[float]:
-    """Where each value stands on its axis, 0 to 1."""
+    """Compute the position of each value on its axis, from 0 to 1."""
     if _listed(values):
         order = _in_order(values)
         return [order.index(value) / max(1, len(order) - 1) for value in values]
@@ -202,7 +197,7 @@ def _placed(values: Sequence[Value]) -> list[float]:
 
 
 def _marks(name: str, values: Sequence[Value]) -> list[dict[str, Any]]:
-    """The values that an axis is labelled with: all of a list, or the two ends."""
+    """Label an axis with all of a few values, or with its two ends."""
     order = _in_order(values)
     shown = order if _listed(values) and len(order) <= 5 else [order[0], order[-1]]
     places = dict(zip(values, _placed(values), strict=True))

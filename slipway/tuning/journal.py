@@ -1,4 +1,4 @@
-"""The file in which Optuna keeps a study's trials, and what is read from it."""
+"""Optuna's journal of a study's trials: opens, locks and reads it."""
 
 import fcntl
 import json
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from container.train.hyperparameters import TrainConfig
+from container.contract.hyperparameters import TrainConfig
 from slipway.errors import TuningError
 from slipway.job import JobDirectory, require_installed
 from slipway.tuning.plan import FILE, Plan, read_plan
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 JOURNAL = "trials.journal"
 
 CURVE, REASON, SECONDS = "curve", "reason", "seconds"
-"""What a trial's attributes hold beside Optuna's own: the objective of each epoch, why it failed, how long it ran."""
+"""A trial's attributes beside Optuna's own: the objective of each epoch, the reason of a failure, the duration."""
 
 LOSS, ACCURACY = "eval_loss_epoch", "eval_accuracy_epoch"
 FIELDS = {LOSS: "eval_loss", ACCURACY: "eval_accuracy"}
-"""The objectives that a study can have: metrics that there are after each epoch, and their names in metrics.jsonl."""
+"""The objectives that a study can have: metrics of each epoch, and their names in metrics.jsonl."""
 
 _REPORT = "training-report.html"
 
 
 def trial_name(number: int) -> str:
-    """A trial's folder."""
+    """Name of a trial's folder."""
     return f"trial-{number:03d}"
 
 
 @contextmanager
 def lock_study(directory: Path) -> Iterator[None]:
-    """Hold the study; a second process would take up the trial that runs.
+    """Lock the study; otherwise a second process would resume the trial that is running.
 
     Raises:
         TuningError: Another process holds it.
@@ -53,7 +53,7 @@ def lock_study(directory: Path) -> Iterator[None]:
 
 
 def open_study(directory: Path, plan: Plan) -> "optuna.Study":
-    """Optuna's study in a directory that has a plan; made where there is none yet."""
+    """Open or create Optuna's study in a directory that has a plan."""
     require_installed("optuna")
     import optuna
     from optuna.storages import JournalStorage
@@ -69,13 +69,13 @@ def open_study(directory: Path, plan: Plan) -> "optuna.Study":
         direction="minimize" if plan.objective.goal == "Minimize" else "maximize",
         pruner=optuna_pruner(plan.strategy, epochs, early_stopping=plan.early_stopping),
     )
-    # A sampler that is made anew begins its random numbers anew, and would try the first values again.
+    # A new sampler restarts its random numbers, and would try the first values again.
     study.sampler = optuna_sampler(plan.strategy, plan.seed + len(study.get_trials(deepcopy=False)))
     return study
 
 
 def read_study(directory: Path) -> Tuning:
-    """The trials of a study directory, running and failed ones included.
+    """Read the trials of a study directory, including running and failed ones.
 
     Raises:
         TuningError: There is no study.
@@ -92,7 +92,7 @@ def read_study(directory: Path) -> Tuning:
 
 
 def read_curve(job: JobDirectory, metric: str) -> list[float]:
-    """The objective after each epoch, as the job wrote it."""
+    """Read the objective after each epoch from the job's metrics.jsonl."""
     text = (job.layout.output_data / "metrics.jsonl").read_text(encoding="utf-8")
     records = [json.loads(line) for line in text.splitlines()]
     return [record[FIELDS[metric]] for record in records if "epoch" in record]

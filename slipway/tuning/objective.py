@@ -1,11 +1,11 @@
-"""What a tuning job makes as small or as large as it can: one of the metrics that jobs write to their log."""
+"""The objective of a tuning job: a metric from the jobs' logs, to minimize or maximize."""
 
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from container.train.metric_lines import METRIC_DEFINITIONS
+from container.contract.metric_lines import METRIC_DEFINITIONS
 from slipway.errors import SearchSpaceError
 
 Goal = Literal["Minimize", "Maximize"]
@@ -15,28 +15,28 @@ DEFAULT_OBJECTIVE = "eval_loss_epoch"
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric, and which end of it is the good one."""
+    """A metric, and whether to minimize or maximize it."""
 
     metric: str
     goal: Goal
 
     def best(self, values: Sequence[float]) -> float:
-        """The best of some values."""
+        """Return the best of some values."""
         return min(values) if self.goal == "Minimize" else max(values)
 
     def sort_key(self, value: float) -> float:
-        """Smaller for what is better."""
+        """Return a sort key that is smaller for better values."""
         return value if self.goal == "Minimize" else -value
 
 
 def objective(
     metric: str, goal: Goal | None = None, definitions: Sequence[Mapping[str, str]] = METRIC_DEFINITIONS
 ) -> Objective:
-    """The objective of a name.
+    """Build the objective for a metric.
 
     Args:
         metric: Name of one of the metric definitions.
-        goal: None: accuracies shall be large, everything else small.
+        goal: Maximize or Minimize; None: Maximize for accuracies, else Minimize.
         definitions: In SageMaker's form.
 
     Raises:

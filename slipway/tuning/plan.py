@@ -1,4 +1,4 @@
-"""What a study on this machine was started with, kept beside its trials so that it is gone on with and not mixed up."""
+"""The plan of a study on this machine, kept beside its trials so that only the same study continues it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,18 +16,18 @@ FILE = "study.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A study."""
+    """The settings of a study."""
 
     objective: Objective
     strategy: Strategy
     space: SearchSpace
     fixed: Mapping[str, str]
-    """Hyperparameters that all trials have."""
+    """Hyperparameters with the same value in all trials."""
     seed: int
     early_stopping: bool
 
     def to_json(self, channels: Mapping[str, Path]) -> dict[str, Any]:
-        """What study.json holds."""
+        """Return the content of study.json."""
         return {
             "objective": self.objective.metric,
             "goal": self.objective.goal,
@@ -41,10 +41,10 @@ class Plan:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Read what `to_json` made.
+        """Parse the result of `to_json`.
 
         Raises:
-            KeyError: Something is missing.
+            KeyError: A field is missing.
         """
         return cls(
             objective=Objective(content["objective"], content["goal"]),
@@ -57,16 +57,16 @@ class Plan:
 
 
 def read_plan(directory: Path) -> Plan:
-    """The plan of an earlier study.
+    """Read the plan of an earlier study.
 
     Raises:
-        TuningError: There is none, or its file is damaged.
+        TuningError: There is no plan, or its file is damaged.
     """
     return Plan.from_json(_read(directory / FILE))
 
 
 def keep_plan(plan: Plan, channels: Mapping[str, Path], directory: Path) -> None:
-    """Write the plan of a new study, or see that an earlier one's is the same.
+    """Write the plan of a new study, or check that an earlier study has the same.
 
     Raises:
         TuningError: The directory holds another study, or something else, or cannot be written.
@@ -84,7 +84,7 @@ def keep_plan(plan: Plan, channels: Mapping[str, Path], directory: Path) -> None
         directory.mkdir(parents=True, exist_ok=True)
         if others := sorted(path.name for path in directory.iterdir()):
             raise TuningError(
-                f"{directory} holds something else than a study ({', '.join(others[:4])}); give --study-dir a folder "
+                f"{directory} holds something other than a study ({', '.join(others[:4])}); give --study-dir a folder "
                 "that is empty or does not exist yet"
             )
         file.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
@@ -117,9 +117,9 @@ def _read(file: Path) -> dict[str, Any]:
 def with_strategy(
     strategy: Strategy, space: SearchSpace, fixed: Mapping[str, str]
 ) -> tuple[SearchSpace, dict[str, str]]:
-    """The ranges and fixed hyperparameters that a strategy really searches with.
+    """Adapt the ranges and fixed hyperparameters to the strategy.
 
-    Hyperband itself decides on the epochs of a trial: each may have as many as the range's upper end.
+    Hyperband chooses the epochs of a trial itself: the range's upper end becomes their fixed limit.
     """
     space = complete(space, fixed)
     if strategy != "Hyperband" or EPOCHS not in space:

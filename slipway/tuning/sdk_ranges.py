@@ -1,4 +1,4 @@
-"""The search space in the SageMaker SDK's form, and back."""
+"""Converts the search space to the SageMaker SDK's form and back."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ _SCALING = {"linear": "Linear", "log": "Logarithmic"}
 
 
 def to_sdk(entry: Range) -> ParameterRange:
-    """One range, as HyperparameterTuner takes it."""
+    """Convert a range to HyperparameterTuner's form."""
     if isinstance(entry, Choices):
         return CategoricalParameter([as_text(value) for value in entry.values])
     scaling = _SCALING[entry.scale]
@@ -21,10 +21,10 @@ def to_sdk(entry: Range) -> ParameterRange:
 
 
 def check_ranges(ranges: Mapping[str, ParameterRange | Range]) -> SearchSpace:
-    """The ranges that a user gave, in either form, checked against the table of hyperparameters.
+    """Check a user's ranges, in either form, against the table of hyperparameters.
 
     Raises:
-        SearchSpaceError: A range makes no sense.
+        SearchSpaceError: A range is invalid.
         HyperparameterError: There is no such hyperparameter, or it may not have such a value.
     """
     return {name: _check(name, entry) for name, entry in ranges.items()}

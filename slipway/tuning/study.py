@@ -1,7 +1,7 @@
-"""A study on this machine: trials that are real training jobs, chosen and pruned by Optuna, one after the other.
+"""Runs a study on this machine: trials are training jobs, chosen and pruned by Optuna, one after another.
 
-Each trial has a job directory of its own in the study directory, so that an interrupted one goes on from its
-checkpoints. Optuna's journal beside them knows which values were tried; what it holds is enough to go on at any time.
+Each trial has its own job directory in the study directory, so that an interrupted one resumes from its checkpoints.
+Optuna's journal beside them records the values that were tried; it is enough to continue the study at any time.
 """
 
 import shutil
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from container.train.hyperparameters import TrainConfig
-from container.train.metric_lines import EvaluationLine, TrainLine
+from container.contract.hyperparameters import TrainConfig
+from container.contract.metric_lines import EvaluationLine, TrainLine
 from slipway.archive import pack_model
 from slipway.errors import JobError, StoppedError, TuningError
 from slipway.job import JobDirectory, open_job
@@ -37,19 +37,19 @@ from slipway.tuning.trial import Tuning
 if TYPE_CHECKING:
     import optuna
 
-# Reasons such as missing pictures do not go away by themselves.
+# Many failures, such as missing pictures, would repeat in every trial.
 _FAILURES_AT_FIRST = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRun:
-    """How far a study came."""
+    """A study that was run, perhaps not to its end."""
 
     tuning: Tuning
     best_job: JobDirectory | None
-    """Its model is packed, where the study has come to its end."""
+    """Job of the best trial, whose model is packed if the study has ended."""
     stopped_by: int | None = None
-    """The signal that ended it."""
+    """The signal that stopped it."""
 
 
 def run_study(
@@ -62,16 +62,16 @@ def run_study(
     verbose: bool = False,
     keep_models: bool = False,
 ) -> StudyRun:
-    """Run trials until there are enough; goes on with an earlier study, interrupted trials first.
+    """Run trials until there are enough; continue an earlier study, interrupted trials first.
 
     Args:
-        plan: What is searched, and how.
-        job_count: How many trials there shall be, with those of earlier runs. Failed ones of earlier runs do not
-            count: the same values are tried again.
+        plan: The search space and strategy.
+        job_count: Total number of trials, with those of earlier runs. Failed trials of earlier runs do not count:
+            their values are tried again.
         channels: Folders by channel name.
-        directory: The study's.
-        say: Told how each trial went.
-        verbose: Show the jobs' whole output.
+        directory: Directory of the study.
+        say: Called with each trial's result.
+        verbose: Show the jobs' full output.
         keep_models: Keep the model and the checkpoints of every trial, not only of the best.
 
     Raises:
@@ -98,12 +98,12 @@ def run_study(
 def _nothing(tuning: Tuning) -> str:
     failed = [trial for trial in tuning.trials if trial.reason]
     if not failed:
-        return f"no trial of the study in {tuning.name} has come to its end; run the same command again"
+        return f"no trial of the study in {tuning.name} has finished; run the same command again"
     return f"every trial of the study in {tuning.name} failed; the last one, {failed[-1].name}: {failed[-1].reason}"
 
 
 class _Runner:
-    """Runs trials of one study, one at a time: they would only take the device from each other."""
+    """Runs trials of a study, one at a time, since they share the device."""
 
     def __init__(
         self,
@@ -123,10 +123,10 @@ class _Runner:
         self.keep_models = keep_models
         self.study = open_study(directory, plan)
         self.failed: list[int] = []
-        """Numbers of the trials that failed in this run."""
+        """Return the numbers of the trials that failed in this run."""
 
     def enqueue(self) -> None:
-        """Have the values tried of a grid's points, and once more of trials that failed in earlier runs."""
+        """Enqueue a grid's points, and again the values of trials that failed in earlier runs."""
         from optuna.trial import TrialState
 
         trials = self.study.get_trials(deepcopy=False)
@@ -140,7 +140,7 @@ class _Runner:
                 known.append(values)
 
     def run(self, job_count: int) -> int | None:
-        """Returns the signal that ended it, or None."""
+        """Run the trials; return the signal that stopped them, or None."""
         while self._done() < job_count:
             try:
                 stopped_by = self._run_next(job_count)
@@ -160,7 +160,7 @@ class _Runner:
         return len(ended) + len(self.failed)
 
     def _next(self) -> "optuna.Trial":
-        """An interrupted trial, or a new one."""
+        """Return an interrupted trial, or a new one."""
         import optuna
 
         running = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
@@ -223,7 +223,7 @@ class _Runner:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Remove the model and the checkpoints of all trials that have ended and are not the best."""
+        """Remove the models and checkpoints of all finished trials except the best."""
         from optuna.trial import TrialState
 
         complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -236,13 +236,13 @@ class _Runner:
 
 
 def _values(trial: "optuna.trial.FrozenTrial") -> Mapping[str, Any]:
-    """A trial's values, also where it waits."""
+    """Return a trial's values, even if it is still enqueued."""
     values: Mapping[str, Any] = trial.system_attrs.get("fixed_params", trial.params)
     return values
 
 
 class _Pruning:
-    """Reports each evaluation to Optuna, and ends the job where its pruner says so."""
+    """Reports each evaluation to Optuna, and stops the job if the pruner says so."""
 
     def __init__(self, trial: "optuna.Trial", plan: Plan, job: JobDirectory) -> None:
         self.trial = trial
@@ -257,7 +257,7 @@ class _Pruning:
         if line.phase != "EVAL":
             return False
         self.trial.report(line.accuracy if self.metric == ACCURACY else line.loss, self.epoch)
-        # After the last epoch there is nothing to save, and the test is still to come.
+        # After the last epoch pruning saves no time, and would skip the test.
         return self.epoch < self.last and self.trial.should_prune()
 
 
@@ -266,7 +266,7 @@ def _epochs(count: int) -> str:
 
 
 def suggest(trial: "optuna.Trial", space: SearchSpace) -> dict[str, Any]:
-    """The values of a trial; those that it has already stay."""
+    """Choose the values of a trial; values that it already has are kept."""
     values: dict[str, Any] = {}
     for name, entry in space.items():
         if isinstance(entry, Choices):

@@ -1,4 +1,4 @@
-"""A Weights & Biases sweep over the same search space: the file that `wandb sweep` takes."""
+"""Builds a Weights & Biases sweep over the search space: the file for `wandb sweep`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,24 +28,24 @@ def sweep_configuration(
     most_epochs: int,
     run_cap: int,
 ) -> dict[str, Any]:
-    """What sweep.yaml holds.
+    """Build the content of sweep.yaml.
 
     Args:
-        objective: Jobs log the metrics to Weights & Biases under the same names.
+        objective: The objective; jobs log the metrics to Weights & Biases under the same names.
         strategy: Hyperband is Bayesian search with early termination.
         space: The parameters.
-        command: That of one run; the agent adds the values as options.
-        most_epochs: Of a run, for the early termination.
-        run_cap: How many runs the sweep has at the most.
+        command: Command of a run; the agent adds the values as options.
+        most_epochs: Largest number of epochs of a run, for the early termination.
+        run_cap: Maximum number of runs.
 
     Raises:
-        SearchSpaceError: A grid has a range in it, or the metric is not there after each epoch.
+        SearchSpaceError: A grid contains a range, or the metric is not logged after each epoch.
     """
     if strategy == "Grid":
         require_choices(space)
     if not objective.metric.endswith("_epoch"):
         raise SearchSpaceError(
-            f"a sweep looks at a metric that there is after each epoch, which {objective.metric} is not; take "
+            f"a sweep needs a metric that is logged after each epoch, which {objective.metric} is not; take "
             "eval_loss_epoch or eval_accuracy_epoch"
         )
     content: dict[str, Any] = {

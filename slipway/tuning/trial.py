@@ -1,10 +1,10 @@
-"""One trial of a tuning job, wherever it ran, and all of them together."""
+"""Trials of a tuning job or study, wherever they ran."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from container.train.hyperparameters import Value
+from container.contract.hyperparameters import Value
 from slipway.tuning.objective import Objective
 
 Status = Literal["completed", "stopped early", "failed", "stopped", "running"]
@@ -15,19 +15,19 @@ class Trial:
     """One training job of a tuning job."""
 
     name: str
-    """The training job's, or the folder's in the study directory."""
+    """Name of the training job, or of the folder in the study directory."""
     hyperparameters: Mapping[str, Value]
-    """Those that are tuned."""
+    """Values of the tuned hyperparameters."""
     status: Status
     objective: float | None
-    """None where the trial has none yet, or failed before it had one."""
+    """Value of the objective; None if there is none yet, or the trial failed before it had one."""
     curve: tuple[float, ...] = ()
-    """The objective after each epoch, where it is known."""
+    """The objective after each epoch, if known."""
     duration_s: float | None = None
     reason: str = ""
-    """Why it failed."""
+    """Reason why the trial failed."""
     address: str = ""
-    """Where more is found: a page of the AWS console, or a training report."""
+    """Address of details: a page of the AWS console, or a training report."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +35,18 @@ class Tuning:
     """The trials of a tuning job or study, in the order in which they were started."""
 
     name: str
-    """Of the tuning job, or the study directory."""
+    """Name of the tuning job, or path of the study directory."""
     objective: Objective
     strategy: str
     trials: Sequence[Trial]
     best_name: str = ""
-    """The trial that SageMaker calls the best; empty: the first of the completed ones."""
+    """Name of the trial that SageMaker calls the best; empty: the best of the completed ones."""
 
     @property
     def ranked(self) -> list[Trial]:
-        """Completed trials with the best first, then the others that have an objective, then the rest.
+        """List the completed trials, best first, then the others with an objective, then the rest.
 
-        A trial that was stopped early stands behind all completed ones: its figure is of fewer epochs.
+        Trials that were stopped early come after all completed ones, since they trained for fewer epochs.
         """
 
         def key(trial: Trial) -> tuple[int, float]:
@@ -59,7 +59,7 @@ class Tuning:
 
     @property
     def completed(self) -> list[Trial]:
-        """The trials that ended by themselves and have an objective."""
+        """List the trials that ran to their end and have an objective."""
         return [trial for trial in self.trials if trial.status == "completed" and trial.objective is not None]
 
     @property

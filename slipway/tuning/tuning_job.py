@@ -1,4 +1,4 @@
-"""A tuning job on SageMaker: its trials, and how it is going."""
+"""Reads a tuning job on SageMaker: its progress and its trials."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ _STATUS: Mapping[str, Status] = {"Completed": "completed", "Failed": "failed", "
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a tuning job is."""
+    """The progress of a tuning job."""
 
     status: str
     ended: bool
     done: int
-    """Training jobs that have ended, in whatever way."""
+    """Number of training jobs that have ended, whether completed, stopped or failed."""
     running: int
     total: int
     best: Trial | None
     failure: str
-    """SageMaker's reason, where the tuning job failed."""
+    """SageMaker's reason if the tuning job failed."""
 
     def __str__(self) -> str:
         line = f"{self.done} of {self.total} training jobs done, {self.running} running"
@@ -38,12 +38,12 @@ class Progress:
 
 
 class TuningJob:
-    """One tuning job, read from the API.
+    """A tuning job, read from the API.
 
     Args:
-        name: The tuning job's.
-        service: SageMaker's.
-        region: For addresses in the console.
+        name: Name of the tuning job.
+        service: Client of SageMaker.
+        region: Region, for console addresses.
     """
 
     def __init__(self, name: str, service: Service, region: str) -> None:
@@ -53,12 +53,12 @@ class TuningJob:
 
     @property
     def address(self) -> str:
-        """Its page in the AWS console."""
+        """Address of its page in the AWS console."""
         return console_address("tuning job", self.name, self._region)
 
     @property
     def still_running(self) -> str:
-        """What to tell a user who no longer waits."""
+        """Say how to follow or stop the job, for a user who no longer waits."""
         return (
             f"stopped waiting; the tuning job {self.name} still runs and costs money: slipway tune --report "
             f"{self.name} shows its trials, aws sagemaker stop-hyper-parameter-tuning-job "
@@ -66,7 +66,7 @@ class TuningJob:
         )
 
     def describe(self) -> Mapping[str, Any]:
-        """DescribeHyperParameterTuningJob's answer.
+        """Return DescribeHyperParameterTuningJob's answer.
 
         Raises:
             ServiceError: There is no such job, or AWS refuses.
@@ -74,7 +74,7 @@ class TuningJob:
         return self._service.call("DescribeHyperParameterTuningJob", HyperParameterTuningJobName=self.name)
 
     def progress(self) -> Progress:
-        """How far it is.
+        """Read the progress.
 
         Raises:
             ServiceError: As for `describe`.
@@ -93,7 +93,7 @@ class TuningJob:
         )
 
     def trials(self) -> list[Trial]:
-        """All training jobs so far, in the order in which they were started.
+        """List all training jobs so far, in the order in which they were started.
 
         Raises:
             ServiceError: As for `describe`.
@@ -107,7 +107,7 @@ class TuningJob:
         return [self._trial(summary) for summary in ordered]
 
     def tuning(self) -> Tuning:
-        """The job with all its trials.
+        """Read the job with all its trials.
 
         Raises:
             ServiceError: As for `describe`.
@@ -124,7 +124,7 @@ class TuningJob:
         )
 
     def failure(self, progress: Progress) -> RemoteJobError:
-        """The error for a tuning job that ended without a result: its own reason, and those of its training jobs."""
+        """Build the error for a tuning job without a result, with its own reason and those of its training jobs."""
         failed = [trial for trial in self.trials() if trial.status == "failed"]
         reasons = "; ".join(f"{trial.name}: {trial.reason or 'no reason given'}" for trial in failed[:3])
         more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
@@ -139,7 +139,7 @@ class TuningJob:
         metric = summary.get("FinalHyperParameterTuningJobObjectiveMetric")
         values: Mapping[str, str] = summary["TunedHyperParameters"]
         status = _STATUS.get(summary["TrainingJobStatus"], "stopped")
-        # What early stopping ends is Stopped with an objective; what a user or the job's end stops has none.
+        # A job that early stopping ended is Stopped with an objective; one that a user or a limit stopped has none.
         if status == "stopped" and metric is not None:
             status = "stopped early"
         return Trial(

@@ -1,4 +1,4 @@
-"""A folder of pictures into S3: in parallel, with checksums, and gone on with where it was interrupted."""
+"""Uploads a folder of pictures to S3: in parallel, with checksums, and resumable."""
 
 from slipway.upload.transfer import Upload, Uploaded, upload
 

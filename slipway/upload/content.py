@@ -1,4 +1,4 @@
-"""A file's bytes, part by part, with the checksums that S3 is given and gives back."""
+"""Reads a file part by part, with the checksums that S3 verifies and returns."""
 
 import base64
 import hashlib
@@ -12,32 +12,32 @@ from typing import BinaryIO
 from slipway.errors import UploadError
 
 PART_BYTES = 16 * 1024 * 1024
-"""Larger files go as parts of this size. It is always the same, because S3's checksum of the whole depends on it."""
+"""Part size for larger files; constant, because S3's checksum of the whole object depends on it."""
 
 MAX_PARTS = 10_000
-"""S3's own limit."""
+"""S3's limit on the number of parts."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some bytes of a file, in order."""
+    """A part of a file."""
 
     content: bytes
     digest: bytes
-    """SHA-256."""
+    """SHA-256 of the bytes."""
 
     @property
     def checksum(self) -> str:
-        """As S3's API writes it."""
+        """The checksum in the form of S3's API."""
         return base64.b64encode(self.digest).decode()
 
 
 @contextmanager
 def parts_of(path: Path) -> Iterator[Iterator[Part]]:
-    """A file's parts, one for an empty file; an error when the file changes before the body ends.
+    """Yield an iterator of a file's parts, one for an empty file, and check at the end that the file has not changed.
 
     Raises:
-        UploadError: It cannot be read, is too large for S3, or was changed meanwhile.
+        UploadError: The file cannot be read, is too large for S3, or was changed meanwhile.
     """
     try:
         with path.open("rb") as file:
@@ -53,14 +53,14 @@ def parts_of(path: Path) -> Iterator[Iterator[Part]]:
 
 
 def _parts(file: BinaryIO, size: int) -> Iterator[Part]:
-    # Not to the end: a file that grows meanwhile may have none.
+    # Not until the end of the file: a file that keeps growing may have none.
     for start in range(0, max(size, 1), PART_BYTES):
         content = file.read(min(PART_BYTES, size - start))
         yield Part(content, hashlib.sha256(content).digest())
 
 
 def checksum_of(path: Path) -> str:
-    """What S3 says of an object with this file's content that was sent as here.
+    """Compute S3's checksum of an object with this file's content, sent in these parts.
 
     Raises:
         UploadError: As for `parts_of`.

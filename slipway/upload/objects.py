@@ -1,4 +1,4 @@
-"""One object in S3: whether it is what a file holds, and sending it."""
+"""Sends a file to S3, and checks whether an object has a file's content."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -12,14 +12,14 @@ from slipway.upload.content import PART_BYTES, checksum_of, parts_of
 from slipway.upload.walk import LocalFile
 
 Sent = Callable[[int], bool]
-"""Told how many bytes were sent; says whether to go on."""
+"""Called with the number of bytes sent; returns whether to continue."""
 
 
 def require_bucket(s3: Service, place: S3Address, region: str) -> None:
-    """See that the bucket is there, may be looked into, and is where the jobs would be.
+    """Check that the bucket exists, may be listed, and is in the region of the jobs.
 
     Raises:
-        UploadError: It is not.
+        UploadError: The bucket cannot be used.
         ServiceError: AWS refuses for another reason.
     """
     try:
@@ -39,7 +39,7 @@ def require_bucket(s3: Service, place: S3Address, region: str) -> None:
 
 
 def is_there(s3: Service, place: S3Address, file: LocalFile) -> bool:
-    """Whether the object, whose size is the file's, has the file's checksum too.
+    """Whether an object of the file's size also has the file's checksum.
 
     Raises:
         UploadError: The file cannot be read.
@@ -51,10 +51,10 @@ def is_there(s3: Service, place: S3Address, file: LocalFile) -> bool:
 
 
 def send(s3: Service, place: S3Address, file: LocalFile, kms_key: str | None, sent: Sent) -> None:
-    """Send a file. S3 refuses content that does not have the checksum that was computed here.
+    """Send a file; S3 verifies the checksum.
 
     Raises:
-        UploadError: The file cannot be read or is changed meanwhile; no object is left of it then.
+        UploadError: The file cannot be read or was changed meanwhile; no object is left behind.
         ServiceError: AWS refuses.
     """
     encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}

@@ -1,6 +1,7 @@
-"""Sending a folder: what is there already stays, and one file that fails does not stop the others."""
+"""Uploads a folder: existing objects are skipped, and a failed file does not stop the others."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -16,40 +17,42 @@ from slipway.upload.objects import is_there, require_bucket, send
 from slipway.upload.walk import LocalFile, Unsent, walk
 
 DATA_PREFIX = "dogImages"
-"""Where data goes in a bucket when no prefix is named."""
+"""Default prefix of data in a bucket."""
 
 WORKERS = 10
-"""Transfers at a time: as many as botocore keeps connections. Each holds a part of a file in memory."""
+"""Concurrent transfers: as many as botocore keeps connections. Each holds a part of a file in memory."""
 
 Advance = Callable[[int, int], None]
-"""Told how many files and bytes were dealt with so far."""
+"""Called with the number of files and bytes done so far."""
 
 
 @dataclass
 class Uploaded:
-    """What came of an upload, so far while it runs."""
+    """The result of an upload, or its progress."""
 
     sent: int = 0
-    """Files."""
+    """Number of files sent."""
     sent_bytes: int = 0
     kept: int = 0
-    """Files that were there already, with the same size and checksum."""
+    """Number of files that were already there, with the same size and checksum."""
     kept_bytes: int = 0
-    strangers: int = 0
-    """Objects below the address that are no file of the folder; they are left alone."""
+    extra: int = 0
+    """Number of objects below the address that are not in the folder; they are kept."""
     unsent: list[Unsent] = field(default_factory=list)
+    leftovers: Counter[str] = field(default_factory=Counter)
+    """Skipped leftovers of systems and tools, such as hidden files, by name."""
 
     @property
     def failed(self) -> bool:
-        """Whether something should have been sent and was not."""
+        """Whether a file could not be sent."""
         return any(not item.harmless for item in self.unsent)
 
 
 def destination(text: str) -> S3Address:
-    """The address to upload to: dogImages/ where a bucket alone is named.
+    """Parse the address to upload to; the default prefix is dogImages/.
 
     Raises:
-        SettingError: It is no S3 address.
+        SettingError: The text is not an S3 address.
     """
     place = S3Address.parse(text)
     return place if place.key.strip("/") else place.below(DATA_PREFIX)
@@ -64,20 +67,20 @@ def upload(
     kms_key: str | None = None,
     advance: Advance = lambda files, size: None,
 ) -> Uploaded:
-    """Send every file below a folder that S3 does not have yet; folder names stay as they are.
+    """Upload every file below a folder that S3 does not have yet, with its folder names.
 
     Args:
-        directory: Hidden files are left out.
+        directory: Folder to upload; leftovers of systems and tools, such as hidden files, are skipped.
         to: s3://BUCKET/PREFIX; for s3://BUCKET, its dogImages/.
-        region: None: Settings', AWS_REGION, else the profile's.
-        profile: None: Settings', AWS_PROFILE, else the default one.
-        kms_key: ID or ARN of the key to encrypt with; None: as the bucket does.
-        advance: Told of the progress.
+        region: AWS region; None: Settings', AWS_REGION, else the profile's.
+        profile: AWS profile; None: Settings', AWS_PROFILE, else the default one.
+        kms_key: ID or ARN of the key to encrypt with; None: the bucket's setting.
+        advance: Called with the progress.
 
     Raises:
         DataError: There is no such folder.
-        UploadError: There is no such bucket, it is in another region, or the folder holds no file.
-        ServiceError: AWS refuses all of it.
+        UploadError: There is no such bucket, it is in another region, or the folder holds no files.
+        ServiceError: AWS refuses.
     """
     settings = Settings.read()
     aws = Aws(region or settings.region, profile or settings.profile)
@@ -85,13 +88,13 @@ def upload(
 
 
 class Upload:
-    """An upload that can be asked how far it is, also after it was interrupted.
+    """An upload whose progress can be read, even after an interruption.
 
     Args:
-        directory: What to send.
-        place: Where to.
-        aws: Where and as whom.
-        kms_key: To encrypt with.
+        directory: Folder to upload.
+        place: Address to upload to.
+        aws: Credentials and region.
+        kms_key: Key to encrypt with.
     """
 
     def __init__(self, directory: Path, place: S3Address, aws: Aws, *, kms_key: str | None = None) -> None:
@@ -102,11 +105,11 @@ class Upload:
         self._lock, self._stopping = threading.Lock(), threading.Event()
 
     def run(self, advance: Advance = lambda files, size: None, stopping: Callable[[], None] = lambda: None) -> Uploaded:
-        """Send what is not there; see `upload`. What was sent when an exception ends it stays.
+        """Send the missing files; see `upload`. After an exception, objects that were sent remain.
 
         Args:
-            advance: Told how far it is.
-            stopping: Called when an exception ends it, before what is being sent is waited for.
+            advance: Called with the progress.
+            stopping: Called after an exception, before waiting for transfers in progress.
         """
         self._advance = advance
         s3 = self._aws.service("s3")
@@ -139,24 +142,24 @@ class Upload:
             future.result()
 
     def _beside_what_is_there(self, s3: Service) -> Iterator[tuple[LocalFile | Unsent, bool]]:
-        """What is below the folder, and of each file whether an object of its name and size is there."""
+        """Yield each file below the folder, and whether an object of its name and size exists."""
         prefix = self._place.key.rstrip("/") + "/"
         listing = s3.pages("ListObjectsV2", "Contents", Bucket=self._place.bucket, Prefix=prefix)
         found: Any = next(listing, None)
-        for item in walk(self._directory, 1024 - len(prefix.encode())):
+        for item in walk(self._directory, 1024 - len(prefix.encode()), self.done.leftovers):
             if isinstance(item, LocalFile):
                 key = (prefix + item.name).encode()
-                # Both come in the same order, so that neither has to be held as a whole.
+                # Both are in the same order, so that neither has to be kept in memory.
                 while found is not None and found["Key"].encode() < key:
-                    self.done.strangers += not found["Key"].endswith("/")
+                    self.done.extra += not found["Key"].endswith("/")
                     found = next(listing, None)
                 if found is not None and found["Key"].encode() == key:
                     yield item, found["Size"] == item.size
                     found = next(listing, None)
                     continue
             yield item, False
-        self.done.strangers += sum(not rest["Key"].endswith("/") for rest in ([found] if found else []))
-        self.done.strangers += sum(not rest["Key"].endswith("/") for rest in listing)
+        self.done.extra += sum(not rest["Key"].endswith("/") for rest in ([found] if found else []))
+        self.done.extra += sum(not rest["Key"].endswith("/") for rest in listing)
 
     def _transfer(self, s3: Service, file: LocalFile, there: bool) -> None:
         place = self._place.below(file.name)
@@ -172,14 +175,14 @@ class Upload:
         except UploadError as error:
             with self._lock:
                 self.done.unsent.append(Unsent(file.path, str(error)))
-        self._tell()
+        self._report_progress()
 
     def _sent(self, size: int) -> bool:
         with self._lock:
             self.done.sent_bytes += size
-        self._tell()
+        self._report_progress()
         return not self._stopping.is_set()
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         with self._lock:
             self._advance(self.done.sent + self.done.kept, self.done.sent_bytes + self.done.kept_bytes)

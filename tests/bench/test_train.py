@@ -53,13 +53,13 @@ def test_where_timm_is_not_installed_it_says_in_a_line_what_to_do(monkeypatch: p
 def test_a_batch_larger_than_the_folder_is_refused(tmp_path: Path):
     done = run(*SMALL, "--batch-size=9", "--without-timm", f"--directory={tmp_path}")
     assert done.returncode == 1
-    assert "a batch of 9 is more than the 8 pictures" in done.stderr
+    assert "has 8 pictures, fewer than a batch of 9" in done.stderr
 
 
 def test_what_is_no_image_folder_is_refused(tmp_path: Path):
     done = run(*SMALL, "--without-timm", f"--data={tmp_path}")
     assert done.returncode == 1
-    assert f"{tmp_path} is no ImageFolder" in done.stderr
+    assert f"{tmp_path} is not an ImageFolder" in done.stderr
 
 
 def test_help_says_what_it_measures():

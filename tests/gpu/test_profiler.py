@@ -9,7 +9,7 @@ import torch
 
 from tests.conftest import write_image_folder
 from tests.train.conftest import SMALL, JobDirectory
-from tests.train.test_profiler import check_steps, read_lines, read_steps
+from tests.train.profiler.test_profiler import check_steps, read_lines, read_steps
 
 pytestmark = [
     pytest.mark.gpu,

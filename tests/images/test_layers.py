@@ -140,8 +140,8 @@ def test_java_starts_with_the_archive_of_its_classes(docker: Docker, images: Ima
     code = """if True:
         import subprocess, tempfile
         from pathlib import Path
-        from container.serve import java, model_server
-        from container.serve.config import ServeConfig
+        from container.serve.mms import java, model_server
+        from container.serve.settings.config import ServeConfig
         ports, run = model_server.InnerPorts(20001, 20002), Path(tempfile.mkdtemp())
         model_server.write_files(run, ports, ServeConfig.from_environment({}), gpus=0, threads=1)
         extra = ("-XX:AOTMode=on",)
@@ -174,7 +174,7 @@ def test_nothing_is_missing_but_what_is_left_out_on_purpose(docker: Docker, imag
     assert (found.code, found.log) == (0, "")
 
 
-def test_the_rules_have_the_real_smdebug_and_their_program_in_an_environment_of_their_own(
+def test_the_rules_have_the_real_smdebug_in_an_environment_of_their_own(
     docker: Docker, images: Images, layers: dict[str, list[Layer]]
 ):
     holding = [layer for layer in layers["train"] if "opt/slipway-smdebug/bin/python" in layer.names]

@@ -44,7 +44,10 @@ def install_version_3() -> Sdk:
         shutil.rmtree(environment, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", environment], check=True)
         pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-        subprocess.run([*pip, "--require-hashes", "--only-binary=:all:", f"--requirement={lock}"], check=True)
+        subprocess.run(
+            [*pip, "--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:", f"--requirement={lock}"],
+            check=True,
+        )
         shutil.copyfile(lock, made_of)
     return Sdk(python, HERE / "sdk3_job.py")
 

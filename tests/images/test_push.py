@@ -275,9 +275,7 @@ def test_a_revisions_tag_is_never_given_to_another_image(pushing):
     pushing.pushed("train")
     before = pushing.manifest("train")[1]
     pushing.build("train", CLEAN, b"second")
-    pushing.fails(
-        1, f"train-{CLEAN} is another image than the one built here.*commit something and build again", "train"
-    )
+    pushing.fails(1, f"train-{CLEAN} is not the image built here.*commit something and build again", "train")
     assert pushing.manifest(f"train-{CLEAN}")[1] == pushing.manifest("train")[1] == before
 
 
@@ -428,7 +426,7 @@ def test_an_interrupted_push_finishes_when_it_is_run_again(number, pushing):
     process.send_signal(number)
     _, errors = process.communicate()
     assert process.returncode == 128 + number
-    assert errors == "push: interrupted; run it again: it goes on where it stopped\n"
+    assert errors == "push: interrupted; run it again: it resumes where it stopped\n"
     assert not pushing.has(f"train-{CLEAN}")
     assert not list(Path("/dev/shm").glob("slipway-*"))
     pushing.pushed("train")
@@ -450,7 +448,7 @@ def test_a_registry_that_does_not_answer_is_named(both, stopped):
 
 def test_a_registry_that_does_not_take_the_password_is_named(both, stopped):
     stopped(password="another")
-    both.fails(3, f"{HOST} does not take the password that ECR gave", "train")
+    both.fails(3, f"{HOST} rejects the password that ECR gave", "train")
 
 
 def test_a_registry_whose_disk_is_full_is_named(pushing, stopped):
@@ -465,7 +463,7 @@ def test_a_full_disk_of_ones_own_is_named(both):
     both.pushed("train")
     with small_disk(both.home / "config" / "slipway", "4k"):
         (both.home / "config" / "slipway" / "filler").write_bytes(bytes(4096))
-        both.fails(6, r"is pushed, but that cannot be written down: .*No space left on device", "train")
+        both.fails(6, r"is pushed, but that cannot be recorded: .*No space left on device", "train")
 
 
 def test_an_image_that_is_not_built_is_named(pushing):
@@ -485,7 +483,7 @@ def test_a_daemon_that_is_not_running_is_named(pushing):
 
 
 def test_missing_credentials_are_named(both):
-    line = both.fails(3, "no AWS credentials", "train", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+    line = both.fails(3, "no working AWS credentials", "train", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
     assert "aws sso login" in line
 
 

@@ -120,9 +120,7 @@ def test_every_component_has_a_version_and_none_a_path_of_the_machine_that_wrote
     assert "file:/" not in json.dumps(document)
 
 
-def test_java_is_in_the_serving_image_only_and_what_multi_model_server_holds_is_known(
-    document: dict[str, Any], target: str
-):
+def test_java_is_in_the_serving_image_only_and_its_servers_contents_are_known(document: dict[str, Any], target: str):
     maven = {f"{purl.namespace}:{purl.name}" for purl in purls(document, "maven")}
     platforms = [component["name"] for component in document["components"] if component["type"] == "platform"]
     # A jar that does not say what it holds would be listed as a file.
@@ -147,7 +145,7 @@ def test_an_image_that_is_not_built_is_one_clear_line(sbom: Run, tmp_path: Path)
     result = sbom("serve", "--image", "slipway:never-built", "--output", tmp_path)
     assert result.returncode == 1
     assert result.stderr == (
-        "docker/sbom.sh: there is no image slipway:never-built; make it with ./build.sh serve, "
+        "docker/sbom.sh: there is no image slipway:never-built; build it with ./build.sh serve, "
         "or name another with --image\n"
     )
     assert list(tmp_path.iterdir()) == []

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.hostile import all_bodies
 from slipway.sample import CLASSES
 from tests.images.containers import LOCKED_DOWN, SERVING_GRACE_S, Container, Docker, Images, serving
 from tests.serve.server_process import await_true
-from tests.serve.test_life import SLEEPER
+from tests.serve.supervisor.test_life import SLEEPER
 from tests.train.conftest import JobDirectory
+
+_DEAR = ("JPEG, progressive", "WebP", "PNG, RGB, ", "PNG, palette", "TIFF, LZMA", "8,000,000 empty lists", "450,000")
 
 
 def listening_ports(container: Container) -> set[int]:
@@ -57,6 +60,24 @@ def test_any_user_serves_on_any_port_where_nothing_can_be_written(
         assert listening_ports(server.container) == {9090}
         await_true(lambda: server.container.state["Health"]["Status"] == "healthy", "the engine finds it healthy")
         assert server.container.stop(SERVING_GRACE_S).code == 0
+
+
+def test_a_serverless_endpoint_of_1_gb_outlives_hostile_bodies(docker: Docker, images: Images, trained: JobDirectory):
+    digit = next((trained.base / "input" / "data" / "test" / "two").glob("*.png")).read_bytes()
+    limits = ("--memory=1g", "--memory-swap=1g")
+    with serving(docker, images.serve, trained.model, *limits) as server, ThreadPoolExecutor(4) as pool:
+        server.await_ready()
+        for hostile in all_bodies():
+            if hostile.name.startswith(_DEAR):
+                body = hostile.make()
+                sent = [
+                    pool.submit(server.request, "POST", "/invocations", body, hostile.content_type) for _ in range(4)
+                ]
+                assert server.request("POST", "/invocations", digit, "image/png").status == 200
+                assert {request.result().status for request in sent} <= {200, 413, 422}, hostile.name
+        assert server.container.state["Running"]
+        ended = server.container.stop(SERVING_GRACE_S)
+    assert "worker-ended" not in ended.stdout
 
 
 def test_docker_stop_answers_what_was_accepted(docker: Docker, images: Images, tmp_path: Path):

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from container.train import job
-from container.train.dataset import TrainPictures
+from container.train.data.dataset import TrainPictures
 from container.train.debugger.session import Debugger
+from container.train.loop import prepare
 
 
 def nothing() -> None:
@@ -70,13 +70,13 @@ def one_very_long_step() -> None:
 
 
 def a_slow_start() -> None:
-    scan = job.scan
+    scan = prepare.scan
 
     def slowly(*arguments: Any, **named: Any) -> Any:
         time.sleep(25 * 60)
         return scan(*arguments, **named)
 
-    job.scan = slowly
+    prepare.scan = slowly
 
 
 def _in_each_step(act: Callable[[int], object]) -> None:

@@ -22,13 +22,15 @@ from typing import Any, ClassVar
 
 import torch
 
+from container.contract.step_phases import Phase
 from container.preprocessing import Preprocessing
-from container.train import job, program
+from container.train import program
+from container.train.launch.torchrun import free_port
+from container.train.loop import prepare
 from container.train.profiler import host_readings, sampler, start
 from container.train.profiler.profiler import Profiler
 from container.train.profiler.system_samples import Reading, SystemFiles
-from container.train.profiler.timing import HostClock, Phase
-from container.train.torchrun import free_port
+from container.train.profiler.timing import HostClock
 from tests.report.job_clock import JobClock
 from tests.train.conftest import JobDirectory
 
@@ -137,17 +139,23 @@ def _watch_a_quiet_machine(clock: JobClock) -> None:
     sampler.INTERVAL_S = 0
     start.Sampler = PhaseSampler
     start.HostReadings = QuietMachine
-    start.HostClock = start.DeviceClock = SamplingClock
+    start.HostClock = SamplingClock
+    start.DeviceClock = lambda device: SamplingClock()
 
 
 def _work_for_ten_seconds_a_batch() -> None:
-    normalize = Preprocessing.normalize
+    normalizer = Preprocessing.normalizer
 
-    def slowly(preprocessing: Preprocessing, pictures: torch.Tensor) -> torch.Tensor:
-        time.sleep(10)
-        return normalize(preprocessing, pictures)
+    def slow(preprocessing: Preprocessing, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+        normalize = normalizer(preprocessing, device)
 
-    Preprocessing.normalize = slowly
+        def slowly(pictures: torch.Tensor) -> torch.Tensor:
+            time.sleep(10)
+            return normalize(pictures)
+
+        return slowly
+
+    Preprocessing.normalizer = slow
 
 
 def _believe_in_a_gpu(stub: Path) -> None:
@@ -157,9 +165,9 @@ def _believe_in_a_gpu(stub: Path) -> None:
     torch.cuda.get_device_properties = lambda index: SimpleNamespace(
         name="Stub GPU", total_memory=16 * 2**30, uuid="of the stub"
     )
-    begin = job.start_profiler
+    begin = prepare.start_profiler
 
     def on_a_gpu(config: Any, paths: Any, world: Any, device: Any, **facts: Any) -> Profiler:
         return begin(config, paths, world, replace(device, torch_device=torch.device("cuda")), **facts)
 
-    job.start_profiler = on_a_gpu
+    prepare.start_profiler = on_a_gpu

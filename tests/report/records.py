@@ -118,7 +118,7 @@ class PlannedJob:
                 number += 1
                 phases = {name: seconds * (1 + self.noise(0.05)) for name, seconds in self.phases.items()}
                 if index == 0:
-                    phases["data"] += 0.8  # the readers start
+                    phases["data"] += 0.8  # the DataLoader workers start
                 self.change_step(rank, number, phases)
                 wall = sum(phases.values()) + 0.002
                 row = [number, epoch, now, wall, self.batch_size // self.ranks, *(phases[name] for name in PHASES)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from container.report.analyses import Finding, analyse
-from container.report.analyses.step_outlier import outlier_table
+from container.report.analyses.steps import outlier_table
 from container.report.profile_reading import read_profile
 from tests.report.records import PlannedJob
 
@@ -153,7 +153,7 @@ def test_steps_that_wait_now_and_then_are_outliers_and_named(tmp_path: Path):
     job = PlannedJob()
     outlier_steps(job)
     found = fired(job, tmp_path)
-    # Readers that fall behind now and then make the loop wait, too.
+    # Workers that fall behind now and then make the loop wait, too.
     assert found.keys() == {"StepOutlier", "Dataloader"}
     table = outlier_table(read_profile(tmp_path / "profile").steps[0])
     assert {int(row[0]) % 16 for row in table.rows} == {5}
@@ -161,8 +161,8 @@ def test_steps_that_wait_now_and_then_are_outliers_and_named(tmp_path: Path):
     assert "num-workers" in found["StepOutlier"].advice[0].text
 
 
-def test_the_gain_of_more_readers_is_computed_from_the_record(tmp_path: Path):
-    """One reader gives a batch in the time of a step; two give one in half of it, but computing does not shrink."""
+def test_the_gain_of_more_workers_is_computed_from_the_record(tmp_path: Path):
+    """One worker reads a batch in the time of a step; two in half of it, but computing does not shrink."""
     job = PlannedJob(workers=1, cpus=8)
     job.phases = {"data": 0.28, "copy": 0.0, "forward": 0.04, "backward": 0.05, "optimizer": 0.008, "debugger": 0.0}
     advice = fired(job, tmp_path)["Dataloader"].advice[0]

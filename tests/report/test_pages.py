@@ -16,7 +16,7 @@ from tests.report.test_analyses import a_loader_that_sleeps, one_very_long_step
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A job of one process on a CPU, whose readers are slow; three classes, and what the debugger found."""
+    """A job of one process on a CPU, whose DataLoader workers are slow; three classes, and what the debugger found."""
     job = PlannedJob(steps_per_epoch=40)
     one_very_long_step(job)
     a_loader_that_sleeps(job)
@@ -159,7 +159,7 @@ def test_the_profiler_report_says_where_the_time_went(small: Path, browser: Brow
 
 def test_the_training_report_shows_what_is_wrong(small: Path, browser: Browser):
     page = Opened(browser.new_page(), small / TRAINING_REPORT).page
-    assert page.locator("h1").inner_text().endswith("% of the test pictures are right")
+    assert page.locator("h1").inner_text().endswith("% of the test pictures were classified correctly")
     figures = page.locator(".mistakes figure")
     assert figures.count() == 5
     assert figures.first.locator("img").evaluate("image => image.naturalWidth") == 80

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from container.errors import ReportError
+from container.contract.errors import ReportError
 from container.report.analyses import analyse
 from container.report.profile_reading import read_profile
 from container.report.training_record import read_training
@@ -24,7 +24,7 @@ SAGEMAKER = """\
 """
 
 
-def test_sagemakers_system_metrics_are_read_in_the_form_in_which_its_agent_writes_them(tmp_path: Path):
+def test_sagemakers_system_metrics_are_read_as_its_agent_writes_them(tmp_path: Path):
     file = tmp_path / "system" / "incremental" / "2024120805" / "1733636880.algo-1.json"
     file.parent.mkdir(parents=True)
     file.write_text(SAGEMAKER)
@@ -37,7 +37,7 @@ def test_sagemakers_system_metrics_are_read_in_the_form_in_which_its_agent_write
     assert profile.select("memory")[0].name == "MemoryUsedPercent"
 
 
-def test_a_job_of_sagemakers_with_an_idle_gpu_is_judged_without_a_word_of_its_settings(tmp_path: Path):
+def test_a_job_of_sagemakers_with_an_idle_gpu_is_judged_without_its_settings(tmp_path: Path):
     system = {
         ("gpu", "gpu0", "GPUUtilization"): lambda share: 0.0 if share < 0.2 else 30.0,
         ("gpu", "gpu0", "GPUMemoryUtilization"): lambda share: 85.0,
@@ -105,7 +105,11 @@ def test_another_version(tmp_path: Path):
         ("profile.json", '{"format_version": 1, "job": ""}', "the field 'started' is missing"),
         ("steps/rank-00000.jsonl", "[1, 2]\n[3]\n", "does not name the columns"),
         ("steps/rank-00000.jsonl", "nonsense\n[1]\n", "line 1 is damaged"),
-        ("steps/rank-00000.jsonl", '{"columns": ["step","epoch","start","wall","pictures"]}\n[1]\n', "has not the 5"),
+        (
+            "steps/rank-00000.jsonl",
+            '{"columns": ["step","epoch","start","wall","pictures"]}\n[1]\n',
+            "does not have the 5",
+        ),
         ("system/incremental/2023111422/0.algo-1.json", '{"Type": "cpu"}\n', "SageMaker's system metrics"),
     ],
 )

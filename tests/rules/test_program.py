@@ -89,7 +89,7 @@ CALLS = {
 }
 WRONG = {
     "no such class": ([f"--rule={OWN}:LossAbov"], "my_rules.py has no class LossAbov; did you mean LossAbove?"),
-    "no class": ([f"--rule={OWN}:NAME"], "is no subclass of smdebug.rules.Rule"),
+    "no class": ([f"--rule={OWN}:NAME"], "is not a subclass of smdebug.rules.Rule"),
     "no such file": (["--rule=DIRECTORY/my_rule.py:LossAbove"], "my_rules.py?"),
     "no Python": (["--rule=DIRECTORY/wrong.py:Any"], "wrong.py cannot be imported: NameError: name 'undefined'"),
     "no such parameter": (
@@ -104,7 +104,7 @@ WRONG = {
 }
 NO_TRIAL = {
     "nothing": "there is no directory",
-    "job": "is no trial: it has no collections, index or events folder, nor has its output/tensors. It holds: model",
+    "job": "is not a trial: it has no collections, index or events folder, nor has its output/tensors. It holds: model",
     "empty": "holds no collections/…_collections.json",
     "no-step": "holds no step that can be read",
 }
@@ -177,7 +177,7 @@ def test_a_rule_of_ones_own_runs_the_same_way(ran: Callable[[str], Ran]):
     assert finding["times"] == 7, "2.3 exp(-step / 50) is above 2"
     assert "looking at 95" in done.errors, "what a rule prints is no part of the result"
     assert ran("own, another form").rules["AsSmdebugHasIt"]["findings"] == [
-        finding | {"message": "AsSmdebugHasIt says that its condition is met"}
+        finding | {"message": "AsSmdebugHasIt fired"}
     ]
 
 
@@ -202,7 +202,7 @@ def test_a_trial_that_was_cut_off_is_judged_as_far_as_it_goes(ran: Callable[[str
     done = ran("cut off")
     assert (done.code, done.errors) == (3, "")
     assert done.output.startswith(f"{directory / 'cut'}: 95 saved steps; training has not ended, or was cut off")
-    assert "Note: files that are damaged or missing were passed over: " in done.output
+    assert "Note: files that are damaged or missing were skipped: " in done.output
     for name in (f"{95:012d}_worker_0.tfevents", f"{20:012d}_worker_0.tfevents", "the index of step 30 of worker_0"):
         assert name in done.output
     assert "the tensor holds nan" in done.output

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from smdebug_rulesconfig.debugger_rules import builtin_rules
 
-from container.errors import RuleError
+from container.contract.errors import RuleError
 from container.rules.definitions import RULES
 from container.rules.parameters import parse
 from container.rules.selection import choose
@@ -63,14 +63,14 @@ def test_defaults_are_within_their_own_limits(name: str):
         (["mine.py"], [], "names a file and no class; write it as mine.py:MyRule"),
         (["Overfit"], ["patience"], "--parameter patience has no value; write it as NAME=VALUE"),
         (["Overfit"], ["patients=3"], "Overfit has no parameter patients; did you mean patience?"),
-        (["Overfit"], ["patience=soon"], "patience of Overfit is 'soon'; it must be a whole number (from 1)"),
-        (["Overfit"], ["patience=0"], "patience of Overfit is '0'; it must be a whole number (from 1)"),
-        (["Overfit"], ["patience=1.5"], "patience of Overfit is '1.5'; it must be a whole number (from 1)"),
-        (["Confusion"], ["min_diag=2"], "min_diag of Confusion is '2'; it must be a number (from 0 to 1)"),
-        (["Confusion"], ["min_diag=nan"], "min_diag of Confusion is 'nan'; it must be a number (from 0 to 1)"),
-        (["ExplodingTensor"], ["only_nan=maybe"], "it must be True or False"),
-        (["DeadRelu"], ["tensor_regex=(a"], "has '(a', which is no regular expression"),
-        (["LossNotDecreasing"], ["mode=train"], "it must be one of TRAIN, EVAL, GLOBAL"),
+        (["Overfit"], ["patience=soon"], "patience of Overfit is 'soon'; it must be a whole number, at least 1"),
+        (["Overfit"], ["patience=0"], "patience of Overfit is '0'; it must be a whole number, at least 1"),
+        (["Overfit"], ["patience=1.5"], "patience of Overfit is '1.5'; it must be a whole number, at least 1"),
+        (["Confusion"], ["min_diag=2"], "min_diag of Confusion is '2'; it must be a number from 0 to 1"),
+        (["Confusion"], ["min_diag=nan"], "min_diag of Confusion is 'nan'; it must be a number from 0 to 1"),
+        (["ExplodingTensor"], ["only_nan=maybe"], "it must be true or false"),
+        (["DeadRelu"], ["tensor_regex=(a"], "has '(a', which is not a regular expression"),
+        (["LossNotDecreasing"], ["mode=training"], "it must be one of TRAIN, EVAL, GLOBAL"),
         ([], ["threshold=1"], "threshold may be a parameter of PoorWeightInitialization, VanishingGradient, AllZero"),
         ([], ["only_nans=True"], "no rule that is run has a parameter only_nans; did you mean only_nan?"),
         (["Overfit"], ["AllZero.threshold=1"], "names the rule AllZero, which is not run; these are: Overfit"),

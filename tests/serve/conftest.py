@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
 
@@ -28,6 +29,16 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card = ModelCard(architecture="resnet18", classes=CLASSES, preprocessing=Preprocessing.for_size(32))
     save(directory, model.state_dict(), card)
     return directory
+
+
+def diverge(model_dir: Path) -> None:
+    """Put in place of a model's tensors those that a training run may leave that has gone wrong."""
+    file = model_dir / "model.safetensors"
+    tensors = safetensors.torch.load_file(file)
+    tensors["layer4.1.bn2.running_var"][3] = float("inf")
+    tensors["fc.bias"][1] = float("nan")
+    file.unlink()
+    safetensors.torch.save_file(tensors, file)
 
 
 @pytest.fixture

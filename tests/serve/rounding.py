@@ -1,6 +1,6 @@
 """How far the probabilities of the same network may be apart, by who computes them."""
 
-from container.serve.engine.cpu import _core
+from container.serve.worker.engine.openvino_engine import _core
 
 IN_BF16 = "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 """This CPU multiplies in it, and so OpenVINO does."""

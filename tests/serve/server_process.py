@@ -46,12 +46,12 @@ class Answer:
         return str(fields["message"])
 
 
-def await_true(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
+def await_true(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S, pause_s: float = 0.02) -> Any:
     """Ask until the condition holds; its value then."""
     give_up_at = time.monotonic() + patience_s
     while not (value := condition()):
         assert time.monotonic() < give_up_at, f"waited {patience_s:.0f} s in vain: {what}"
-        time.sleep(0.02)
+        time.sleep(pause_s)
     return value
 
 
@@ -64,7 +64,7 @@ def environment(base_dir: Path, **settings: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SAGEMAKER_", "SLIPWAY_"))}
     return {
         **kept,
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH")))),
         "SAGEMAKER_BASE_DIR": str(base_dir),
         "SAGEMAKER_BIND_TO_PORT": "0",
         "SLIPWAY_HOST": "127.0.0.1",

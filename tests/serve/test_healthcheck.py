@@ -36,7 +36,7 @@ def test_a_server_that_is_not_ready_is_unhealthy_and_says_why(base_dir: Path, st
     (base_dir / "model" / "code" / "inference.py").write_text("import time\ntime.sleep(3600)\n")
     starting = start_server(base_dir)
     line = the_one_line(check(SAGEMAKER_BIND_TO_PORT=str(starting.port)))
-    assert line.startswith("healthcheck: /ping is answered 503: ")
+    assert line.startswith("healthcheck: /ping returned 503: ")
     assert line.endswith(("the server is starting", "the model is being loaded"))
 
 
@@ -45,9 +45,9 @@ def test_no_server_and_one_that_does_not_answer() -> None:
         silent.bind(("127.0.0.1", 0))
         port = str(silent.getsockname()[1])
         refused = the_one_line(check(SAGEMAKER_BIND_TO_PORT=port))
-        assert refused == f"healthcheck: /ping on 127.0.0.1 port {port} is not answered: [Errno 111] Connection refused"
+        assert refused == f"healthcheck: no answer from /ping on 127.0.0.1 port {port}: [Errno 111] Connection refused"
         silent.listen()
-        assert "is not answered: timed out" in the_one_line(check(SAGEMAKER_BIND_TO_PORT=port))
+        assert ": timed out" in the_one_line(check(SAGEMAKER_BIND_TO_PORT=port))
 
 
 def test_another_server_on_the_port() -> None:
@@ -60,7 +60,7 @@ def test_another_server_on_the_port() -> None:
             assert connection.recv(1000).startswith(b"GET /ping HTTP/1.1")
             connection.sendall(b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno")
             _, said = asked.communicate()
-    assert (asked.returncode, said) == (1, "healthcheck: /ping is answered 404: no reason was given\n")
+    assert (asked.returncode, said) == (1, "healthcheck: /ping returned 404: no reason given\n")
 
 
 def test_a_port_that_only_the_log_knows_and_one_that_is_none() -> None:

@@ -40,18 +40,6 @@ def slipway() -> Slipway:
     return run
 
 
-@pytest.fixture(scope="session", autouse=True)
-def sdk_settings_checked_once() -> Iterator[None]:
-    """The SDK holds its settings against a schema each time it reads one, which takes seconds a job.
-
-    They are ours, always the same, and checked once more when a session is made.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        if "sagemaker.utils" in sys.modules:
-            patch.setattr("sagemaker.utils.validate_sagemaker_config", lambda _settings: None)
-        yield
-
-
 @pytest.fixture(scope="module")
 def shared() -> "DryAccount":
     from tests.slipway.sagemaker_account import DryAccount  # which imports the SDK: seconds

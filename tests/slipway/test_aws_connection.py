@@ -70,8 +70,8 @@ def settings(tmp_path, monkeypatch):
             r"sts:GetCallerIdentity: the AWS credentials have expired \(ExpiredToken\); sign in again",
         ),
         ("ecr", "GetAuthorizationToken", 400, "ExpiredTokenException", CredentialsError, "have expired"),
-        ("sts", "GetCallerIdentity", 403, "InvalidClientTokenId", CredentialsError, "does not take these credentials"),
-        ("ecr", "DescribeRepositories", 400, "UnrecognizedClientException", CredentialsError, "does not take these"),
+        ("sts", "GetCallerIdentity", 403, "InvalidClientTokenId", CredentialsError, "rejects these credentials"),
+        ("ecr", "DescribeRepositories", 400, "UnrecognizedClientException", CredentialsError, "rejects these"),
         ("sts", "GetCallerIdentity", 403, "SignatureDoesNotMatch", CredentialsError, "this machine's clock may be"),
         (
             "ecr",
@@ -84,7 +84,7 @@ def settings(tmp_path, monkeypatch):
         ),
         ("ecr", "SetRepositoryPolicy", 400, "AccessDeniedException", DeniedError, "ecr:SetRepositoryPolicy$"),
         ("ecr", "CreateRepository", 400, "LimitExceededException", AwsError, "AWS refused it: because"),
-        ("ecr", "DescribeRepositories", 500, "ServerException", UnreachableError, "an error of its own"),
+        ("ecr", "DescribeRepositories", 500, "ServerException", UnreachableError, "an internal error"),
     ],
 )
 def test_a_refusal_says_what_was_called_and_what_to_do(service, operation, status, code, kind, message, monkeypatch):
@@ -116,7 +116,7 @@ def test_an_endpoint_that_does_not_answer_is_named(monkeypatch):
 
 def test_missing_credentials_are_named(monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    with pytest.raises(CredentialsError, match=r"no AWS credentials that work were found .*sign in again"):
+    with pytest.raises(CredentialsError, match=r"no working AWS credentials were found .*sign in again"):
         Aws("us-east-1", None).service("ecr").call("DescribeRepositories")
 
 

@@ -1,4 +1,4 @@
-"""What SageMaker Clarify is asked to do; what it then asks of the image is in tests/serve/test_scores.py."""
+"""What SageMaker Clarify is asked to do; what it then asks of the image is in tests/serve/worker/test_scores.py."""
 
 import io
 import json
@@ -99,8 +99,8 @@ def test_an_endpoint_that_is_there_is_used_as_it_is(aws):
     [
         ({"data": "pictures", **MODEL}, "data is 'pictures'; Clarify reads and writes S3 only"),
         ({"output": "/tmp/out", **MODEL}, "output is '/tmp/out'"),
-        ({}, "either a model .* or an endpoint"),
-        ({**MODEL, "endpoint_name": "dogs-live"}, "either a model .* or an endpoint"),
+        ({}, "either a model .* or an existing endpoint"),
+        ({**MODEL, "endpoint_name": "dogs-live"}, "either a model .* or an existing endpoint"),
         ({"model_name": "dogs"}, "name its instance_type, such as ml.m5.xlarge"),
     ],
 )

@@ -110,8 +110,8 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(colours, tmp_path):
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGINT, errors
-    assert "Stopped; 0 of 2 jobs have ended." in rest
-    assert f"--comparison-dir {tmp_path / 'cut'} goes on" in rest
+    assert "Stopped; 0 of 2 jobs have finished." in rest
+    assert f"--comparison-dir {tmp_path / 'cut'} continues from there" in rest
     assert "resnet34" not in rest
     assert started
     assert not still_running(started)
@@ -126,7 +126,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(colours, tmp_path):
         (["--vary", "batch-size"], 1, "'batch-size' names no values to compare"),
         (["--vary", "bath-size=8,16"], 1, "there is no hyperparameter bath-size; did you mean batch-size"),
         (["--vary", "batch-size=8,16", "--batch-size", "8"], 1, "batch-size is 8 for all jobs, and is to be varied"),
-        (["--vary", "seed=1,2", "--vary", "seed=3"], 1, "seed is to be varied twice"),
+        (["--vary", "seed=1,2", "--vary", "seed=3"], 1, "seed is varied twice"),
         (["--comparison-dir", "/proc/comparison"], 1, "the job directory /proc/comparison/resnet50 cannot be written"),
         (["elsewhere"], 2, "Name one data folder or S3 address, or several job directories"),
     ],
@@ -142,7 +142,7 @@ def test_wrong_arguments_start_nothing(arguments, code, message, colours, slipwa
 def test_hyperparameters_do_not_go_with_jobs_that_have_ended(trained, slipway):
     done = slipway("compare", trained.directory, "--epochs", 3)
     assert done.returncode == 2
-    assert "leave out all hyperparameters" in done.stderr
+    assert "omit all hyperparameters" in done.stderr
 
 
 def test_an_unfinished_job_is_named(trained, slipway, tmp_path):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import boto3
 import pytest
 
-from container.errors import DataError
+from container.contract.errors import DataError
 from slipway.aws.connection import Aws
 from slipway.aws.session import aws_session
 from slipway.compare import compare, make_variants
@@ -213,12 +213,12 @@ def test_a_dry_run_shows_a_training_job_for_each_model(slipway, tmp_path):
     [
         (
             ["dogs", "--instance-type", "ml.g4dn.xlarge", "--region", REGION],
-            "dogs is no S3 address; send it there first",
+            "dogs is not an S3 address; upload it first",
         ),
-        (["dogs", "--dry-run"], "--dry-run is for SageMaker: name an --instance-type too"),
+        (["dogs", "--dry-run"], "--dry-run is for SageMaker: add --instance-type"),
         (["dogs", "--spot"], "--spot is for SageMaker"),
         ([], "Name one data folder or S3 address"),
-        (["--job", "first", "--epochs", "3"], "leave out all hyperparameters"),
+        (["--job", "first", "--epochs", "3"], "omit all hyperparameters"),
     ],
 )
 def test_wrong_usage_is_said(arguments, message, slipway):

@@ -139,7 +139,7 @@ def test_a_trial_in_s3_is_judged_where_it_is(slipway: Slipway, trials: Path, aws
 def test_without_smdebug_it_says_how_to_get_it(slipway: Slipway, trials: Path, tmp_path: Path):
     named = slipway("debug", trials / "sound", env={"SLIPWAY_SMDEBUG_PYTHON": str(tmp_path / "python")})
     assert named.returncode == 1
-    assert f"SLIPWAY_SMDEBUG_PYTHON names {tmp_path / 'python'}, which is no file" in named.stderr
+    assert f"SLIPWAY_SMDEBUG_PYTHON names {tmp_path / 'python'}, which is not a file" in named.stderr
 
 
 def test_the_environment_of_a_checkout_is_made_by_the_command_that_is_named(
@@ -161,8 +161,8 @@ def test_the_environment_of_a_checkout_is_made_by_the_command_that_is_named(
 def test_the_built_in_rules_are_listed_with_their_parameters(slipway: Slipway):
     done = slipway("debug", "--list")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "VanishingGradient: fires where" in done.stdout
-    assert "  threshold=1e-07  Least mean of a gradient's absolute values." in done.stdout
+    assert "VanishingGradient: fires if" in done.stdout
+    assert "  threshold=1e-07  Smallest mean of a gradient's absolute values." in done.stdout
 
 
 def test_the_rule_that_the_documentation_shows_works(slipway: Slipway, trials: Path, tmp_path: Path):

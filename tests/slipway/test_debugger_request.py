@@ -16,7 +16,7 @@ from sagemaker.debugger import (
 )
 from smdebug_rulesconfig.profiler_rules.rules import ProfilerRuleBase
 
-from container.train.debugger.defaults import REDUCTIONS, hook_parameters
+from container.contract.debugger_defaults import REDUCTIONS, hook_parameters
 from slipway import Estimator, Tuner
 from slipway.debugger_rules import PROFILER_RULES, TENSOR_RULES, as_rules
 from slipway.errors import SettingError

@@ -6,7 +6,7 @@ from sagemaker.debugger import FrameworkProfile, ProfilerConfig, Rule, rule_conf
 
 from slipway import Estimator
 from slipway.attached_debugger import debugger_of
-from slipway.cli.train_on_sagemaker import tell_debugger
+from slipway.cli.train_on_sagemaker import print_debugger_results
 from slipway.rule_evaluations import evaluations_of, outputs_of
 from tests.slipway.sagemaker_account import IMAGE, ROLE, DryAccount
 
@@ -65,7 +65,7 @@ def test_the_end_of_slipway_train_says_it_all_and_what_reads_it(account, capsys)
     estimator = trained(account, debug=True, rules=["Overfit", "ProfilerReport"])
     passed = {"RuleConfigurationName": "Overfit", "RuleEvaluationStatus": "NoIssuesFound"}
     ended(account, DebugRuleEvaluationStatuses=[passed])
-    tell_debugger(estimator)
+    print_debugger_results(estimator)
     base = "s3://my-dogs/jobs/dogs"
     assert capsys.readouterr().out.splitlines() == [
         f"  outputs  {base}/output/output.tar.gz",
@@ -74,7 +74,7 @@ def test_the_end_of_slipway_train_says_it_all_and_what_reads_it(account, capsys)
         "  rule     Overfit: no issues found",
         "  rule     ProfilerReport: waiting",
         f"  report   {base}/rule-output/ProfilerReport/profiler-output/profiler-report.html",
-        '  Rules go on after the job; how they end says Estimator.attach("dogs").rule_summary()',
+        '  Rules run on after the job; for their results: Estimator.attach("dogs").rule_summary()',
         f"Next: slipway debug {base}/debug-output",
         f"Next: slipway report {base}/profiler-output",
     ]

@@ -117,7 +117,7 @@ def test_a_model_of_this_machine_is_uploaded_first(dry_run, trained):
         (["job", "--serverless", "--instance-type", CPU], 2, "--serverless has no instances"),
         (["--multi-model", "s3://dogs/b", "--instance-type", "local"], 2, "local mode serves one MODEL"),
         (["job", "--instance-type", CPU, "--update"], 2, "--update needs the endpoint: --name NAME"),
-        (["job", "--instance-type", CPU, "--alarm", "a"], 2, "--alarm is of --rollout"),
+        (["job", "--instance-type", CPU, "--alarm", "a"], 2, "--alarm is for --rollout"),
         (["--shift", "a=1"], 2, "--shift needs the endpoint: --name NAME"),
         (["job", "--instance-type", "local", "--dry-run"], 2, "local mode makes none"),
         (["job", "--instance-type", "local", "--async"], 2, "it has no --async"),

@@ -8,8 +8,8 @@ from sagemaker.debugger import DebuggerHookConfig, TensorBoardOutputConfig
 from sagemaker.inputs import TrainingInput
 from sagemaker.instance_group import InstanceGroup
 
-from container.errors import HyperparameterError
-from container.train.metric_lines import METRIC_DEFINITIONS
+from container.contract.errors import HyperparameterError
+from container.contract.metric_lines import METRIC_DEFINITIONS
 from slipway import Estimator
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun

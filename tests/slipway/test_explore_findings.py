@@ -1,11 +1,15 @@
 """What `slipway data explore` finds in a data set with one of every flaw."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from container.errors import DataError
-from slipway.explore import examine, scan
+from container.contract.errors import DataError
+from container.train.data.channels import list_splits
+from slipway.explore import examine, render_page, scan
 from slipway.explore.charts import size_chart
 from slipway.explore.findings import find_imbalance
 from slipway.explore.scan import Dataset, Picture
@@ -74,7 +78,7 @@ def test_classes_without_pictures_are_missing_from_their_split(findings):
     }
 
 
-def test_imbalance_is_the_ratio_of_the_largest_to_the_smallest_class_that_has_pictures(findings):
+def test_imbalance_is_the_largest_class_to_the_smallest_that_has_pictures(findings):
     found = findings.imbalance["train"]
     assert (found.largest, found.most, found.smallest, found.fewest, found.ratio) == (
         "many",
@@ -109,9 +113,51 @@ def test_the_summary_says_what_to_do(findings):
     assert "problem: 1 picture is in more than one split (train / validation)" in text
     assert "problem: 1 picture is in more than one class" in text
     assert "problem: 2 files cannot be read" in text
-    assert "notice: 1 file has no picture's ending" in text
+    assert "notice: 1 file has no picture's file extension" in text
     assert "notice: train is imbalanced 2.5 : 1" in text
     assert "good:" not in text
+
+
+def test_explore_and_training_see_a_folder_alike(tmp_path, colours):
+    """Links, odd names, leftovers, endings, files beside the classes: the same pictures, and all else named."""
+    train = shutil.copytree(colours / "train", tmp_path / "data" / "train")
+    valid = shutil.copytree(colours / "valid", tmp_path / "data" / "val")
+    odd = os.fsdecode(b"caf\xe9")
+    (train / "red" / "more").symlink_to(colours / "train" / "red")
+    (train / "red" / "up").symlink_to(train)
+    (train / odd).mkdir()
+    (train / odd / f"{odd}.png").write_bytes((train / "red" / "0.png").read_bytes())
+    (train / "caf\u00e9").mkdir()
+    shutil.copy(train / "red" / "0.png", train / "caf\u00e9")
+    (valid / "cafe\u0301").mkdir()
+    Image.open(train / "red" / "0.png").save(valid / "cafe\u0301" / "0.jfif", "JPEG")
+    (valid / "cafe\u0301" / "1.jpg").write_bytes((valid / "cafe\u0301" / "0.jfif").read_bytes()[:-1])
+    (train / "blue" / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (train / "blue" / "gone").symlink_to("nowhere")
+    (train / "blue" / "Thumbs.db").touch()
+    (train / "__MACOSX").mkdir()
+    (train / "loose.png").touch()
+    (train.parent / "extra").mkdir()
+    dataset, splits = scan(tmp_path / "data"), list_splits(tmp_path / "data")
+    assert dataset.classes["train"] == splits.classes
+    assert "caf\u00e9" in dataset.classes["validation"]
+    pictures = {picture.path for picture in dataset.pictures}
+    listed = {sample.path for sample in splits.train + splits.validation}
+    assert listed - pictures == {train / "blue" / "phone.HEIC"}
+    assert pictures - listed == set()
+    assert len(pictures) == 24 + 9 + 8 + 4
+    assert {dataset.relative(entry): entry.reason.partition(": ")[2] for entry in dataset.unreadable} == {
+        "train/blue/phone.HEIC": "it is HEIC, which is not supported: convert it to JPEG or PNG",
+        "train/blue/gone": "",
+    }
+    assert set(splits.unreadable) == {train / "blue" / "gone"}
+    assert r"train/caf\xe9/caf\xe9.png" in _names(dataset, dataset.pictures)
+    text = " ".join(remark.text for remark in examine(dataset).remarks)
+    assert "Skipped, since operating systems and tools leave it behind: 1 __MACOSX, 1 Thumbs.db" in text
+    assert "1 file lies beside the class folders and will be skipped, the first train/loose.png" in text
+    assert "Folders beside the splits are ignored: extra." in text
+    assert "1 link leads to a folder that contains it and will not be followed, the first train/red/up" in text
+    assert "\udce9" not in render_page(dataset, examine(dataset))
 
 
 def test_a_sound_data_set_is_called_good(colours):
@@ -122,7 +168,7 @@ def test_a_sound_data_set_is_called_good(colours):
 def test_one_class_alone_is_a_problem(tmp_path, colours):
     (tmp_path / "red").symlink_to(colours / "train" / "red")
     remark = examine(scan(tmp_path)).remarks[0]
-    assert (remark.level, remark.text.startswith("There is one class only, red")) == ("problem", True)
+    assert (remark.level, remark.text.startswith("There is only one class, red")) == ("problem", True)
 
 
 def test_a_plain_image_folder_is_one_split(colours):

@@ -53,6 +53,8 @@ def test_the_charts_are_drawn(opened):
     bars = opened.page.locator("#class-chart .bars .point path")
     assert bars.count() == 8  # four classes in two splits
     assert opened.page.locator("#size-chart .scatterlayer .point").count() == 11
+    labels = opened.page.locator("#class-chart .ytick text").all_text_contents()
+    assert "few<b>_of_a_breed_w…" in labels  # plotly knows <b> too
 
 
 def test_nothing_is_wider_than_the_window(opened):

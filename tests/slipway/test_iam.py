@@ -24,7 +24,7 @@ from slipway.compare.remote import run_remotely
 from slipway.deploy.autoscaling import Autoscaling
 from slipway.deploy.multi_model import MultiModel
 from slipway.deploy.rollout import Rollout, shift_traffic
-from slipway.deploy.variants import Variant, deploy_variants
+from slipway.deploy.variants import ProductionVariant, deploy_variants
 from slipway.errors import ComparisonError
 from slipway.job_logs import job_source, log_lines
 from slipway.jobs import list_jobs
@@ -114,7 +114,7 @@ def test_iam_takes_them(aws_account):
         assert len(json.dumps(POLICIES[name], separators=(",", ":"))) < {"user": 6144, "execution": 10240}[name]
 
 
-def test_only_sagemaker_for_this_account_takes_the_role_on_and_the_user_passes_it_to_nothing_else():
+def test_only_sagemaker_for_this_account_assumes_the_role_that_the_user_passes():
     [trust] = POLICIES["trust"]["Statement"]
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "111122223333"}}
     [role] = [part for part in POLICIES["user"]["Statement"] if part["Action"] == "iam:PassRole"]
@@ -230,7 +230,7 @@ def test_comparing_is_covered(account):
 
 
 def deploy_variants_of(account: DryAccount) -> None:
-    both = [Variant(name=name, model=model(account), instance_type=GPU) for name in ("old", "new")]
+    both = [ProductionVariant(name=name, model=model(account), instance_type=GPU) for name in ("old", "new")]
     deploy_variants(both, endpoint_name="dogs", capture_percent=5, bucket="my-dogs")
     account.answer(DescribeEndpoint={"ProductionVariants": [{"VariantName": "old"}, {"VariantName": "new"}]})
     shift_traffic(account.session, "dogs", {"new": 3})

@@ -66,7 +66,7 @@ def test_other_weights_are_other_data(channels, tmp_path):
 
 def test_a_folder_with_something_else_is_left_alone(channels, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(JobError, match=r"holds something else than a job \(thesis.tex\)"):
+    with pytest.raises(JobError, match=r"holds something other than a job \(thesis.tex\)"):
         open_job(tmp_path, channels, {})
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 

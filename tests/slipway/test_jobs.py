@@ -71,7 +71,7 @@ def test_only_the_jobs_with_our_tag_are_shown(aws_account, slipway):
 def test_where_there_is_none_the_region_is_named(aws_account, slipway):
     done = slipway("jobs", "--region", "us-west-2")
     assert done.returncode == 0, done.stderr
-    assert "No job of Slipway's in us-west-2 in the last 30 days." in done.stdout
+    assert "No Slipway jobs in us-west-2 in the last 30 days." in done.stdout
 
 
 def test_what_a_training_job_on_two_spot_instances_cost_is_that_of_both():

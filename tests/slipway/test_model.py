@@ -13,7 +13,7 @@ from slipway.aws.session import local_session
 from slipway.deploy.autoscaling import Autoscaling
 from slipway.deploy.multi_model import MultiModel
 from slipway.deploy.rollout import Rollout, shift_traffic
-from slipway.deploy.variants import Variant, deploy_variants
+from slipway.deploy.variants import ProductionVariant, deploy_variants
 from slipway.errors import ArchiveError, EndpointError, JobError, RemoteJobError, SettingError
 from tests.slipway.sagemaker_account import IMAGE, ROLE, DryAccount, logged
 
@@ -69,7 +69,7 @@ def test_an_endpoint_is_a_model_a_configuration_and_the_endpoint_all_tagged(acco
         assert account.body(operation)["Tags"] == [{"Key": "team", "Value": "vision"}, OWN]
 
 
-def test_a_gpu_endpoint_gets_a_host_whose_driver_is_new_enough_unless_another_is_named(account):
+def test_a_gpu_endpoint_gets_a_host_with_a_new_driver_unless_another_is_named(account):
     model(account).deploy(2, GPU, wait=False)
     assert variant_of(account)["InferenceAmiVersion"] == "al2023-ami-sagemaker-inference-gpu-4-1"
     assert variant_of(account)["InitialInstanceCount"] == 2
@@ -101,7 +101,7 @@ def test_a_serverless_endpoint(account):
     [
         ((3000, 5), {}, "memory is 3000 MB; it must be one of 1024, 2048"),
         ((2048, 201), {}, "concurrency is 201; it must be 1 to 200"),
-        ((2048, 5), {"instance_type": GPU}, "leave the instance type ml.g4dn.xlarge away"),
+        ((2048, 5), {"instance_type": GPU}, "omit the instance type ml.g4dn.xlarge"),
         ((2048, 5), {"capture_percent": 10}, "has no data capture"),
         ((2048, 5), {"async_inference_config": AsyncInferenceConfig()}, "has no asynchronous mode"),
         ((2048, 5), {"autoscaling": Autoscaling.parse("1:2")}, "scales by itself"),
@@ -191,8 +191,8 @@ def test_an_asynchronous_endpoint_scales_to_nothing_and_is_woken_by_an_alarm(acc
     [
         ("0:2", {}, "only an asynchronous endpoint can scale to 0"),
         ("1:2", {"wait": False}, "only an endpoint in service can be scaled"),
-        ("3:2", {}, "3:2 is no range"),
-        ("few", {}, "'few' is no range"),
+        ("3:2", {}, "3:2 is not a range"),
+        ("few", {}, "'few' is not a range"),
     ],
 )
 def test_scaling_that_cannot_be(account, text, arguments, message):
@@ -243,7 +243,7 @@ def test_alarms_roll_an_update_back(account):
         ("canary", "a canary update needs a step of 1 to 50 %, such as canary:10"),
         ("linear:51", "a linear update needs a step of 1 to 50 %"),
         ("all-at-once:3", "has no steps"),
-        ("slowly", "'slowly' is no kind of update"),
+        ("slowly", "'slowly' is not a kind of update"),
     ],
 )
 def test_rollouts_that_there_are_not(text, message):
@@ -259,8 +259,8 @@ def test_a_rollouts_waits_have_limits_and_it_is_of_an_update(account):
 
 
 def test_variants_share_the_traffic_of_one_endpoint(account):
-    old = Variant(name="old", model=model(account), weight=9, instance_type=CPU)
-    new = Variant(name="new", model=model(account, "s3://my-dogs/b/model.tar.gz"), instance_type=GPU)
+    old = ProductionVariant(name="old", model=model(account), weight=9, instance_type=CPU)
+    new = ProductionVariant(name="new", model=model(account, "s3://my-dogs/b/model.tar.gz"), instance_type=GPU)
     predictor = deploy_variants([old, new], endpoint_name="dogs", capture_percent=5, bucket="my-dogs", wait=False)
     assert isinstance(predictor, Predictor)
     assert account.made == ["CreateModel", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"]
@@ -276,27 +276,27 @@ def test_variants_share_the_traffic_of_one_endpoint(account):
 
 
 def test_variants_can_be_put_behind_an_endpoint_that_is_there(account):
-    both = [Variant(name=name, model=model(account), instance_type=CPU) for name in ("a", "b")]
+    both = [ProductionVariant(name=name, model=model(account), instance_type=CPU) for name in ("a", "b")]
     deploy_variants(both, endpoint_name="dogs", update=True, rollout=Rollout(), wait=False)
     assert account.made[-1] == "UpdateEndpoint"
 
 
 def test_variants_that_do_not_go_together(account):
-    one = Variant(name="a", model=model(account), instance_type=CPU)
-    nothing = [Variant(name=name, model=model(account), weight=0, instance_type=CPU) for name in ("a", "b")]
+    one = ProductionVariant(name="a", model=model(account), instance_type=CPU)
+    nothing = [ProductionVariant(name=name, model=model(account), weight=0, instance_type=CPU) for name in ("a", "b")]
     with pytest.raises(SettingError, match="two or more variants of different names, not a, a"):
         deploy_variants([one, one])
     with pytest.raises(SettingError, match="all variants have the weight 0"):
         deploy_variants(nothing)
     with pytest.raises(SettingError, match="the weight of a is -1"):
-        Variant(name="a", model=one.model, weight=-1, instance_type=CPU)
+        ProductionVariant(name="a", model=one.model, weight=-1, instance_type=CPU)
     with pytest.raises(SettingError, match=r"did you mean ml\.c7i\.xlarge"):
-        Variant(name="a", model=one.model, instance_type="ml.c7i.xlrge")
+        ProductionVariant(name="a", model=one.model, instance_type="ml.c7i.xlrge")
     with pytest.raises(SettingError, match="give update=True"):
         deploy_variants([one, nothing[1]], rollout=Rollout())
     here = Model(ADDRESS, image_uri="slipway:serve", sagemaker_session=local_session())
     with pytest.raises(SettingError, match="local mode has one container"):
-        deploy_variants([Variant(name=name, model=here, instance_type=CPU) for name in ("a", "b")])
+        deploy_variants([ProductionVariant(name=name, model=here, instance_type=CPU) for name in ("a", "b")])
     assert account.made == []
 
 
@@ -457,7 +457,7 @@ def test_an_interrupted_wait_says_that_it_goes_on_and_costs(account):
         raise KeyboardInterrupt
 
     with pytest.raises(
-        EndpointError, match=r"the endpoint dogs goes on .* costs money .* slipway deploy --delete dogs"
+        EndpointError, match=r"the endpoint dogs is still .* costs money .* slipway deploy --delete dogs"
     ):
         model(account).deploy(instance_type=CPU, endpoint_name="dogs", show=interrupt)
 

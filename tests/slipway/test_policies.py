@@ -8,7 +8,7 @@ import click
 import pytest
 
 import slipway
-from container.train.hyperparameters import HYPERPARAMETERS
+from container.contract.hyperparameters import HYPERPARAMETERS
 from slipway.cli import cli
 
 HEAVY = ("torch", "torchvision", "sagemaker_training", "sagemaker_inference", "mms", "plotly", "sklearn", "optuna")
@@ -126,6 +126,13 @@ def _commands(group: click.Group, prefix: str = "") -> dict[str, click.Command]:
 
 def test_no_module_imports_a_heavy_package():
     script = f"import sys, {', '.join(_modules())}; print(*sorted(set({HEAVY!r}) & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_help_waits_for_no_package_that_only_the_work_needs():
+    slow = ("boto3", "botocore", "numpy", "PIL", "rich", "sagemaker")
+    script = f"import sys, slipway.cli; print(*sorted(set({slow!r}) & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

@@ -144,7 +144,7 @@ def test_what_is_no_picture_is_said_before_it_is_sent(predictor, tmp_path, platf
         (np.zeros((8, 8, 3), np.float32), "the array is of float32; give uint8"),
         (np.zeros((8, 8), np.uint8), r"the array has shape \(8, 8\)"),
         ([np.zeros((2, 8, 8, 3), np.uint8)], r"an array in a list has shape \(2, 8, 8, 3\)"),
-        (7, "a int is no picture"),
+        (7, "a int is not a picture"),
         (bytes(26_214_401), "the picture has 26,214,401 bytes, and an endpoint takes 26,214,400 at most"),
     ):
         with pytest.raises(RequestError, match=message):
@@ -165,7 +165,7 @@ def test_the_error_of_another_container_points_at_its_log(session, pictures):
 
 
 def test_answers_of_another_form_are_errors(predictor, pictures):
-    with pytest.raises(RequestError, match="answers with something else than JSON"):
+    with pytest.raises(RequestError, match="answers with something other than JSON"):
         predictor.predict(pictures[0], initial_args={"Accept": "text/csv"})
     with pytest.raises(RequestError, match="the server's answer holds no predictions"):
         predictor.predict(pictures[0], initial_args={"Accept": "application/json;format=index"})
@@ -266,7 +266,7 @@ def test_an_asynchronous_endpoint_answers_in_s3(session, pictures, tmp_path):
     assert not pending.done()
     with pytest.raises(RequestError, match="there is no answer at s3://dogs/none after 0 s"):
         pending.result(timeout_s=0)
-    with pytest.raises(RequestError, match="there is no picture to ask about"):
+    with pytest.raises(RequestError, match="there are no pictures"):
         predictor.predict_async([])
     predictor.delete()
 
@@ -319,7 +319,7 @@ def test_a_server_of_this_machine_explains_too(platform, slipway, pictures, tmp_
 def test_wrong_usage_of_the_command(slipway, pictures, tmp_path):
     done = slipway("predict", pictures[0], "--target-model", "a.tar.gz")
     assert done.returncode == 2
-    assert "name it with --endpoint" in done.stderr
+    assert "add --endpoint" in done.stderr
     (tmp_path / "file").touch()
     done = slipway("predict", pictures[0], "--explain", tmp_path / "file" / "maps")
     assert "cannot be made for the heat maps" in done.stderr

@@ -51,7 +51,7 @@ def docker_that_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Speak:
         (
             "denied: Your authorization token has expired. Reauthenticate and try again.",
             CredentialsError,
-            "run it again: it gets a new password, and goes on where it stopped",
+            "run it again: it gets a new password, and resumes where it stopped",
         ),
         ("no basic auth credentials", CredentialsError, "run it again"),
         ("write /var/lib/docker/tmp/x: no space left on device", SpaceError, "free some space and run it again"),
@@ -77,7 +77,7 @@ def test_a_failed_push_says_what_to_do(failure, kind, message, docker_that_says)
 def test_settings_of_docker_that_cannot_be_read_are_named(docker_that_says, tmp_path):
     docker_that_says()
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(EngineError, match=r"config\.json, Docker's settings, cannot be read .*mend or remove it"):
+    with pytest.raises(EngineError, match=r"config\.json, Docker's settings, cannot be read .*fix or remove it"):
         push_image(IMAGE, URI, "token")
 
 

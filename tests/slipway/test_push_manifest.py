@@ -55,10 +55,10 @@ def test_an_image_in_that_form_is_left_to_the_byte():
     [
         (oci(layer="application/vnd.oci.image.layer.v1.tar+zstd"), r"layer sha256:l .*takes gzip layers only; build"),
         (oci(layer="application/vnd.in-toto+json"), "layer sha256:l is of the type application/vnd.in-toto"),
-        (oci(config="application/vnd.oci.empty.v1+json"), "is no image: its configuration is of the type .*empty"),
-        (index("linux/amd64"), "index.v1.json, which is no image"),
+        (oci(config="application/vnd.oci.empty.v1+json"), "is not an image: its configuration is of the type .*empty"),
+        (index("linux/amd64"), "index.v1.json, which is not an image"),
         (Manifest(OCI, b"<html>"), "is not JSON"),
-        (Manifest(OCI, b"[]"), "is no JSON object"),
+        (Manifest(OCI, b"[]"), "is not a JSON object"),
     ],
     ids=["zstd", "attestation", "artefact", "index", "page", "list"],
 )

@@ -58,7 +58,7 @@ def test_a_new_repository_is_scanned_fixes_revisions_and_forgets_what_has_no_tag
     assert rule["action"] == {"type": "expire"}
 
 
-def test_what_an_interrupted_run_has_made_is_finished_and_another_repository_left_alone(ecr):
+def test_an_interrupted_runs_work_is_finished_and_other_repositories_left_alone(ecr):
     ecr.call("CreateRepository", repositoryName="half-made")
     assert finish_repository(ecr, "half-made", None)
     assert "untagged" in ecr.call("GetLifecyclePolicy", repositoryName="half-made")["lifecyclePolicyText"]

@@ -14,7 +14,7 @@ REGION = "eu-west-1"
 
 @pytest.fixture(scope="module")
 def job_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A job directory of `slipway train` whose readers were slow."""
+    """A job directory of `slipway train` whose DataLoader workers were slow."""
     directory = tmp_path_factory.mktemp("jobs") / "dogs"
     data = write_training(directory / "output" / "data")
     job = PlannedJob()
@@ -38,14 +38,14 @@ def test_a_job_directory_gets_both_pages_beside_its_records(slipway, job_directo
     rule, *files = done.stdout.splitlines()
     assert rule.startswith("Dataloader: ")
     assert "set num-workers=4 (now 2); at best " in rule
-    assert files == [f"  profiler  {data / 'profiler-report.html'}", f"  training  {data / 'training-report.html'}"]
+    assert files == [f"  profiler {data / 'profiler-report.html'}", f"  training {data / 'training-report.html'}"]
     for name, other in (("profiler", "training"), ("training", "profiler")):
         assert f'<a href="{other}-report.html">' in (data / f"{name}-report.html").read_text()
 
 
 def test_one_page_elsewhere(slipway, job_directory: Path, tmp_path: Path):
     done = slipway("report", job_directory / "output" / "data", "--kind", "training", "--output", tmp_path / "pages")
-    assert done.stdout == f"  training  {tmp_path / 'pages' / 'training-report.html'}\n"
+    assert done.stdout == f"  training {tmp_path / 'pages' / 'training-report.html'}\n"
     assert [path.name for path in (tmp_path / "pages").iterdir()] == ["training-report.html"]
 
 
@@ -67,7 +67,7 @@ def test_a_profiler_output_in_s3(slipway, bucket: str, tmp_path: Path):
     address = f"s3://{bucket}/jobs/dogs-1/profiler-output"
     done = slipway("report", address, "--output", "pages", "--region", REGION, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "No rule fired.\n  profiler  pages/profiler-report.html\n"
+    assert done.stdout == "No rule fired.\n  profiler pages/profiler-report.html\n"
     assert "OverallSystemUsage" in (tmp_path / "pages" / "profiler-report.html").read_text()
 
 
@@ -85,7 +85,7 @@ def test_an_archive_in_s3(slipway, job_directory: Path, bucket: str, tmp_path: P
     ("address", "says"),
     [
         ("s3://my-dogs/jobs/absent/profiler-output", "there is nothing below s3://my-dogs/jobs/absent/profiler-output"),
-        ("s3://my-dogs/jobs/absent/output.tar.gz", "there is no s3://my-dogs/jobs/absent/output.tar.gz"),
+        ("s3://my-dogs/jobs/absent/output.tar.gz", "s3://my-dogs/jobs/absent/output.tar.gz does not exist"),
         ("s3://no-such-bucket-of-dogs/x", "there is no bucket"),
         ("s3://", "is not an S3 address"),
     ],
@@ -124,4 +124,4 @@ def test_a_report_that_there_are_no_records_for(slipway, tmp_path: Path):
     write_training(tmp_path)
     done = slipway("report", tmp_path, "--kind", "profiler")
     assert done.returncode == 1
-    assert "leave out --kind profiler" in done.stderr
+    assert "omit --kind profiler" in done.stderr

@@ -2,7 +2,7 @@
 
 import pytest
 
-from container.errors import HyperparameterError, UserError
+from container.contract.errors import HyperparameterError, UserError
 from slipway.search_space import DEFAULT_SPACE, Choices, NumberRange, complete, parse_range, require_choices
 from slipway.tuning.plan import with_strategy
 from slipway.tuning.strategy import hyperband_epochs, job_count
@@ -48,7 +48,7 @@ def test_ranges_as_they_are_written_on_the_shell(text, name, entry):
         ("batch-size=16,32,1e9", "hyperparameter batch-size is '1e9'"),
         ("epochs=40:20", "begins at 40 and ends at 20; the lower end goes first"),
         ("opt-weight-decay=0:1e-3:log", "only numbers above 0 have a logarithm"),
-        ("amp=auto:off", "amp is no number and has no range; list its values: amp=auto,off,bf16,fp16"),
+        ("amp=auto:off", "amp is not a number and has no range; list its values: amp=auto,off,bf16,fp16"),
         ("batch-size=16,32,16", "a value of batch-size is listed twice"),
     ],
 )

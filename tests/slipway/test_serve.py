@@ -204,5 +204,5 @@ def test_another_programs_server_is_not_taken_for_ours(slipway, tmp_path):
     assert done.returncode == 1
     assert "a.png: the server's answer holds no predictions" in done.stderr
     assert "b.png: the server at" in done.stderr
-    assert "answers with something else than JSON" in done.stderr
+    assert "answers with something other than JSON" in done.stderr
     assert "c.png: the server refused it (404): Not Found" in done.stderr

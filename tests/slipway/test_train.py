@@ -82,7 +82,7 @@ def test_ctrl_c_keeps_the_best_model_so_far_and_leaves_no_process(number, colour
         rest, errors = process.communicate(timeout=120)
     assert process.returncode == 128 + number, errors
     assert "Stopped. The best model so far is" in rest
-    assert f"--job-dir {tmp_path / 'job'} goes on" in rest
+    assert f"--job-dir {tmp_path / 'job'} resumes from the last checkpoint" in rest
     with tarfile.open(tmp_path / "job" / "output" / "model.tar.gz") as tar:
         assert "model.json" in tar.getnames()
     assert started
@@ -129,10 +129,10 @@ def test_a_batch_larger_than_the_data_is_refused(colours, slipway, tmp_path):
     ("arguments", "code", "message"),
     [
         (["--epoch", "3"], 2, "No such option '--epoch'.*--epochs"),
-        (["--batch-size", "-1"], 1, r"hyperparameter batch-size is '-1'; it must be a whole number \(0 to"),
+        (["--batch-size", "-1"], 1, r"hyperparameter batch-size is '-1'; it must be a whole number from 0 to"),
         (["--model-type", "resnet19"], 1, "resnet19.*resnet18"),
         (["--opt-learning-rate", "fast"], 1, "opt-learning-rate is 'fast'; it must be a number"),
-        (["--weights", "resnet50.pth"], 1, "--weights is resnet50.pth, which is no file"),
+        (["--weights", "resnet50.pth"], 1, "--weights is resnet50.pth, which is not a file"),
         (["--validation", "nowhere"], 1, "there is no folder nowhere"),
         (["--job-dir", "/proc/job"], 1, "the job directory /proc/job cannot be written"),
     ],

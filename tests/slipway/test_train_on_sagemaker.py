@@ -79,7 +79,7 @@ def test_a_job_is_started_where_the_data_is_and_followed_to_its_end(aws_account,
     ("channel", "image", "message"),
     [
         ("s3://nobodys/train", "slipway:train", "there is no bucket nobodys"),
-        ("s3://my-dogs/elsewhere", "slipway:train", "nothing is there; bring data there with slipway data upload"),
+        ("s3://my-dogs/elsewhere", "slipway:train", "nothing is there; upload data with slipway data upload"),
         ("s3://my-dogs/dogImages/train", IMAGE, f"there is no image {IMAGE} in ECR"),
     ],
 )
@@ -97,9 +97,9 @@ def test_what_is_not_there_is_said_before_a_job_is_started(aws_account, slipway,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("s3://my-dogs/dogImages",), "name an --instance-type too"),
-        (("dogs", "--dry-run"), "name an --instance-type too"),
-        (("dogs", "--rule", "Overfit"), "name an --instance-type too"),
+        (("s3://my-dogs/dogImages",), "add --instance-type"),
+        (("dogs", "--dry-run"), "add --instance-type"),
+        (("dogs", "--rule", "Overfit"), "add --instance-type"),
         (("dogs", "--instance-type", "local", "--dry-run"), "local mode makes none"),
         ((*ON_SAGEMAKER, "--image", IMAGE, "--job-dir", "job"), "--job-dir is for jobs on this machine"),
         ((*ON_SAGEMAKER, "--image", IMAGE), "Name the data"),

@@ -73,7 +73,7 @@ def test_a_json_lines_file_has_them_too_whatever_a_users_own_code_answers(tmp_pa
 
 def test_a_file_that_is_there_or_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "p.csv").write_text("mine")
-    with pytest.raises(TransformError, match="is there already; name another file with --predictions"):
+    with pytest.raises(TransformError, match="already exists; name another file with --predictions"):
         require_absent(tmp_path / "p.csv")
     with pytest.raises(TransformError, match="cannot be written"):
         write_predictions(tmp_path / "p.csv" / "below.csv", ROWS, "csv")
@@ -143,7 +143,7 @@ def test_outputs_without_a_log_say_that_the_reason_is_not_known(bucket):
         output=S3Address("my-dogs", "jobs/none"),
         names=["1.jpg"],
     )
-    assert row == Row("1.jpg", None, "SageMaker made no output for it, and its log does not say why")
+    assert row == Row("1.jpg", None, "SageMaker wrote no output for it, and its log does not say why")
 
 
 def test_a_failed_job_gives_its_reason_and_where_to_look(aws_account, monkeypatch):
@@ -293,7 +293,7 @@ def test_a_folder_is_predicted_on_this_machine(trained, slipway, tmp_path):
     assert rows["sub folder/grün.png"]["label"] == "green"
     assert rows["bad.png"]["error"]
     again = slipway("transform", pictures, "--model", trained.archive, "--format", "csv", cwd=tmp_path)
-    assert "predictions.csv is there already" in again.stderr
+    assert "predictions.csv already exists" in again.stderr
 
 
 def test_a_server_that_does_not_start_says_why(trained, slipway, tmp_path):
@@ -303,5 +303,5 @@ def test_a_server_that_does_not_start_says_why(trained, slipway, tmp_path):
     paint(tmp_path / "pictures" / "red.png", (220, 30, 30), seed=900)
     done = slipway("transform", tmp_path / "pictures", "--model", model, cwd=tmp_path)
     assert done.returncode == 1
-    assert "the server did not start; its last words: " in done.stderr
+    assert "the server did not start; its last output: " in done.stderr
     assert not os.path.lexists(tmp_path / "predictions.jsonl")

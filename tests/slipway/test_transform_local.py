@@ -53,7 +53,7 @@ def test_local_modes_container_has_the_last_word_when_it_fails(here, capsys):
         sys.stdout.write("Attaching to algo-1\nalgo-1 | ready\nalgo-1 | no model\n")
         raise RuntimeError("Giving up")
 
-    words = r"t1 failed in local mode: Giving up; its container's last words: ready / no model$"
+    words = r"t1 failed in local mode: Giving up; its container's last output: ready / no model$"
     with pytest.raises(RemoteJobError, match=words), transform_here(here, "t1", print, shown.append):
         fail()
     assert shown == ["ready", "no model"]

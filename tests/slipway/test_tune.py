@@ -13,7 +13,7 @@ import pytest
 import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args, load_sweep_config
 
-from container.errors import UserError
+from container.contract.errors import UserError
 from slipway.dataset_folder import find_splits
 from slipway.search_space import parse_range
 from slipway.tuning.journal import lock_study, open_study, read_study
@@ -122,8 +122,8 @@ def test_ctrl_c_keeps_the_trial_and_the_same_command_goes_on_with_it(colours, tm
         assert process.returncode == 128 + number, errors
         assert started
         assert not still_running(started)
-        assert "Stopped; 0 of 2 trials have ended." in rest
-        assert f"Next: the same command with --study-dir {study} goes on from there" in rest
+        assert "Stopped; 0 of 2 trials have finished." in rest
+        assert f"Next: the same command with --study-dir {study} continues from there" in rest
         return "".join(seen)
 
     first = run_until("EVAL: ", signal.SIGINT)
@@ -184,23 +184,23 @@ def test_a_study_whose_trials_all_fail_says_why(colours, slipway, tmp_path):
     ("arguments", "code", "message"),
     [
         ((), 2, "Name the data"),
-        (("DATA", "--dry-run"), 2, "--dry-run is for SageMaker: name an --instance-type too"),
+        (("DATA", "--dry-run"), 2, "--dry-run is for SageMaker: add --instance-type"),
         (("DATA", "--range", "epoch=1:2"), 1, "there is no hyperparameter epoch; did you mean epochs"),
         (("DATA", "--range", "epochs=1:2", "--range", "epochs=3:4"), 1, "has two ranges"),
         (("DATA", "--objective", "test_loss"), 1, "on this machine the objective is one of eval_loss_epoch, eval_acc"),
         (("DATA", "--strategy", "Hyperband", "--early-stopping", "Auto"), 1, "Hyperband stops trials itself"),
         (("DATA", "--study-dir", "/proc/study"), 1, "the study directory /proc/study cannot be written"),
-        (("DATA", "--study-dir", "DATA"), 1, "holds something else than a study .test, train, valid."),
+        (("DATA", "--study-dir", "DATA"), 1, "holds something other than a study .test, train, valid."),
         (("DATA", "--wandb", "--output", "/proc/sweep.yaml"), 1, "/proc/sweep.yaml cannot be written"),
         (
             ("DATA", "--wandb", "--objective", "test_loss"),
             1,
-            "a sweep looks at a metric that there is after each epoch",
+            "a sweep needs a metric that is logged after each epoch",
         ),
         (
             ("DATA", "--instance-type", "ml.m5.large", "--region", "us-east-1"),
             2,
-            "is no S3 address; send it there first",
+            "is not an S3 address; upload it first",
         ),
         (("DATA", "--instance-type", "local", "--image", "slipway:train"), 1, "local mode has no tuning jobs"),
         (("--report", "DATA"), 1, "study.json cannot be read as a study's"),

@@ -14,7 +14,7 @@ from sagemaker.parameter import CategoricalParameter, ContinuousParameter, Integ
 from sagemaker.session import Session
 from sagemaker.tuner import TuningJobCompletionCriteriaConfig
 
-from container.errors import HyperparameterError, UserError
+from container.contract.errors import HyperparameterError, UserError
 from slipway import Estimator, Tuner
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import session_for

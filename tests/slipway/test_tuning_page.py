@@ -109,7 +109,7 @@ def test_a_page_of_too_few_trials_says_what_is_missing(kept, browser, tmp_path):
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(file.as_uri())
     text = page.locator("main").inner_text()
-    assert f"It takes 8 completed trials to say anything; there are {kept}." in text
+    assert f"Importance needs at least 8 completed trials; there are {kept}." in text
     assert ("No trial has an objective yet." in text) is (kept == 0)
     assert complaints == []
     page.close()

@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from container.errors import UserError
+from container.contract.errors import UserError
 from slipway.search_space import parse_range
 from slipway.tuning.importance import LEAST_TRIALS, importances
 from slipway.tuning.objective import objective
 from slipway.tuning.plan import FILE, read_plan
 from slipway.tuning.sweep import sweep_configuration
-from slipway.tuning.table import show_time, table_lines
+from slipway.tuning.table import show_time, table
 from slipway.tuning.trial import Trial, Tuning
 
 LOSS, ACCURACY = objective("eval_loss_epoch"), objective("eval_accuracy_epoch")
@@ -51,13 +51,11 @@ def test_without_a_completed_trial_there_is_no_best():
 
 
 def test_the_table_has_a_column_for_each_tuned_hyperparameter():
-    found = list(
-        table_lines(tuning([trial("a", 0.5, epochs=20, rate=4.25e-5), trial("b", 0.25, epochs=40, rate=1e-4)]))
-    )
-    assert found == [
-        "   trial  eval_loss_epoch  epochs  rate      status",
-        "1  b      0.2500           40      0.0001    completed",
-        "2  a      0.5000           20      4.25e-05  completed",
+    titles, rows = table(tuning([trial("a", 0.5, epochs=20, rate=4.25e-5), trial("b", 0.25, epochs=40, rate=1e-4)]))
+    assert titles == ["", "trial", "eval_loss_epoch", "epochs", "rate", "status"]
+    assert rows == [
+        ["1", "b", "0.2500", "40", "0.0001", "completed"],
+        ["2", "a", "0.5000", "20", "4.25e-05", "completed"],
     ]
 
 

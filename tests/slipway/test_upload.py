@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import boto3
 import pytest
 
-from container.errors import DataError
+from container.contract.errors import DataError
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
 from slipway.errors import SettingError, UploadError
@@ -39,6 +39,8 @@ def dogs(tmp_path):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(f"picture {name}".encode())
     (folder / "train" / ".DS_Store").write_bytes(b"hidden")
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX" / "._1.jpg").write_bytes(b"hidden")
     return folder
 
 
@@ -50,6 +52,7 @@ def keys(bucket):
 def test_a_bucket_alone_gets_the_data_below_dogimages_with_the_folder_names_kept(dogs, bucket):
     done = upload(dogs, f"s3://{bucket}")
     assert (done.sent, done.kept, done.failed) == (4, 0, False)
+    assert done.leftovers == {"__MACOSX": 1, ".DS_Store": 1}
     assert keys(bucket) == [
         "dogImages/train/Beagle/1.jpg",
         "dogImages/train/Beagle/sub/2.jpg",
@@ -83,7 +86,7 @@ def test_objects_that_are_no_files_of_the_folder_are_counted_and_stay(dogs, buck
         "other/1.jpg",
     ):
         s3.put_object(Bucket=bucket, Key=key, Body=b"")
-    assert upload(dogs, f"s3://{bucket}").strangers == 3
+    assert upload(dogs, f"s3://{bucket}").extra == 3
     assert len(keys(bucket)) == 5 + 4
 
 
@@ -140,7 +143,7 @@ def test_what_cannot_be_sent_is_named_and_the_rest_is_sent(dogs, bucket):
         "gone.jpg": "is a link to nothing",
         "round": "is a link to a folder that holds it",
         "1.jpg": "its key would be longer than S3's 1024 bytes",
-        "pipe": "is no ordinary file",
+        "pipe": "is not a regular file",
         os.fsdecode(b"caf\xe9.jpg"): "its name is not UTF-8, as S3 wants it; rename it",
     }
     assert [item.path.name for item in done.unsent if item.harmless] == ["empty"]
@@ -200,6 +203,7 @@ def test_a_dry_run_lists_and_calls_nobody(dogs, slipway):
     (dogs / "train" / "gone.jpg").symlink_to(dogs / "nowhere")
     nobody = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "", "AWS_REGION": ""}
     done = slipway("data", "upload", dogs, "s3://my-dogs", "--dry-run", env=nobody)
+    assert "note: skipped, left behind by systems and tools: 1 __MACOSX, 1 .DS_Store\n" in done.stdout
     assert done.returncode == 0, done.stderr
     assert "s3://my-dogs/dogImages/train/Beagle/1.jpg  26 bytes" in done.stdout
     assert "4 files, 0.0 MB; nothing was sent" in done.stdout
@@ -262,7 +266,7 @@ def test_ctrl_c_takes_back_a_half_sent_file_and_says_how_to_go_on(tmp_path, aws_
         assert SlowS3.second_part.wait(60)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
-        assert any("what is on its way is waited for" in line for line in process.stderr)
+        assert any("waiting for transfers in progress" in line for line in process.stderr)
         SlowS3.over.set()
         _, errors = process.communicate(timeout=60)
     finally:
@@ -271,7 +275,7 @@ def test_ctrl_c_takes_back_a_half_sent_file_and_says_how_to_go_on(tmp_path, aws_
         server.shutdown()
         server.server_close()
     assert process.returncode == 130
-    assert "interrupted; 0 files were sent and stay in s3://my-dogs/x" in errors
+    assert "interrupted; 0 files were uploaded and remain in s3://my-dogs/x" in errors
     assert SlowS3.aborted.is_set()
 
 

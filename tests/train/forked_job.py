@@ -1,7 +1,7 @@
 """The training program in a process that is forked from one that has imported torch: starting it costs next to nothing.
 
-What it runs is all of `container.train.program`, with readers and writers of its own; only the launcher and the toolkit
-are not there.
+It runs all of `container.train.program`, with its DataLoader workers and background writer; only the launcher and the
+toolkit are missing.
 """
 
 import multiprocessing
@@ -9,13 +9,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
 import psutil
 
 from container.train import program
-from container.train.job import train_model
+from container.train.loop.train_model import train_model
 from tests.train.conftest import JobDirectory
 
 Plant = Callable[[], None]
@@ -52,11 +53,11 @@ class ForkedJob:
 
     @property
     def pid(self) -> int:
-        """Of the program, and of the group that its readers are in too."""
+        """Process id of the program, which leads the group that its DataLoader workers are in."""
         assert self._process.pid is not None
         return self._process.pid
 
-    def readers(self) -> list[psutil.Process]:
+    def workers(self) -> list[psutil.Process]:
         return psutil.Process(self.pid).children()
 
     def signal(self, number: int) -> None:
@@ -79,7 +80,8 @@ class ForkedJob:
     def end_all(cls) -> None:
         """Kill those that a test did not see to their end."""
         for job in list(cls._running):
-            os.killpg(job.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(job.pid, signal.SIGKILL)
             job.end()
 
 
@@ -95,11 +97,13 @@ def kill_all() -> None:
 
 def _enter(base: Path, pipe: Path, plant: Plant) -> None:
     os.setsid()
-    # Readers begin as they do in a program that was started.
+    # DataLoader workers begin as they do in a program that was started.
     multiprocessing.set_start_method("fork", force=True)
     with pipe.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    # Those of the fork server may believe that they are a file.
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     os.environ |= {"SAGEMAKER_BASE_DIR": str(base), "OMP_NUM_THREADS": "1"}
     plant()
     sys.exit(program.main())

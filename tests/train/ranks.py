@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from container.train.distributed import World, joined
-from container.train.hosts import Rank
-from container.train.torchrun import free_port
+from container.train.launch.distributed import World, joined
+from container.train.launch.hosts import Rank
+from container.train.launch.torchrun import free_port
 
 Work = Callable[[World], Any]
 

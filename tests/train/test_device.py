@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from container.contract.hyperparameters import TrainConfig
 from container.cpus import available_cpus
 from container.train.device import choose_device
-from container.train.distributed import World
-from container.train.hosts import Rank
-from container.train.hyperparameters import TrainConfig
+from container.train.launch.distributed import World
+from container.train.launch.hosts import Rank
 
 
 @pytest.fixture(autouse=True)

@@ -1,18 +1,18 @@
-"""What an analysis has to say."""
+"""The finding of an analysis, and the rule that it belongs to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from container.page import Figure
 
 Status = Literal["fired", "passed", "no data", "information"]
-"""`information`: a table that judges nothing."""
+"""`information`: tables only, without a judgement."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table below a finding; cells are texts, which the page escapes."""
+    """A table below a finding; its cells are texts."""
 
     name: str
     head: Sequence[str]
@@ -33,38 +33,66 @@ class Chart:
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """What to change, and what there is to gain."""
+    """A change to make, and what it can gain."""
 
     text: str
     times_as_fast: float = 1.0
-    """At best; 1 where nothing can be computed."""
+    """At best; 1 if it cannot be computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One analysis of a profile."""
+    """The result of one analysis of a profile."""
 
     rule: str
-    """SageMaker's name."""
+    """SageMaker's name of the rule."""
     question: str
-    """What is looked at, in one sentence."""
+    """What the rule asks, in one sentence."""
     status: Status
     measured: str
-    """The figure, or why there is none."""
+    """The measurement, or why there is none."""
     threshold: str
     advice: Sequence[Advice] = ()
     charts: Sequence[Chart] = ()
     tables: Sequence[Table] = ()
     details: Mapping[str, str] = field(default_factory=dict)
-    """Further figures by name."""
+    """Further measurements by name."""
 
     @property
     def fired(self) -> bool:
         return self.status == "fired"
 
 
+@dataclass(frozen=True)
+class Rule:
+    """A rule of SageMaker's, which makes the findings of its analysis."""
+
+    name: str
+    question: str
+    threshold: str = "none: it does not fire"
+
+    def finding(self, status: Status, measured: str, **parts: Any) -> Finding:
+        """Make a finding; `parts` are its further fields."""
+        return Finding(
+            rule=self.name,
+            question=self.question,
+            status=status,
+            measured=measured,
+            threshold=self.threshold,
+            **parts,
+        )
+
+    def judged(self, fired: bool, measured: str, **parts: Any) -> Finding:
+        """Make a finding that fired or passed."""
+        return self.finding("fired" if fired else "passed", measured, **parts)
+
+    def no_data(self, why: str) -> Finding:
+        """Make the finding of an analysis that lacks what it needs."""
+        return self.finding("no data", why)
+
+
 NO_GPU = "this job ran without a GPU"
-"""Why a GPU's analysis has no data."""
+"""Why an analysis of GPUs has no data."""
 
 NO_SAMPLES = "no system metrics were recorded while it trained"
 NO_STEPS = "no steps were recorded"

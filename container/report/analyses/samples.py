@@ -1,4 +1,4 @@
-"""Samples of several series at the same moments."""
+"""Helpers for samples of several series."""
 
 from collections.abc import Sequence
 
@@ -7,24 +7,24 @@ import numpy as np
 from container.report.profile_record import Column, Profile, Series
 
 LEAST = 10
-"""Samples below which a percentile says nothing."""
+"""Number of samples below which a percentile means nothing."""
 
-SKIPPED = "SageMaker's rule waits for 1,000 samples; here the time from the first step on is looked at"
+SKIPPED = "SageMaker's rule waits for 1,000 samples; this one counts from the first step"
 
 
 def nodes(series: Sequence[Series]) -> list[str]:
-    """The hosts, in order."""
+    """List the hosts of some series, in order."""
     return sorted({each.node for each in series})
 
 
 def on_clock(series: Series, clock: Column) -> Column:
-    """The newest value at each moment of a clock; the first where there is none yet."""
+    """Get the latest value at each time of a clock; the first value before there is one."""
     index = np.searchsorted(series.times, clock, side="right") - 1
     return series.values[np.maximum(index, 0)]
 
 
 def together(series: Sequence[Series]) -> tuple[Column, Column]:
-    """The first series' times, and a row of values for each series.
+    """Align several series: returns the first one's times, and a row of values for each series.
 
     Args:
         series: Of one host, none of them empty.
@@ -34,15 +34,20 @@ def together(series: Sequence[Series]) -> tuple[Column, Column]:
 
 
 def minutes(profile: Profile, times: Column) -> Column:
-    """Since the job started."""
+    """Convert epoch seconds to minutes since the job started."""
     return (times - profile.started) / 60
 
 
 def pooled(series: Sequence[Series]) -> Column:
-    """All values."""
+    """Concatenate the values of several series."""
     return np.concatenate([each.values for each in series]) if series else np.zeros(0)
 
 
 def percent(values: Column, quantile: float) -> float:
-    """A percentile, from 0 to 100."""
+    """Compute a percentile.
+
+    Args:
+        values: At least one.
+        quantile: From 0 to 100.
+    """
     return float(np.percentile(values, quantile))

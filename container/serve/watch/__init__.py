@@ -1,1 +1,1 @@
-"""What the server tells of itself beside its log: metrics for Prometheus, and for CloudWatch in the log."""
+"""The server's metrics: for Prometheus on a port of their own, and for CloudWatch in the log."""

@@ -1,19 +1,19 @@
-"""Counting each batch once, though each of its requests brings its size."""
+"""Counting each batch once, though every reply in it has its size."""
 
-from container.serve.replies import Reply
+from container.serve.protocol.replies import Reply
 
-# Workers that have had a batch; one that is replaced has another process id.
+# Bounds the table: a replaced worker has a new process id.
 _MOST_WORKERS = 1024
 
 
 class NewBatches:
-    """Knows a batch by its worker and by when that began with it."""
+    """Identifies a batch by its worker and when that began with it."""
 
     def __init__(self) -> None:
         self._last: dict[int, float] = {}
 
     def size(self, reply: Reply) -> int:
-        """Requests in the reply's batch if this is the first reply of it, else 0."""
+        """The size of the reply's batch if this is the first reply of it, else 0."""
         if reply.worker is None or reply.work is None or reply.batch is None:
             return 0
         if reply.work.taken <= self._last.get(reply.worker, 0.0):

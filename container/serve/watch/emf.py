@@ -1,6 +1,6 @@
-"""Metrics for CloudWatch as lines of the log, in its embedded metric format: one for every interval, not per request.
+"""Metrics for CloudWatch in its embedded metric format: a line of the log for every interval, not for every request.
 
-CloudWatch Logs makes metrics of such a line wherever it is stored as an event of its own. Source: "Specification:
+CloudWatch Logs extracts metrics from such a line wherever it is stored as an event of its own. Source: "Specification:
 Embedded metric format" in the CloudWatch user guide.
 """
 
@@ -12,14 +12,14 @@ import sys
 import time
 from collections.abc import Sequence
 
-from container.serve.logs import json_line
+from container.serve.settings.logs import json_line
 from container.serve.watch.batches import NewBatches
 from container.serve.watch.request_record import Levels, RequestRecord
 
 MOST_VALUES = 100
-"""Of one metric in a line."""
+"""Most values of one metric in a line."""
 
-# Latencies of an interval that are kept, drawn at random where there are more.
+# Latencies and batch sizes kept per interval; a random sample if there are more.
 _MOST_KEPT = 10_000
 
 _DIMENSIONS = {"Service": "slipway"}
@@ -38,7 +38,7 @@ _UNITS = {
 
 
 class Emf:
-    """Collects for an interval, then writes."""
+    """Collects metrics for an interval, then writes them."""
 
     def __init__(self, namespace: str, levels: Levels) -> None:
         self._namespace = namespace
@@ -58,7 +58,7 @@ class Emf:
         if record.route == "ping":
             return
         self._requests += 1
-        # The request itself has left by now.
+        # The request itself is no longer counted.
         self._most_in_flight = max(self._most_in_flight, self._levels.in_flight() + 1)
         self._most_waiting = max(self._most_waiting, self._levels.waiting())
         self._bytes_in += record.bytes_in
@@ -73,7 +73,7 @@ class Emf:
             self._batch_sizes.add(size)
 
     def line(self, at: float) -> str:
-        """The interval's line; the next interval begins.
+        """The interval's line; also begins the next interval.
 
         Args:
             at: Seconds since 1970.
@@ -102,7 +102,7 @@ class Emf:
         return json_line("INFO", at, {"event": "metrics", "_aws": about, **_DIMENSIONS, **metrics})
 
     async def run(self, interval_s: float) -> None:
-        """Write a line after every interval, and when this is cancelled."""
+        """Write a line after every interval, and when cancelled."""
         try:
             while True:
                 await asyncio.sleep(interval_s)
@@ -112,14 +112,14 @@ class Emf:
 
     def _write(self) -> None:
         line = f"{self.line(time.time())}\n".encode()
-        # Nobody reads, or the disk is full: the next interval may be read again.
+        # Nobody reads, or the disk is full: try again after the next interval.
         with contextlib.suppress(OSError):
             sys.stdout.flush()
             os.write(sys.stdout.fileno(), line)
 
 
 class Sample:
-    """At most so many of the values that are added, each with the same chance."""
+    """A uniform random sample of bounded size (reservoir sampling)."""
 
     def __init__(self, most: int) -> None:
         self.values: list[float] = []
@@ -130,12 +130,12 @@ class Sample:
         self._seen += 1
         if len(self.values) < self._most:
             self.values.append(value)
-        elif (place := random.randrange(self._seen)) < self._most:  # noqa: S311 - no secret hangs on it
+        elif (place := random.randrange(self._seen)) < self._most:  # noqa: S311 - not for security
             self.values[place] = value
 
 
 def spread(values: Sequence[float], most: int) -> list[float]:
-    """All values in order, or `most` of them at even distances, the lowest and the highest included."""
+    """All values in order, or `most` of them evenly spaced, with the lowest and the highest."""
     ordered = sorted(values)
     if len(ordered) <= most:
         return ordered

@@ -1,4 +1,4 @@
-"""The front's own metrics, for Prometheus. Durations are in seconds, sizes in bytes."""
+"""The front's own metrics, for Prometheus, in seconds and bytes."""
 
 from collections.abc import Callable
 
@@ -16,15 +16,15 @@ STAGES = ("receive", "queue", "decode", "forward", "encode")
 
 
 class Metrics:
-    """Counts what passes through the front."""
+    """Observes requests, and exposes metrics of them."""
 
     def __init__(self, levels: Levels, labels: ModelLabels | None) -> None:
         """
         Args:
-            levels: Is asked whenever the metrics are.
-            labels: Of many models, what they are called here; None where there is one.
+            levels: Gauges, read with the metrics.
+            labels: The models' labels; None for a server with one model.
         """
-        # When a counter began is one more series for each, which nobody reads.
+        # A creation time for each counter would be one more series, which nobody reads.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._labels = labels
@@ -77,7 +77,7 @@ class Metrics:
             self._batch_size.observe(size)
 
     def _forget_model(self, label: str) -> None:
-        """Drop the series of a model that is gone."""
+        """Drop the series of an unloaded model."""
         for metric in (self._requests, self._duration):
             metric.remove_by_labels({"model": label})
 

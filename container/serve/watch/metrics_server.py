@@ -1,4 +1,4 @@
-"""GET /metrics on a port of its own, in the front's process and event loop."""
+"""GET /metrics, on a port of its own, in the front's process and event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -26,13 +26,13 @@ class MetricsApp:
     ) -> None:
         if scope["type"] != "http":
             return
-        if (scope["method"], scope["path"]) != ("GET", "/metrics"):
+        if scope["method"] not in ("GET", "HEAD") or scope["path"] != "/metrics":
             await _answer(send, 404, _PLAIN, b"there is nothing here but GET /metrics\n")
             return
         accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
         encode, content_type = choose_encoder(accept)
         async with self._one_at_a_time:
-            # In a thread: it reads files and asks the driver, which may take its time.
+            # In a thread: it reads files and asks the driver, which may be slow.
             text = await asyncio.to_thread(encode, self._registry)
         await _answer(send, 200, (b"content-type", content_type.encode()), text)
 

@@ -1,4 +1,4 @@
-"""What many models are called in the metrics: as many names as a Prometheus can bear, however many models come."""
+"""Labels of models in the metrics: bounded in number, however many models are loaded."""
 
 from collections.abc import Callable, Container
 
@@ -6,23 +6,23 @@ _MOST_NAMES = 100
 _LONGEST_NAME = 100
 
 UNKNOWN = "(unknown)"
-"""No loaded model was asked for."""
+"""Label of requests for a model that is not loaded."""
 OTHER = "(other)"
-"""A model beyond those that have a name of their own."""
+"""Label of models beyond those that have one of their own."""
 
 
 class ModelLabels:
-    """Gives loaded models their labels, and takes those of unloaded ones back."""
+    """Assigns labels to loaded models, and reclaims those of unloaded ones."""
 
     def __init__(self, loaded: Callable[[], Container[str]]) -> None:
-        """Args: loaded: the names of the models that are loaded now."""
+        """Args: loaded: returns the names of the loaded models."""
         self._loaded = loaded
         self._names: dict[str, str] = {}
         self.forget: Callable[[str], None] = lambda _: None
-        """Is told of every label that no model has any more."""
+        """Called with every label that no model has any more."""
 
     def label(self, name: str) -> str:
-        """The label of what a request asked for."""
+        """The label for the model that a request asked for."""
         if label := self._names.get(name):
             return label
         loaded = self._loaded()

@@ -1,32 +1,32 @@
-"""What is noted of a request from its headers to its answer, for the log and the metrics."""
+"""The record of a request, for the log and the metrics."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from container.serve.replies import Reply
+from container.serve.protocol.replies import Reply
 
 RouteName = Literal["execution-parameters", "openapi", "ping", "invocations", "models", "other"]
 
 
 @dataclass(kw_only=True, slots=True)
 class RequestRecord:
-    """One request; filled as it goes on."""
+    """A request from its headers to its answer; filled in as it proceeds."""
 
     route: RouteName = "other"
     model: str = ""
-    """Of many models, the name of the one that was asked."""
+    """Name of the model that was asked."""
     start: float = field(default_factory=time.monotonic)
-    """When its headers were there, by `time.monotonic()`."""
+    """When its headers had arrived, by `time.monotonic()`."""
     received: float | None = None
-    """When its body was there."""
+    """When its body had arrived."""
     end: float = 0.0
-    """When its answer was there, or the client gone."""
+    """When it was answered, or the client left."""
     bytes_in: int = 0
-    """Of the body."""
+    """Bytes of the body."""
     reply: Reply | None = None
-    """None: the client left before."""
+    """None: the client left before it was answered."""
 
     @property
     def status(self) -> str:
@@ -37,7 +37,7 @@ class RequestRecord:
         return self.end - self.start
 
     def stages(self) -> dict[str, float]:
-        """Seconds by stage, of those that it came through."""
+        """Seconds by stage, for the stages that it reached."""
         if self.received is None:
             return {}
         stages: dict[str, float | None] = {"receive": self.received - self.start}
@@ -48,22 +48,22 @@ class RequestRecord:
         return {stage: seconds for stage, seconds in stages.items() if seconds is not None}
 
 
-class Watcher(Protocol):
-    """Is told of every request that is over."""
+class RequestObserver(Protocol):
+    """Is notified of every finished request."""
 
     def note(self, record: RequestRecord) -> None:
-        """Cheap: it runs between two requests."""
+        """Observe a finished request; must be cheap, as it runs in the event loop."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Levels:
-    """How full the front is, asked whenever it is wanted."""
+    """Gauges of the front's load."""
 
     in_flight: Callable[[], int]
-    """Requests that are held, from their headers to their answer."""
+    """Requests held, from their headers to their answer."""
     waiting: Callable[[], int]
-    """Of these, those that wait in the front for a worker."""
+    """Those of them that wait in the front for a worker."""
     held_bytes: Callable[[], int]
     """Bytes of their bodies."""
     ready: Callable[[], bool]
-    """Whether /ping is 200."""
+    """Whether /ping is answered 200."""

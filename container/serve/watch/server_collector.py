@@ -1,4 +1,4 @@
-"""Metrics of the whole server, read when they are asked for: what ended, what lives, memory, GPUs."""
+"""Metrics of the whole server, collected on request: restarts, workers, memory, GPUs."""
 
 import os
 from collections import Counter
@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from container import gpu_meters
 from container.gpu_meters import GpuMeters
 from container.processes import descendants, is_alive
-from container.serve.state import Ends, WorkerStatus
+from container.serve.protocol.state import Ends, WorkerStatus
 
 _READERS = {
     "slipway_gpu_utilization_ratio": lambda handle: gpu_meters.utilization_percent(handle) / 100,
@@ -27,21 +27,23 @@ GPU_MEANINGS = {
 
 
 class ServerCollector:
-    """For a registry of prometheus_client."""
+    """A custom collector for prometheus_client."""
 
-    def __init__(self, run_dir: Path, supervisor: int, *, use_gpus: bool) -> None:
+    def __init__(self, run_dir: Path, supervisor: int, *, use_gpus: bool, many_models: bool = False) -> None:
         """
         Args:
-            run_dir: Where the supervisor and the workers leave their word.
-            supervisor: Process id.
-            use_gpus: Ask for GPUs.
+            run_dir: Where the supervisor and the workers report.
+            supervisor: Its process id.
+            use_gpus: Include the GPUs' metrics.
+            many_models: Omit the metric about the one model.
         """
         self._run_dir = run_dir
         self._supervisor = supervisor
+        self._many_models = many_models
         self._gpus = GpuMeters(gpu_meters.all_handles() if use_gpus else [], _READERS)
 
     def collect(self) -> Iterator[Metric]:
-        """All of them; those of GPUs and of the model only where there is one."""
+        """Collect all metrics; those of GPUs and of the model only if there is one."""
         yield self._ends()
         yield self._memory()
         yield from self._workers()
@@ -77,12 +79,11 @@ class ServerCollector:
         return "model-server" if _command_name(pid) == "java" else "workers"
 
     def _workers(self) -> Iterator[Metric]:
-        single = self._loaded(self._run_dir)
-        # Of many models, each has its workers' files in a place of its own.
-        many = [status for place in self._run_dir.glob("store/*/") for status in self._loaded(place)]
-        yield GaugeMetricFamily("slipway_workers", "Workers that live and have their model.", len(single) + len(many))
-        if single:
-            facts = {key: str(value) for key, value in single[0].facts.items()}
+        # Every model has a directory with its workers' reports.
+        loaded = [status for place in self._run_dir.glob("store/*/") for status in self._loaded(place)]
+        yield GaugeMetricFamily("slipway_workers", "Workers that live and have their model.", len(loaded))
+        if loaded and not self._many_models:
+            facts = {key: str(value) for key, value in loaded[0].facts.items()}
             yield InfoMetricFamily("slipway_model", "What a worker has loaded, and what it runs on.", facts)
 
     @staticmethod
@@ -90,7 +91,7 @@ class ServerCollector:
         try:
             found = WorkerStatus.read_all(place)
         except (OSError, ValueError):
-            # One was removed meanwhile.
+            # A report was removed meanwhile.
             return []
         return [status for status in found if status.phase == "loaded" and is_alive(status.pid)]
 
@@ -106,7 +107,7 @@ class ServerCollector:
 
 
 def _resident_bytes(pid: int) -> int:
-    """Of a process; 0 if it has ended."""
+    """Resident memory of a process; 0 if it has ended."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except (OSError, IndexError):

@@ -1,4 +1,4 @@
-"""The same values as TensorBoard's event files, where the configuration asks for them."""
+"""The saved values as TensorBoard event files, if the configuration asks for them."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ class Board:
         self._writers: dict[str, Any] = {}
 
     def write(self, step: StepSnapshots) -> None:
-        """Called in the writing thread."""
+        """Write a step's values; called in the writing thread."""
         mode = step.mode.name
         if mode not in self._writers:
             from torch.utils.tensorboard import SummaryWriter  # takes over a second, and few jobs want it

@@ -9,7 +9,7 @@ from torch import nn
 from container.train.debugger.reduction_config import ReductionConfig
 from container.train.debugger.save_config import SaveConfig
 
-# Saved in full whatever their reductions say, as smdebug does.
+# Always saved whole, whatever their reductions, as smdebug does.
 SCALARS = ("losses", "metrics", "sm_metrics")
 DEFAULTS = {
     "all": (),
@@ -20,7 +20,7 @@ DEFAULTS = {
     "losses": ("[Ll]oss_(?!input).*output",),
     "optimizer_variables": ("^optimizer/",),
 }
-"""smdebug's for PyTorch, and the optimizer's state, which it names for other frameworks only."""
+"""smdebug's collections for PyTorch, and the optimizer's state, which it names for other frameworks only."""
 
 
 class CollectionKeys:
@@ -36,7 +36,7 @@ class CollectionKeys:
 
 
 class Collection:
-    """Tensors whose names match one of `include_regex` anywhere."""
+    """The tensors whose names match one of `include_regex` anywhere."""
 
     def __init__(
         self,
@@ -60,18 +60,18 @@ class Collection:
         self.include_regex += [regex] if isinstance(regex, str) else regex
 
     def add_module_tensors(self, module: nn.Module, inputs: bool = False, outputs: bool = True) -> None:
-        """Add what goes into a module, and what comes out of it."""
+        """Add a module's inputs and outputs."""
         self.modules[module] = (inputs, outputs)
 
     def add_tensor_name(self, name: str) -> None:
         self.tensor_names.add(name)
 
     def matches(self, name: str) -> bool:
-        """Whether the tensor is one of its."""
+        """Whether a tensor of that name belongs to the collection."""
         return name in self.tensor_names or any(re.search(regex, name) for regex in self.include_regex)
 
     def to_json_dict(self) -> dict[str, Any]:
-        """As smdebug's collection file has it."""
+        """Return the collection in the form of smdebug's collection file."""
         return {
             "name": self.name,
             "include_regex": self.include_regex,
@@ -89,7 +89,7 @@ class CollectionManager:
         self.collections = {name: Collection(name, regexes) for name, regexes in DEFAULTS.items()}
 
     def get(self, name: str) -> Collection:
-        """The collection of that name, made if there is none."""
+        """Return the collection of that name, new if there is none."""
         return self.collections.setdefault(name, Collection(name))
 
     def add(self, collection: Collection | str) -> None:

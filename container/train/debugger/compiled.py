@@ -1,4 +1,4 @@
-"""Networks under torch.compile: their calls are seen outside of the graph, and a step can be run eagerly."""
+"""Networks under torch.compile: hooks outside of their graph, and steps that run eagerly."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,15 +8,15 @@ from torch import nn
 
 
 class CallInPlace:
-    """Calls a function before a network that was compiled in place, whose own hooks would be part of its graph."""
+    """Calls a function before each call of a network compiled in place, whose own hooks would be part of its graph."""
 
     def __init__(self, module: nn.Module, before: Callable[[nn.Module, Any], None]) -> None:
         self._module = module
         self._compiled: Callable[..., Any] = module._compiled_call_impl  # type: ignore[assignment]
-        self._call = self._see(before)
+        self._call = self._wrap(before)
         module._compiled_call_impl = self._call
 
-    def _see(self, before: Callable[[nn.Module, Any], None]) -> Callable[..., Any]:
+    def _wrap(self, before: Callable[[nn.Module, Any], None]) -> Callable[..., Any]:
         module, compiled = self._module, self._compiled
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -31,7 +31,7 @@ class CallInPlace:
 
 
 class Eagerness:
-    """Whether compiled networks run eagerly."""
+    """Forces compiled networks to run eagerly."""
 
     def __init__(self) -> None:
         self._forced = False

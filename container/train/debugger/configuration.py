@@ -1,7 +1,7 @@
-"""SageMaker's debug hook configuration, and what is saved where there is none.
+"""SageMaker's debug hook configuration, and the default without one.
 
-Source: DebugHookConfig in the SageMaker API reference, and the keys that smdebug 1.0.34 reads of HookParameters and
-CollectionParameters.
+Source: DebugHookConfig in the SageMaker API reference, and the keys of HookParameters and CollectionParameters that
+smdebug 1.0.34 reads.
 """
 
 import json
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from container.errors import DebuggerError
-from container.paths import MlPaths
-from container.train.debugger.defaults import REDUCED, WHOLE, hook_parameters
+from container.contract.debugger_defaults import REDUCED, WHOLE, hook_parameters
+from container.contract.errors import DebuggerError
+from container.contract.paths import MlPaths
 from container.train.debugger.modes import ModeKeys
 from container.train.debugger.reduction_config import ReductionConfig, flag
 from container.train.debugger.save_config import SaveConfig, SaveConfigMode
@@ -48,32 +48,27 @@ class HookSettings:
     include_workers: str = "one"
     tensorboard_dir: Path | None = None
     collections: tuple[CollectionSettings, ...] | None = None
-    """None: losses only, smdebug's default."""
+    """The collections to save; None: losses only, smdebug's default."""
     unknown: tuple[str, ...] = field(default=())
-    """Sentences on what was passed over."""
+    """Sentences about the parts that are ignored."""
 
 
 def is_switched_off() -> bool:
-    """By USE_SMDEBUG, smdebug's own variable."""
+    """Whether USE_SMDEBUG, smdebug's own variable, switches the hook off."""
     return os.environ.get(_SWITCH, "true").strip().lower() in ("0", "false", "no", "off", "n", "f")
 
 
 def configuration_file(paths: MlPaths) -> Path:
-    """Where SageMaker puts the configuration, or SMDEBUG_CONFIG_FILE_PATH."""
+    """Return the file that SageMaker writes the configuration to, or SMDEBUG_CONFIG_FILE_PATH."""
     return Path(os.environ.get(_FILE_VARIABLE) or paths.config / FILE)
 
 
-def tensors_directory(paths: MlPaths) -> Path:
-    """Where tensors go unless the configuration says otherwise."""
-    return paths.base / "output" / "tensors"
-
-
 def default_settings(paths: MlPaths, *, steps: int | None = None) -> HookSettings:
-    """What `debug=true` saves.
+    """Return the settings of `debug=true`.
 
     Args:
-        paths: The job's.
-        steps: Of the whole job, where that is known.
+        paths: The job's directories.
+        steps: Steps of the whole job, if known.
     """
     parameters = {**WHOLE, **REDUCED}
     entries = [{"CollectionName": name, "CollectionParameters": one} for name, one in parameters.items()]
@@ -85,7 +80,7 @@ def read_settings(file: Path, paths: MlPaths) -> HookSettings:
 
     Raises:
         FileNotFoundError: There is none.
-        DebuggerError: It is not what SageMaker writes; the message names the field.
+        DebuggerError: The configuration is invalid; the message names the field.
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -106,12 +101,12 @@ def parse(content: object, paths: MlPaths) -> HookSettings:
         DebuggerError: A field is wrong.
     """
     if not isinstance(content, Mapping):
-        raise DebuggerError("it is no JSON object")
+        raise DebuggerError("it is not a JSON object")
     hook = _parameters("HookParameters", content.get("HookParameters"))
     base = _modes(hook, {})
     entries = content.get("CollectionConfigurations")
     if entries is not None and not isinstance(entries, list):
-        raise DebuggerError("CollectionConfigurations is no list")
+        raise DebuggerError("CollectionConfigurations is not a list")
     found, unknown = [], []
     for entry in entries or ():
         if not isinstance(entry, Mapping) or not entry.get("CollectionName"):
@@ -119,13 +114,13 @@ def parse(content: object, paths: MlPaths) -> HookSettings:
         collection = _collection(entry, base)
         if not collection.include_regex and collection.name not in _known():
             unknown.append(
-                f"there is no collection {collection.name}, and its configuration has no include_regex that says which "
-                f"tensors it has; it is passed over. Known without one: {', '.join(_known())}"
+                f"there is no collection {collection.name}, and its configuration has no include_regex to select its "
+                f"tensors; it is ignored. Known without one: {', '.join(_known())}"
             )
             continue
         found.append(collection)
     board = _text(hook.get("tensorboard_dir"))
-    out_dir = Path(str(content.get("LocalPath") or tensors_directory(paths)))
+    out_dir = Path(str(content.get("LocalPath") or paths.tensors))
     if not board and flag("export_tensorboard", hook.get("export_tensorboard", False)):
         board = str(out_dir / "tensorboard")
     workers = str(hook.get("include_workers", "one"))
@@ -169,14 +164,14 @@ def _parameters(name: str, value: object) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise DebuggerError(f"{name} is no JSON object")
+        raise DebuggerError(f"{name} is not a JSON object")
     return value
 
 
 def _modes(
     parameters: Mapping[str, object], base: Mapping[ModeKeys, Mapping[str, object]]
 ) -> dict[ModeKeys, dict[str, object]]:
-    """smdebug's order: what is said for a mode, else for all modes, else by the hook's parameters."""
+    """Collect each mode's values, as smdebug does: those for the mode, else for all modes, else the hook's."""
     everywhere = {name: parameters[name] for name in _STEPS if name in parameters}
     found = {}
     for mode in ModeKeys:
@@ -202,7 +197,7 @@ def _list(name: str, value: object, *, check: bool = False) -> tuple[str, ...]:
         try:
             re.compile(part)
         except re.error as error:
-            raise DebuggerError(f"{name} has {part!r}, which is no regular expression: {error}") from error
+            raise DebuggerError(f"{name} has {part!r}, which is not a regular expression: {error}") from error
     return parts
 
 

@@ -1,8 +1,7 @@
 """smdebug's event files: TFRecords, each a protobuf Event with one tensor.
 
-The few fields are encoded here, not by protobuf, which would copy every tensor twice.
-Source of the field numbers: the descriptors in smdebug 1.0.34's `core/tfevent/proto`, which are TensorFlow's but for
-`SummaryMetadata.plugin_data`, which is repeated.
+The few fields are encoded here: protobuf would copy every tensor twice. Source of the field numbers: the descriptors in
+smdebug 1.0.34's `core/tfevent/proto`, which are TensorFlow's except that `SummaryMetadata.plugin_data` is repeated.
 """
 
 import struct
@@ -29,7 +28,7 @@ _TYPES = {
 }
 _VARINT, _DOUBLE, _BYTES = 0, 1, 2
 
-# A megabyte at once has Linux look for pages that lie together in memory, which can take longer than the copying.
+# For a megabyte at once Linux looks for contiguous pages, which can take longer than the copying.
 _AT_ONCE = 2**18
 
 
@@ -46,7 +45,7 @@ _TABLE = _crc_table()
 
 
 def _masked_crc(data: bytes) -> bytes:
-    """CRC-32C, rotated and offset as TFRecord has it."""
+    """Return the CRC-32C, rotated and offset as in TFRecord."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc = _TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
@@ -64,15 +63,15 @@ def write_tensor(
     """Append one tensor.
 
     Args:
-        file: At its end.
-        name: Of the tensor.
-        value: C-contiguous.
-        step: Over all modes.
+        file: The file, at its end.
+        name: The tensor's name.
+        value: The values, C-contiguous.
+        step: The step, counted over all modes.
         mode: The value of a ModeKeys.
-        mode_step: Step of that mode.
+        mode_step: The step, counted within its mode.
 
     Returns:
-        Where the record begins, and its length, in bytes.
+        The offset of the record and its length, in bytes.
     """
     start = file.tell()
     content = value.reshape(-1).view(np.uint8).data

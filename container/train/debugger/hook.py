@@ -1,7 +1,7 @@
-"""smdebug's Hook: what a script registers its model and loss with.
+"""smdebug's Hook, with which a script registers its model and loss.
 
 A step is an optimizer step: tensors are read right before it, when gradients are unscaled, accumulated and reduced over
-processes. Nothing hooks into the network at steps that save nothing, so that a compiled one stays compiled; a step that
+processes. Steps that save nothing have no hooks in the network, so that a compiled one stays compiled; a step that
 saves outputs runs it eagerly. A forward pass without gradients is a step of its own.
 """
 
@@ -10,14 +10,14 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.distributed
 from torch import nn
 
-from container.errors import DebuggerError
-from container.paths import MlPaths
+from container.contract.errors import DebuggerError
+from container.contract.paths import MlPaths
 from container.train.debugger.board import Board
 from container.train.debugger.collection import Collection, CollectionManager
 from container.train.debugger.configuration import (
@@ -27,34 +27,38 @@ from container.train.debugger.configuration import (
     is_switched_off,
     read_settings,
 )
-from container.train.debugger.modes import WITHOUT_GRADIENTS, ModeKeys
+from container.train.debugger.model_hooks import ModelHooks
+from container.train.debugger.modes import ModeKeys
 from container.train.debugger.reduction_config import ReductionConfig
 from container.train.debugger.save_config import SaveConfig
 from container.train.debugger.schedule import Schedule
-from container.train.debugger.snapshot import Camera, Snapshot, StepSnapshots
+from container.train.debugger.snapshot import Camera
+from container.train.debugger.step_saver import StepSaver
 from container.train.debugger.trial_writer import END, TrialWriter
-from container.train.debugger.watch import Watch
 
 logger = logging.getLogger(__name__)
 
 
-class Hook:
+class Hook(StepSaver):
     """Saves tensors in smdebug's format.
 
     Args:
         out_dir: Directory of the trial.
-        export_tensorboard, tensorboard_dir: Event files for TensorBoard beside it.
+        export_tensorboard, tensorboard_dir: Write TensorBoard event files too.
         dry_run: Write nothing.
-        reduction_config: For collections that have none; None: tensors are saved whole.
-        save_config: Likewise, in any form that smdebug takes; None: every 500th step.
+        reduction_config: The default for collections; None saves tensors whole.
+        save_config: The default schedule, in any form that smdebug takes; None: every 500th step.
         include_regex: Tensors of the collection `default`.
-        include_collections: Beside the losses.
-        save_all: Everything: inputs and outputs of all modules, weights, gradients.
-        include_workers: `one`, or `all` processes of a distributed job.
+        include_collections: Collections to save beside the losses.
+        save_all: Save everything: inputs and outputs of all modules, weights, gradients.
+        include_workers: Which processes of a distributed job write: `one` or `all`.
 
     Raises:
         DebuggerError: An argument is wrong, or `out_dir` holds a finished trial.
     """
+
+    current: ClassVar["Hook | None"] = None
+    """The hook of this process: the one made last, as smdebug keeps it."""
 
     def __init__(
         self,
@@ -69,12 +73,11 @@ class Hook:
         save_all: bool = False,
         include_workers: str = "one",
     ) -> None:
-        self.enabled = not is_switched_off()
-        """Whether steps are counted: in every process of a job, so that all know which are saved."""
+        enabled = not is_switched_off()
         self.out_dir = Path(out_dir or MlPaths.from_environment().base / "output" / "tensors").expanduser()
         self.rank, self.size = _place()
-        self.writes = self.enabled and not dry_run and (self.rank == 0 or include_workers == "all")
-        if self.writes and (self.out_dir / END).exists():
+        writes = enabled and not dry_run and (self.rank == 0 or include_workers == "all")
+        if writes and (self.out_dir / END).exists():
             raise DebuggerError(f"{self.out_dir} holds the tensors of a finished trial; give another out_dir")
         self.collection_manager = CollectionManager()
         self.save_config, self.reduction_config = SaveConfig.parse(save_config), reduction_config
@@ -87,39 +90,33 @@ class Hook:
             self.include_collections.add("all")
         board = tensorboard_dir or (self.out_dir / "tensorboard" if export_tensorboard else None)
         self._workers = self.size if include_workers == "all" else 1
-        self._writer = TrialWriter(
+        writer = TrialWriter(
             self.out_dir,
             f"worker_{self.rank}",
             lambda: self.collection_manager.to_json_dict(self._workers),
             board=Board(Path(board)) if board else None,
         )
-        self._camera = Camera()
-        self._schedule: Schedule | None = None
-        self.mode = ModeKeys.GLOBAL
-        self.step = -1
-        self.mode_steps = {ModeKeys.GLOBAL: -1}
-        self.saving: frozenset[str] = frozenset()
-        self._current: StepSnapshots | None = None
-        self._scalars: list[tuple[str, torch.Tensor]] = []
-        self._written: dict[str, int] = {}
-        self._given: set[str] = set()
-        """Of the running step: what scripts handed over."""
-        self._held: dict[str, torch.Tensor] = {}
-        """Of the next one."""
-        self._watch = Watch(self)
+        super().__init__(
+            writer,
+            Camera(board=board is not None),
+            lambda: Schedule(
+                self.collection_manager, self.include_collections, self.save_config, self.reduction_config
+            ),
+            enabled=enabled,
+            writes=writes,
+        )
+        self._model_hooks = ModelHooks(self)
         self._closed = False
         atexit.register(self.close)
-        from container.train.debugger.singleton import set_hook
-
-        set_hook(self)
+        Hook.current = self
 
     @classmethod
     def create_from_json_file(cls, json_file_path: str | None = None) -> Self:
-        """From SageMaker's configuration file, SMDEBUG_CONFIG_FILE_PATH, or what `debug=true` saves by default.
+        """Make a hook from SageMaker's configuration file or SMDEBUG_CONFIG_FILE_PATH, else with the default settings.
 
         Raises:
-            FileNotFoundError: There is no file of the name given.
-            DebuggerError: The file is wrong.
+            FileNotFoundError: The file that was named does not exist.
+            DebuggerError: The file is invalid.
         """
         paths = MlPaths.from_environment()
         try:
@@ -132,7 +129,7 @@ class Hook:
 
     @classmethod
     def from_settings(cls, settings: HookSettings) -> Self:
-        """From a checked configuration; says in the log what of it is passed over."""
+        """Make a hook from checked settings; log which parts are ignored."""
         for sentence in settings.unknown:
             logger.warning("debug hook configuration: %s", sentence)
         names = None if settings.collections is None else [one.name for one in settings.collections]
@@ -153,29 +150,29 @@ class Hook:
             collection.save_histogram = one.save_histogram
         return hook
 
-    # What scripts call.
+    # For scripts.
 
     def register_module(self, module: nn.Module) -> None:
-        """Watch a network: its parameters, their gradients, and what its modules put out."""
+        """Observe a network: its parameters, their gradients, and the inputs and outputs of its modules."""
         if self.enabled:
-            self._watch.model(module)
+            self._model_hooks.model(module)
 
     register_hook = register_module
 
     def register_loss(self, loss_module: nn.Module) -> None:
-        """Watch a loss, such as nn.CrossEntropyLoss()."""
+        """Observe a loss, such as nn.CrossEntropyLoss()."""
         if self.enabled:
-            self._watch.loss(loss_module)
+            self._model_hooks.loss(loss_module)
 
     def set_mode(self, mode: ModeKeys) -> None:
-        """Say what the next steps are."""
+        """Set the mode of the next steps."""
         if not isinstance(mode, ModeKeys):
-            raise DebuggerError(f"{mode!r} is no mode; there are {', '.join(one.name for one in ModeKeys)}")
+            raise DebuggerError(f"{mode!r} is not a mode; there are {', '.join(one.name for one in ModeKeys)}")
         self.mode = mode
         self.mode_steps.setdefault(mode, -1)
 
     def save_scalar(self, name: str, value: Any, sm_metric: bool = False, timestamp: float | None = None) -> None:
-        """Save a number with the running step, whatever its schedule; read as `scalar/<name>`."""
+        """Save a number with the current step, whatever the schedule, under the name `scalar/<name>`."""
         tensor = torch.as_tensor(value).detach().reshape(-1).clone()
         if tensor.numel() != 1:
             raise DebuggerError(f"the scalar {name} has {tensor.numel()} values")
@@ -183,14 +180,14 @@ class Hook:
             self._scalars.append((f"scalar/{name}", tensor))
 
     def save_tensor(self, tensor_name: str, tensor_value: Any, collections_to_write: Any = "default") -> None:
-        """Save a tensor whole with the running step, if that saves the collection or any other; with the next one
-        before that has begun with a forward pass."""
+        """Save the full tensor with the current step if that step saves anything; once the optimizer has stepped, hold
+        it for the next step."""
         if not self.writes:
             return
         names = [collections_to_write] if isinstance(collections_to_write, str) else collections_to_write
         for name in names:
             self.get_collection(name).add_tensor_name(tensor_name)
-        if self._watch.is_over(given_before=tensor_name in self._given):
+        if self._model_hooks.is_over(given_before=tensor_name in self._given):
             self._held[tensor_name] = torch.as_tensor(tensor_value)
             return
         self._given.add(tensor_name)
@@ -198,9 +195,9 @@ class Hook:
             self._take_whole(tensor_name, torch.as_tensor(tensor_value))
 
     def record_tensor_value(self, tensor_name: str, tensor_value: torch.Tensor) -> None:
-        """For what no module computes, such as F.cross_entropy: saved as `<name>_output_<n>`."""
+        """Save a value that no module computes, such as that of F.cross_entropy, as `<name>_output_<n>`."""
         if self.enabled:
-            self._watch.seen_a_loss()
+            self._model_hooks.seen_a_loss()
             self.record_values(tensor_name, "output", tensor_value)
 
     def get_collection(self, name: str, create: bool = True) -> Collection:
@@ -213,110 +210,29 @@ class Hook:
         self.collection_manager.add(collection)
 
     def close(self) -> None:
-        """Write the running step and the mark that says that training has ended, which on SageMaker is SageMaker's."""
+        """Write the current step and, except on SageMaker, which does so itself, mark the trial as ended."""
         if self._closed:
             return
         self._closed = True
         atexit.unregister(self.close)
-        self._watch.release()
+        self._model_hooks.release()
         self.finish_step()
         if self.writes:
             self._writer.close(mark_end="TRAINING_JOB_ARN" not in os.environ)
 
-    # What the watch and the engine call.
-
-    def begin_step(self) -> None:
-        """Count a step of the mode, and find out what it saves."""
-        self.finish_step()
-        self.step += 1
-        self.mode_steps[self.mode] = self.mode_steps.get(self.mode, -1) + 1
-        self.mode_steps[ModeKeys.GLOBAL] = self.step
-        self.saving = self.schedule.at(self.mode, self.mode_steps[self.mode])
-        self._current = StepSnapshots(step=self.step, mode=self.mode, mode_step=self.mode_steps[self.mode])
-        self._written.clear()
-        held, self._held = self._held, {}
-        self._given = set(held)
-        for name, value in held.items() if self.saving else ():
-            self._take_whole(name, value)
-
-    def finish_step(self) -> None:
-        """Hand what the step saves to the writing thread."""
-        step, self._current = self._current, None
-        if step is None:
-            return
-        scalars, self._scalars = self._scalars, []
-        self._current = step
-        for name, value in scalars:
-            self._take_whole(name, value)
-        self._current = None
-        if step.tensors:
-            self._writer.put(step)
-        self.saving = frozenset()
-
-    @property
-    def schedule(self) -> Schedule:
-        if self._schedule is None:
-            self._schedule = Schedule(
-                self.collection_manager, self.include_collections, self.save_config, self.reduction_config
-            )
-        return self._schedule
-
-    @property
-    def trains(self) -> bool:
-        return self.mode not in WITHOUT_GRADIENTS
-
-    def record(self, name: str, value: torch.Tensor, factor: torch.Tensor | None = None) -> None:
-        """Save a tensor if the running step saves a collection that it is in."""
-        if self._current is None or not self.saving or not self.writes:
-            return
-        wanted = self.schedule.wanted(name, self.saving, tuple(value.shape))
-        if wanted is not None:
-            self._camera.take(value, factor, wanted, self._current)
-
-    def record_values(self, name: str, what: str, values: Any) -> None:
-        """Save a module's inputs or outputs, numbered through the step."""
-        if isinstance(values, torch.Tensor):
-            key = f"{name}_{what}_"
-            number = self._written.get(key, 0)
-            self._written[key] = number + 1
-            self.record(f"{key}{number}", values)
-        elif isinstance(values, list | tuple):
-            for value in values:
-                self.record_values(name, what, value)
-
-    def _take_whole(self, name: str, value: torch.Tensor) -> None:
-        if self.writes and self._current is not None and value.numel():
-            wanted = Snapshot(
-                name=name, shape=tuple(value.shape), save_shape=False, whole=None, save_whole=True, reductions=[]
-            )
-            self._camera.take(value, None, wanted, self._current)
+    # For the training program.
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Read the gradients now, unscaled as they are, and not when the optimizer steps."""
+        """Read the gradients now, while they are unscaled, and not when the optimizer steps."""
         if self.enabled:
-            self._watch.step_ahead(optimizer)
+            self._model_hooks.step_ahead(optimizer)
 
     def begin_unseen_step(self) -> None:
-        """Where a loss was computed: begin the step, if no forward pass was seen of it."""
+        """Begin the step for which a loss was computed, if its forward pass was not seen."""
         if self.enabled:
-            self._watch.seen_a_loss()
+            self._model_hooks.seen_a_loss()
 
-    def fail(self, error: Exception) -> None:
-        """Save nothing more; go on counting, as the other processes do."""
-        self.writes = False
-        self.enabled = self._schedule is not None
-        logger.warning("the debugger failed, training goes on without it: %s: %s", type(error).__name__, error)
-
-    def state_dict(self) -> dict[str, int]:
-        """Steps by mode, for a checkpoint."""
-        return {mode.name: step for mode, step in self.mode_steps.items()}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on counting where a checkpoint was."""
-        self.mode_steps = {ModeKeys[name]: step for name, step in state.items()}
-        self.step = self.mode_steps[ModeKeys.GLOBAL]
-
-    # A model carries references to its hooks, and is copied and saved with them.
+    # A model has references to its hooks, and is copied and saved with them.
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self

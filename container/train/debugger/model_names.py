@@ -1,4 +1,4 @@
-"""What is under the wrappers that distributed training and torch.compile put around a network."""
+"""The network inside the wrappers of distributed training and torch.compile."""
 
 from torch import nn
 from torch._dynamo.eval_frame import OptimizedModule
@@ -6,7 +6,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The network itself, whose names the tensors have."""
+    """Return the network itself, after which the tensors are named."""
     while True:
         if isinstance(module, OptimizedModule):
             module = module._orig_mod
@@ -17,7 +17,7 @@ def unwrapped(module: nn.Module) -> nn.Module:
 
 
 def is_compiled(module: nn.Module) -> bool:
-    """Whether torch.compile was applied, around it or in place, or to a part."""
+    """Whether torch.compile was applied to the network or a part of it, around it or in place."""
     while isinstance(module, DistributedDataParallel | DataParallel):
         module = module.module
     return isinstance(module, OptimizedModule) or any(part._compiled_call_impl is not None for part in module.modules())

@@ -4,7 +4,7 @@ from enum import Enum
 
 
 class ModeKeys(Enum):
-    """Which kind of step it is; the values are those in smdebug's files."""
+    """The kind of a step; the values are those in smdebug's files."""
 
     TRAIN = 1
     EVAL = 2

@@ -1,19 +1,20 @@
-"""Which numbers are saved of a tensor, in its place or beside it."""
+"""The reductions that are saved of a tensor, instead of it or beside it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from container.errors import DebuggerError
+from container.contract.errors import DebuggerError
+from container.contract.fields import Field
 
 REDUCTIONS = ("min", "max", "mean", "std", "variance", "sum", "prod")
 NORMS = ("l1", "l2")
 
 
 class ReductionConfig:
-    """smdebug's: reductions and norms of the values, and of the absolute values.
+    """smdebug's ReductionConfig: reductions and norms of the values, and of the absolute values.
 
     Raises:
-        DebuggerError: A name is none that smdebug knows.
+        DebuggerError: smdebug does not know a name.
     """
 
     def __init__(
@@ -36,12 +37,12 @@ class ReductionConfig:
                 if name not in known:
                     raise DebuggerError(
                         f"the debugger knows no reduction {name}; there are {', '.join(REDUCTIONS)}, "
-                        "l1_norm, l2_norm, and each of them with abs_ before it"
+                        "l1_norm, l2_norm, and each of them with the prefix abs_"
                     )
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """From a configuration's parameters, such as `{"reductions": "min,abs_mean,l2_norm"}`."""
+        """Read a configuration's parameters, such as `{"reductions": "min,abs_mean,l2_norm"}`."""
         sorted_out: dict[str, list[str]] = {"reductions": [], "abs_reductions": [], "norms": [], "abs_norms": []}
         for name in filter(None, (part.strip() for part in str(fields.get("reductions", "")).split(","))):
             bare = name.removeprefix("abs_")
@@ -54,7 +55,7 @@ class ReductionConfig:
         )
 
     def names(self) -> list[tuple[str, bool]]:
-        """(reduction, of absolute values), in smdebug's order."""
+        """Return (reduction, of absolute values) pairs, in smdebug's order."""
         plain = [(name, False) for name in self.reductions + self.norms]
         return plain + [(name, True) for name in self.abs_reductions + self.abs_norms]
 
@@ -70,7 +71,4 @@ def flag(name: str, value: object) -> bool:
     Raises:
         DebuggerError: It is neither.
     """
-    known = {"true": True, "1": True, "false": False, "0": False}
-    if (text := str(value).strip().lower()) not in known:
-        raise DebuggerError(f"{name} is {value!r}; it must be true or false")
-    return known[text]
+    return Field(bool).read(value, name, DebuggerError, given=value)

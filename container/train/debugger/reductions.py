@@ -1,15 +1,15 @@
-"""The numbers that are saved of a tensor, as smdebug computes them for PyTorch."""
+"""The reductions of a tensor, as smdebug computes them for PyTorch."""
 
 import torch
 
 
 def reduce(value: torch.Tensor, name: str, absolute: bool) -> torch.Tensor:
-    """One of smdebug's reductions: a tensor without dimensions.
+    """Compute one of smdebug's reductions, as a tensor without dimensions.
 
     Args:
-        value: Of any shape, not empty.
-        name: Of `REDUCTIONS` or `NORMS`.
-        absolute: Of the absolute values.
+        value: A tensor of any shape, not empty.
+        name: One of `REDUCTIONS` or `NORMS`.
+        absolute: Reduce the absolute values.
     """
     value = value.abs() if absolute else value
     if name in ("l1", "l2"):
@@ -25,5 +25,5 @@ def reduce(value: torch.Tensor, name: str, absolute: bool) -> torch.Tensor:
 
 
 def saved_name(tensor: str, name: str, absolute: bool) -> str:
-    """The name that a reduction is saved under. Source: smdebug 1.0.34, `core/reductions.py`."""
+    """Return the name that a reduction is saved under. Source: smdebug 1.0.34, `core/reductions.py`."""
     return f"smdebug/reductions/{'abs_' * absolute}{name}/{tensor}"

@@ -1,4 +1,4 @@
-"""Room on the disk for what will be written: the system then writes it in a fifth less time."""
+"""The reservation of disk space before writing, which makes the writing a fifth faster."""
 
 import ctypes
 
@@ -9,7 +9,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def reserve(descriptor: int, size: int) -> None:
-    """Reserve `size` bytes of an empty file, where its file system can; the file stays empty.
+    """Reserve `size` bytes for an empty file, if its file system can; the file stays empty.
 
     Not os.posix_fallocate, which writes to every block where the file system cannot.
     """

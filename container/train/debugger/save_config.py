@@ -1,26 +1,21 @@
-"""At which steps a collection is saved."""
+"""The steps at which a collection is saved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from container.errors import DebuggerError
+from container.contract.errors import DebuggerError
+from container.contract.fields import Field
 from container.train.debugger.modes import ModeKeys
 
 
 def whole_number(name: str, value: object, *, low: int = 0) -> int:
-    """Read a number that a configuration may hold as text.
+    """Read a whole number that a configuration may hold as text.
 
     Raises:
-        DebuggerError: It is none, or below `low`.
+        DebuggerError: It is not a whole number, or below `low`.
     """
-    try:
-        number = int(str(value).strip())
-    except ValueError:
-        number = low - 1
-    if number < low:
-        raise DebuggerError(f"{name} is {value!r}; it must be a whole number from {low}")
-    return number
+    return Field(int, low).read(value, name, DebuggerError, given=value)
 
 
 @dataclass(kw_only=True)
@@ -42,7 +37,7 @@ class SaveConfigMode:
         self.save_steps = [whole_number("save_steps", step) for step in self.save_steps or []]
 
     def should_save_step(self, step: int) -> bool:
-        """Whether the step of this mode is one of them."""
+        """Whether this step of the mode is saved."""
         if step in self.save_steps:
             return True
         inside = step >= self.start_step and (self.end_step is None or step < self.end_step)
@@ -58,7 +53,7 @@ class SaveConfigMode:
 
 
 class SaveConfig:
-    """A `SaveConfigMode` for each mode; the arguments, where no modes are given, hold for all of them."""
+    """A `SaveConfigMode` for each mode; without `mode_save_configs` the other arguments apply to all modes."""
 
     def __init__(
         self,
@@ -82,10 +77,10 @@ class SaveConfig:
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """From any form that smdebug takes.
+        """Read any form that smdebug takes.
 
         Raises:
-            DebuggerError: It is none of them.
+            DebuggerError: The value has another form.
         """
         if value is None:
             return cls()
@@ -102,7 +97,7 @@ class SaveConfig:
         )
 
     def complete(self, default: "SaveConfig") -> None:
-        """Take the default's where a mode has none."""
+        """Fill in the default for each mode that has none."""
         for mode, one in self.mode_save_configs.items():
             if one is None:
                 self.mode_save_configs[mode] = default.mode_save_configs[mode] or SaveConfigMode()

@@ -1,8 +1,8 @@
-"""Which collections are saved at which step, and what of a tensor."""
+"""The schedule of a hook: the collections that each step saves, and the form in which a tensor is saved."""
 
 from collections.abc import Iterable
 
-from container.errors import DebuggerError
+from container.contract.errors import DebuggerError
 from container.train.debugger.collection import DEFAULTS, SCALARS, Collection, CollectionManager
 from container.train.debugger.modes import WITHOUT_GRADIENTS, ModeKeys
 from container.train.debugger.reduction_config import ReductionConfig
@@ -13,7 +13,7 @@ _OF_TRAINING = ("gradients", "optimizer_variables")
 
 
 class Schedule:
-    """The collections that are saved, each with a schedule and reductions: settled at the first step."""
+    """The collections that are saved, each with a schedule and reductions; fixed at the first step."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Schedule:
                 self.saved.append(collection)
 
     def at(self, mode: ModeKeys, step: int) -> frozenset[str]:
-        """Names of the collections that this step saves."""
+        """Return the names of the collections that this step saves."""
         return frozenset(
             collection.name
             for collection in self.saved
@@ -55,7 +55,7 @@ class Schedule:
         )
 
     def wanted(self, name: str, saving: frozenset[str], shape: tuple[int, ...]) -> Snapshot | None:
-        """What to save of a tensor; None if nothing."""
+        """Return the empty snapshot of a tensor, saying what to save of it; None if nothing."""
         if name not in self._of:
             self._of[name] = [collection for collection in self.saved if collection.matches(name)]
             for collection in self._of[name]:

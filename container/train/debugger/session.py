@@ -1,4 +1,4 @@
-"""The debugger of a training job of ours: whether there is one, and what it is shown beside the network."""
+"""The debugger of our own training job: whether it has one, and the tensors that are saved beside the network's."""
 
 import logging
 import shutil
@@ -8,25 +8,24 @@ import torch
 import torch.distributed
 from torch import nn
 
-from container.errors import DebuggerError
-from container.paths import MlPaths
+from container.contract.errors import DebuggerError
+from container.contract.paths import MlPaths
 from container.train.debugger.configuration import (
     configuration_file,
     default_settings,
     is_switched_off,
     read_settings,
-    tensors_directory,
 )
 from container.train.debugger.hook import Hook
 from container.train.debugger.modes import ModeKeys
 from container.train.debugger.trial_writer import END
-from container.train.distributed import World
+from container.train.launch.distributed import World
 
 logger = logging.getLogger(__name__)
 
 
 class Debugger:
-    """A hook on the job's network. What goes wrong is one warning; training goes on."""
+    """A hook on the job's network. A failure is one warning; training goes on."""
 
     def __init__(self, hook: Hook | None = None, *, world_size: int = 1) -> None:
         self._hook = hook
@@ -38,18 +37,23 @@ class Debugger:
             self._hook.register_module(model)
 
     def train(self) -> None:
-        """The next steps are training's."""
+        """Count the next steps as training."""
         if self._hook is not None:
             self._hook.set_mode(ModeKeys.TRAIN)
 
     def evaluate(self) -> None:
-        """The next steps are evaluation's."""
+        """Count the next steps as evaluation."""
         if self._hook is not None:
             self._hook.set_mode(ModeKeys.EVAL)
 
     def observe(self, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        """Args: loss: of the batch; in training, its mean over all processes is the mean over the whole batch; logits:
-        (N, classes); labels: int64 (N,)."""
+        """Save the loss, labels and predictions of a batch.
+
+        Args:
+            loss: The batch's loss; in training, its mean over all processes is the mean over the whole batch.
+            logits: (N, classes).
+            labels: int64 (N,).
+        """
         hook = self._hook
         if hook is None or not hook.enabled:
             return
@@ -60,16 +64,10 @@ class Debugger:
             loss = loss.detach().clone()
             torch.distributed.all_reduce(loss)
             loss /= self._world_size
-        try:
-            hook.record_values("CrossEntropyLoss", "output", loss)
-            hook.record("labels", labels)
-            hook.record("predictions", logits.float())
-            hook.record("predicted_classes", logits.argmax(1))
-        except Exception as error:  # noqa: BLE001 - the debugger is never the end of training
-            hook.fail(error)
+        hook.attempt(lambda: _record(hook, loss, logits, labels))
 
     def before_step(self, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
-        """After backward: read the gradients, unscaled."""
+        """Read the unscaled gradients; called after backward."""
         if self._hook is None or not self._hook.enabled:
             return
         if self._hook.saving and scaler.is_enabled():
@@ -77,7 +75,7 @@ class Debugger:
         self._hook.before_step(optimizer)
 
     def state_dict(self) -> dict[str, int]:
-        """For a checkpoint."""
+        """Return the steps by mode, for a checkpoint."""
         return {} if self._hook is None else self._hook.state_dict()
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -85,20 +83,30 @@ class Debugger:
             self._hook.load_state_dict(state)
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write what is left, and end the trial."""
         if self._hook is not None:
             self._hook.close()
 
 
+def _record(hook: Hook, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
+    hook.record_values("CrossEntropyLoss", "output", loss)
+    hook.record("labels", labels)
+    hook.record("predictions", logits.float())
+    hook.record("predicted_classes", logits.argmax(1))
+
+
 def start_debugger(paths: MlPaths, world: World, *, debug: bool, steps: int, resumes: bool = False) -> Debugger:
-    """With SageMaker's configuration file or `debug`, unless USE_SMDEBUG=0; else one that does nothing.
+    """Start a debugger if there is SageMaker's configuration file or `debug`, unless USE_SMDEBUG=0.
 
     Args:
-        paths: The job's.
-        world: Its processes; all of them count steps, the first one writes unless the configuration says all.
+        paths: The job's directories.
+        world: Its processes; all of them count steps, and the first one writes unless the configuration says all.
         debug: The hyperparameter.
-        steps: Of the whole job.
-        resumes: Whether it goes on from a checkpoint, and its tensors beside the earlier ones.
+        steps: Steps of the whole job.
+        resumes: Whether the job resumes from a checkpoint, and keeps the earlier tensors.
+
+    Returns:
+        The debugger; it does nothing if it is not wanted or cannot start.
     """
     file = configuration_file(paths)
     if is_switched_off() or not (debug or file.exists()):
@@ -106,7 +114,7 @@ def start_debugger(paths: MlPaths, world: World, *, debug: bool, steps: int, res
     hook = None
     try:
         settings = read_settings(file, paths) if file.exists() else default_settings(paths, steps=steps)
-        if world.is_first and settings.out_dir == tensors_directory(paths):
+        if world.is_first and settings.out_dir == paths.tensors:
             _clear(settings.out_dir, keep=resumes)
         hook = Hook.from_settings(settings)
     except (DebuggerError, OSError) as error:
@@ -118,7 +126,7 @@ def start_debugger(paths: MlPaths, world: World, *, debug: bool, steps: int, res
 
 
 def _clear(directory: Path, *, keep: bool) -> None:
-    """An earlier run's tensors go, as its other outputs do, unless this one goes on from there."""
+    """Remove an earlier run's tensors, as its other outputs are, unless this one resumes from it."""
     if (directory / END).exists():
         for name in () if keep else ("events", "index", "collections", "tensorboard"):
             shutil.rmtree(directory / name, ignore_errors=True)

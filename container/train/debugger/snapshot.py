@@ -1,4 +1,4 @@
-"""Tensors as they were at one moment, taken without waiting for the device."""
+"""Copies of tensors at one moment, taken without waiting for the device."""
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
@@ -12,22 +12,22 @@ from container.train.debugger.reductions import reduce
 
 @dataclass(kw_only=True)
 class Snapshot:
-    """One tensor to be written."""
+    """A tensor to be written."""
 
     name: str
     shape: tuple[int, ...]
     save_shape: bool
     whole: torch.Tensor | None
-    """In memory of its own; None where only reductions are saved and they are there already."""
+    """The tensor's copy in host memory; None if only reductions are saved and they are already computed."""
     save_whole: bool
     reductions: list[tuple[str, bool]]
     reduced: torch.Tensor | None = None
-    """float (reductions,), computed on the device."""
+    """The reductions as computed on the device: float (reductions,)."""
     histogram: bool = False
     pool: "Pool | None" = None
-    """Where `whole` came from, and goes back to."""
+    """The pool that `whole` came from and returns to."""
     shared: bool = False
-    """Whether `whole` is an earlier snapshot's of the step too."""
+    """Whether an earlier snapshot of the step has the same `whole`."""
 
     @property
     def bytes(self) -> int:
@@ -36,29 +36,29 @@ class Snapshot:
 
 @dataclass(kw_only=True)
 class StepSnapshots:
-    """What one step saves."""
+    """The snapshots of one step."""
 
     step: int
     mode: Any
     mode_step: int
     tensors: list[Snapshot] = field(default_factory=list)
-    copied: list[torch.cuda.Event] = field(default_factory=list)
-    """Reached when what was copied off GPUs has come."""
+    copied: dict[torch.device, torch.cuda.Event] = field(default_factory=dict)
+    """The event of each GPU that completes once all copies from it have arrived."""
     copies: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
-    """By tensor on the CPU: its version when it was copied, and the copy."""
+    """Copies of CPU tensors, each with the tensor's version when it was copied."""
 
     @property
     def bytes(self) -> int:
-        """In memory."""
+        """Bytes in memory."""
         return sum(tensor.bytes for tensor in self.tensors)
 
     @property
     def bytes_to_write(self) -> int:
-        """Of whole tensors."""
+        """Bytes of the tensors that are saved whole."""
         return sum(one.whole.nbytes for one in self.tensors if one.save_whole and one.whole is not None)
 
     def release(self) -> None:
-        """It is written: give the memory to the steps to come."""
+        """Return the memory to its pool, once the step is written."""
         for tensor in self.tensors:
             if tensor.pool is not None and tensor.whole is not None:
                 tensor.pool.give(tensor.whole)
@@ -66,17 +66,17 @@ class StepSnapshots:
 
 
 class Pool:
-    """Memory that is used again: new pages cost as much as the copying. Given back by another thread."""
+    """A pool of host memory, since new pages cost as much as the copying. The writing thread returns it."""
 
     def __init__(self) -> None:
         self._free: defaultdict[tuple[torch.Size, torch.dtype], deque[torch.Tensor]] = defaultdict(deque)
 
     def copy(self, value: torch.Tensor) -> torch.Tensor:
-        """A contiguous copy on the CPU."""
+        """Make a contiguous copy on the CPU."""
         try:
             copy = self._free[value.shape, value.dtype].popleft()
         except IndexError:
-            with torch.inference_mode(False):  # an evaluation's could not be written to in training
+            with torch.inference_mode(False):  # else evaluation would make tensors that training cannot write to
                 copy = torch.empty(value.shape, dtype=value.dtype)
         return copy.copy_(value)
 
@@ -86,16 +86,27 @@ class Pool:
 
 
 class Camera:
-    """Takes snapshots. From a GPU they travel on a stream of their own: the next kernels overwrite the original, never
-    the copy."""
+    """Takes snapshots. Those of GPU tensors are copied to the host on a stream of their own: the next kernels may
+    overwrite the original, never the copy.
 
-    def __init__(self) -> None:
+    Args:
+        board: Whether values are written for TensorBoard too, which needs whole tensors for its histograms.
+    """
+
+    def __init__(self, *, board: bool) -> None:
+        self._board = board
         self._streams: dict[torch.device, torch.cuda.Stream] = {}
         self._pool = Pool()
 
     def take(self, value: torch.Tensor, factor: torch.Tensor | None, wanted: Snapshot, into: StepSnapshots) -> None:
-        """Args: value: of any device and type; factor: what it is multiplied with, or None; wanted: completed here;
-        into: the step's."""
+        """Take a snapshot of a tensor.
+
+        Args:
+            value: The tensor, on any device and of any type.
+            factor: Multiplied with it; or None.
+            wanted: What to save of it; the values are filled in.
+            into: The step's snapshots.
+        """
         original, value = value, value.detach()
         if value.layout != torch.strided:
             value = value.to_dense()
@@ -111,13 +122,13 @@ class Camera:
         else:
             if wanted.reductions:
                 wanted.reduced = self._fetch(torch.stack([reduce(value, *one) for one in wanted.reductions]), into)
-            if wanted.save_whole:
+            if wanted.save_whole or (self._board and (wanted.histogram or value.numel() == 1)):
                 copy = value.clone(memory_format=torch.contiguous_format)
                 wanted.whole = self._fetch(copy, into)
         into.tensors.append(wanted)
 
     def _copy(self, original: torch.Tensor, value: torch.Tensor, wanted: Snapshot, into: StepSnapshots) -> None:
-        # What one module puts out, the next one takes in. Versions tell, as they tell autograd, whether it has changed.
+        # One module's output is the next one's input. Its version tells, as it tells autograd, whether it has changed.
         version = None if original.is_inference() else original._version
         if version is not None and original in into.copies:
             earlier, copy = into.copies[original]
@@ -136,5 +147,5 @@ class Camera:
             value.record_stream(stream)
             event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             event.record(stream)
-        into.copied = [*into.copied[-7:], event]
+        into.copied[value.device] = event  # the copies share one stream: the last event is reached last
         return host

@@ -1,16 +1,19 @@
-"""Writes a trial behind training: a thread, a queue, and a budget of bytes that may wait in it."""
+"""The background writer of a trial: a thread, a queue, and a budget of bytes that may wait in it."""
 
 import json
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from container.atomic_file import write_atomically
+from container.best_effort import BestEffort
 from container.train.debugger.event_file import write_tensor
 from container.train.debugger.reductions import reduce, saved_name
 from container.train.debugger.reserve import reserve
@@ -25,7 +28,7 @@ END = "training_job_end.ts"
 class TrialWriter:
     """Takes the snapshots of steps, and returns at once unless `budget_bytes` of them wait for the disk.
 
-    What cannot be written is one warning; nothing is written after it, and training goes on.
+    A failed write is one warning; no step is written after it, and training goes on.
     """
 
     def __init__(
@@ -38,7 +41,9 @@ class TrialWriter:
         budget_bytes: int = BUDGET_BYTES,
     ) -> None:
         self.directory, self.worker = directory, worker
-        self.failed = False
+        self._attempt = BestEffort(
+            f"the debugger cannot write to {directory}; training goes on without it", Exception, keep_going=True
+        )
         self._collections, self._described = collections, ""
         self._board = board
         self._budget_bytes = budget_bytes
@@ -49,15 +54,15 @@ class TrialWriter:
         self._warned = False
 
     def put(self, step: StepSnapshots) -> None:
-        """Hand over a step; waits only while the budget is used up by earlier ones."""
-        if self.failed:
+        """Queue a step; wait only while earlier ones use up the budget."""
+        if self._attempt.over:
             return
         with self._changed:
             if self._bytes and self._bytes + step.bytes > self._budget_bytes:
                 if not self._warned:
                     logger.warning(
-                        "the debugger saves more than %s can take, and training waits for it: save less often, fewer "
-                        "collections, or reductions",
+                        "the debugger saves more than can be written to %s, and training waits for it: save less "
+                        "often, fewer collections, or reductions",
                         self.directory,
                     )
                     self._warned = True
@@ -70,17 +75,16 @@ class TrialWriter:
             self._thread.start()
 
     def close(self, *, mark_end: bool) -> None:
-        """Write what still waits, the collections, and with `mark_end` the file that says that training has ended."""
+        """Write the queued steps, the collections, and with `mark_end` the file that marks the trial as ended."""
         if self._thread is not None:
             with self._changed:
                 self._waiting.append(None)
                 self._changed.notify_all()
             self._thread.join()
             self._thread = None
-        with _Guard(self):
-            self._describe()
-            if mark_end:
-                (self.directory / END).touch()
+        self._attempt(self._describe)
+        if mark_end:
+            self._attempt((self.directory / END).touch)
 
     def _run(self) -> None:
         while True:
@@ -89,11 +93,8 @@ class TrialWriter:
                 step = self._waiting[0]
             if step is None:
                 return
-            if not self.failed:
-                with _Guard(self):
-                    for event in step.copied:
-                        event.synchronize()
-                    self._write(step)
+            if not self._attempt.over:
+                self._attempt(partial(self._write, step))
             with self._changed:
                 self._waiting.popleft()
                 self._bytes -= step.bytes
@@ -101,6 +102,9 @@ class TrialWriter:
                 self._changed.notify_all()
 
     def _write(self, step: StepSnapshots) -> None:
+        for device, event in step.copied.items():
+            with torch.cuda.device(device):
+                event.synchronize()
         name = f"{step.step:012d}_{self.worker}"
         events = Path("events") / f"{step.step:012d}" / f"{name}.tfevents"
         index = self.directory / "index" / f"{step.step // 1000:09d}" / f"{name}.json"
@@ -147,7 +151,7 @@ class TrialWriter:
 
 
 def values(tensor: Snapshot) -> list[tuple[str, np.ndarray]]:
-    """What is written of a tensor: the name, and an array, C-contiguous, of one dimension and element for scalars."""
+    """Return the names and values to write of a tensor: C-contiguous arrays; a scalar is an array of one element."""
     found = []
     for number, (name, absolute) in enumerate(tensor.reductions):
         if tensor.reduced is not None:
@@ -161,30 +165,7 @@ def values(tensor: Snapshot) -> list[tuple[str, np.ndarray]]:
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    # Not write_atomically: its fsync costs more than the writing, and a trial does not outlive its host.
+    # Not write_atomically: its fsync takes longer than the writing, and a trial does not outlive its host.
     temporary = path.with_name(f"{path.name}.tmp")
     write(temporary)
     temporary.replace(path)
-
-
-class _Guard:
-    """Turns whatever goes wrong while writing into one warning."""
-
-    def __init__(self, writer: TrialWriter) -> None:
-        self._writer = writer
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if error is None or not isinstance(error, Exception):
-            return False
-        if not self._writer.failed:
-            self._writer.failed = True
-            logger.warning(
-                "the debugger cannot write to %s, training goes on without it: %s: %s",
-                self._writer.directory,
-                type(error).__name__,
-                error,
-            )
-        return True

@@ -1,5 +1,5 @@
-"""What a job records of its own speed while it trains: the phases of every step, samples of the machine, and a window
-of torch.profiler; `container.report` reads it.
+"""The profiler of a training job: the phases of every step, samples of the machine, and a window of torch.profiler.
 
-The engine tells a StepTimer where each phase ends, and everything else happens in one thread of each process.
+The engine marks the end of each phase on a StepTimer; all other work is done by one thread of each process.
+`container.report` reads the files.
 """

@@ -1,7 +1,7 @@
-"""Where a GPU's time goes: it runs behind the host, so that only its own clock can say.
+"""Step timing on a GPU, which runs behind the host and so must be timed by its own clock.
 
-A mark is a CUDA event in the stream, read when the GPU has passed it; nothing ever waits for it. `data` is then the
-time in which the GPU had nothing to do because no batch was there, and a step's `wall` the time from event to event.
+A mark is a CUDA event in the stream, read once the GPU has passed it; nothing waits for it. `data` is then the time in
+which the GPU was idle for want of a batch, and a step's `wall` the time from event to event.
 """
 
 import time
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import torch
 
-from container.train.profiler.timing import Phase, StepRecord
+from container.contract.step_phases import Phase
+from container.train.profiler.timing import StepRecord
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Origin:
-    """A moment that both clocks know."""
+    """A moment by the clocks of both host and GPU."""
 
     event: torch.cuda.Event
     time: float
@@ -34,9 +35,10 @@ class _Step:
 
 
 class DeviceClock:
-    """A StepClock of CUDA events, which are used again once they are read."""
+    """A StepClock of CUDA events, which are reused once they are read."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._epoch = self._step = 0
         self._free: deque[torch.cuda.Event] = deque()
         self._pending: deque[_Step] = deque()
@@ -73,17 +75,19 @@ class DeviceClock:
         self._marks, self._start = [], end
 
     def collect(self) -> list[StepRecord]:
-        """The steps whose end the GPU has passed.
+        """Return the steps whose end the GPU has passed.
 
         Raises:
             RuntimeError: The GPU has failed.
         """
         done = []
-        while self._pending and self._pending[0].end.query():  # type: ignore[no-untyped-call]
-            step = self._pending.popleft()
-            done.append(_read(step))
-            self._free.append(step.start)
-            self._free.extend(event for _, event in step.marks)
+        # The calling thread's device is the first GPU, which it would begin to use.
+        with torch.cuda.device(self._device):
+            while self._pending and self._pending[0].end.query():  # type: ignore[no-untyped-call]
+                step = self._pending.popleft()
+                done.append(_read(step))
+                self._free.append(step.start)
+                self._free.extend(event for _, event in step.marks)
         return done
 
     def _record(self) -> torch.cuda.Event:

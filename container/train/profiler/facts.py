@@ -1,4 +1,4 @@
-"""What profile.json says of a job beside the times."""
+"""The facts of a job in profile.json, beside the times."""
 
 import platform
 from collections.abc import Mapping
@@ -13,21 +13,21 @@ from container.train.device import Device
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Known before training begins."""
+    """The facts that are known before training begins."""
 
     job: str
-    """The training job's name; empty where it has none."""
+    """The training job's name; empty if it has none."""
     device: Device
     cpus: int
-    """That a process may use."""
+    """CPUs that a process may use."""
     batch_size: int
-    """Of all processes together."""
+    """Pictures per step, over all processes."""
     pictures: Mapping[str, int]
-    """By split."""
+    """Number of pictures by split."""
     settings: Mapping[str, str]
     """Hyperparameters by their names."""
     versions: Mapping[str, str]
-    """Of Python and of the packages that matter."""
+    """Versions of Python and of the packages that matter."""
 
     def to_json(self) -> dict[str, Any]:
         gpus = []

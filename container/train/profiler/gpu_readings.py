@@ -1,4 +1,4 @@
-"""The GPUs of this host that the job uses, asked through NVML, the driver's management library."""
+"""Readings of the GPUs of this host that the job uses, through NVML, the driver's management library."""
 
 import pynvml  # type: ignore[import-untyped]
 import torch
@@ -9,7 +9,7 @@ from container.train.profiler.system_samples import Reading
 
 
 class GpuReadings:
-    """Call it again and again; what a GPU does not tell is left out."""
+    """Reads all GPUs at each call; omits what a GPU does not report."""
 
     def __init__(self) -> None:
         pynvml.nvmlInit()
@@ -20,7 +20,7 @@ class GpuReadings:
 
 
 def _handle(index: int) -> object | None:
-    """NVML counts the machine's GPUs, torch those that this process may use: their common name is the UUID."""
+    """Find a GPU by its UUID: NVML counts the machine's GPUs, torch only those that this process may use."""
     uuid = torch.cuda.get_device_properties(index).uuid
     for name in (f"GPU-{uuid}", f"MIG-{uuid}"):
         try:

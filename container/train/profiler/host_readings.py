@@ -1,4 +1,4 @@
-"""CPUs, memory, disk and network of this host, as much of it as the container may use."""
+"""Readings of this host's CPUs, memory, disk and network, as far as the container may use them."""
 
 import os
 import time
@@ -10,28 +10,28 @@ import psutil  # type: ignore[import-untyped]
 from container.cpus import CGROUP, available_cpus, cpu_quota
 from container.train.profiler.system_samples import Reading
 
-# What costs more to read than it changes is read on every so many samples only.
-_SAMPLES_PER_LOOK_AT_MEMORY_AND_RATES = 2
-_SAMPLES_PER_LOOK_AT_PROCESSES = 8  # which goes through all of the machine's
+# Expensive readings are taken only at every nth sample.
+_SAMPLES_PER_MEMORY_READING = 2
+_SAMPLES_PER_PROCESS_READING = 8  # it lists all processes of the machine
 
 
 @dataclass(frozen=True)
 class _Counters:
-    """They only grow; their growth is what is read."""
+    """Counters that only grow; the readings are their growth."""
 
     at: float
     disk: tuple[int, int, int]
     """Operations, bytes read, bytes written."""
     network: tuple[int, int]
-    """Bytes received and sent, the loopback's left out."""
+    """Bytes received and sent, without the loopback's."""
 
 
 class HostReadings:
-    """Call it again and again: the first time it only begins to count.
+    """Reads the host at each call, over the time since the previous one.
 
     Args:
-        root: Of the tree of processes whose memory is read.
-        cgroup: Where the container's limits are.
+        root: The root of the process tree whose memory is read.
+        cgroup: The directory with the container's limits.
     """
 
     def __init__(self, root: psutil.Process, cgroup: Path = CGROUP) -> None:
@@ -47,10 +47,10 @@ class HostReadings:
     def __call__(self) -> list[Reading]:
         before, self._used = self._used, self._cpu_seconds()
         readings = self._cpus((self._used[1] - before[1]) / max(self._used[0] - before[0], 1e-3))
-        if self._count % _SAMPLES_PER_LOOK_AT_MEMORY_AND_RATES == 0:
+        if self._count % _SAMPLES_PER_MEMORY_READING == 0:
             readings.append(Reading("memory", "MemoryUsedPercent", "", self._memory_percent()))
             readings += self._rates()
-        if self._count % _SAMPLES_PER_LOOK_AT_PROCESSES == 0:
+        if self._count % _SAMPLES_PER_PROCESS_READING == 0:
             readings.append(Reading("memory", "process", "MemoryUsedBytes", _tree_bytes(self._root)))
         self._count += 1
         return readings
@@ -71,11 +71,13 @@ class HostReadings:
         ]
 
     def _cpus(self, used: float) -> list[Reading]:
-        """Each CPU that this process may use. A container with a quota of CPU time may use any, but no more than its
-        share of all together: it is then given as so many CPUs, all equally busy.
+        """Read each CPU that this process may use.
+
+        A container with a quota of CPU time may use any CPU, but all together no more than its quota: it is reported as
+        that many CPUs, all equally busy.
 
         Args:
-            used: CPUs' worth of time that the container used, where it has a quota.
+            used: CPUs that the container used on average, if it has a quota.
         """
         percents = psutil.cpu_times_percent(percpu=True)
         mine = sorted(index for index in os.sched_getaffinity(0) if index < len(percents)) or list(range(len(percents)))
@@ -95,7 +97,7 @@ class HostReadings:
         ]
 
     def _cpu_seconds(self) -> tuple[float, float]:
-        """When, and the CPU time that the container had used (v2 `cpu.stat`, v1 `cpuacct.usage`); 0 without a quota."""
+        """Return the time, and the container's CPU time (v2 `cpu.stat`, v1 `cpuacct.usage`; 0 without a quota)."""
         if self._quota is None:
             return time.monotonic(), 0.0
         stat = self._cgroup / "cpu.stat"
@@ -104,8 +106,10 @@ class HostReadings:
         return time.monotonic(), int((self._cgroup / "cpuacct" / "cpuacct.usage").read_text()) / 1e9
 
     def _memory_percent(self) -> float:
-        """Of what the container may use, else of the machine's; what the system keeps of files and would give back at
-        once is not used."""
+        """Return the memory in use, in percent of the container's limit, else of the machine's memory.
+
+        Caches of files that the system would give back at once do not count as used.
+        """
         if self._memory_limit is None:
             return float(psutil.virtual_memory().percent)
         limit, used, stat, inactive = self._memory_limit
@@ -113,7 +117,7 @@ class HostReadings:
 
 
 def _counters() -> _Counters:
-    disk = psutil.disk_io_counters()  # None in a container that sees no disk
+    disk = psutil.disk_io_counters()  # None in a container without a disk
     cards = [card for name, card in psutil.net_io_counters(pernic=True).items() if name != "lo"]
     return _Counters(
         at=time.monotonic(),
@@ -123,8 +127,12 @@ def _counters() -> _Counters:
 
 
 def _memory_limit(cgroup: Path) -> tuple[int, Path, Path, str] | None:
-    """Bytes that the container may use; where it says how much it does, its statistics, and the name in them of what
-    could be given back (version 2 and 1 of cgroups). None without a limit below the machine's memory."""
+    """Find the container's memory limit, in cgroups of version 2 or 1.
+
+    Returns:
+        The limit in bytes; the files of the memory in use and of its statistics; the name in these of what can be given
+        back. None without a limit below the machine's memory.
+    """
     old = cgroup / "memory"
     for limit, used, stat, inactive in (
         (cgroup / "memory.max", cgroup / "memory.current", cgroup / "memory.stat", "inactive_file"),
@@ -143,12 +151,12 @@ def _named_numbers(path: Path) -> dict[str, int]:
 def _number(path: Path) -> int | None:
     try:
         return int(path.read_text())
-    except (OSError, ValueError):  # there is none, or it is `max`
+    except (OSError, ValueError):  # no such file, or `max`
         return None
 
 
 def _tree_bytes(root: psutil.Process) -> int:
-    """Memory of all of the job's processes; pages that several share count for each."""
+    """Return the memory of all processes of the job; shared pages count for each."""
     total: int = 0
     for process in [root, *root.children(recursive=True)]:
         try:

@@ -1,4 +1,4 @@
-"""What each process recorded on its own host, brought to the first one's."""
+"""The transfer of each host's profile files to the first host."""
 
 import json
 import zlib
@@ -6,20 +6,20 @@ from pathlib import Path
 
 import torch
 
-from container.train.distributed import World
+from container.train.launch.distributed import World
 
 
 def gather_files(world: World, directory: Path, node: str, first_node: str) -> list[torch.Tensor]:
-    """Give the first process the other hosts' files. Every process of the job calls this.
+    """Send the other hosts' files to the first process. Every process of the job calls this.
 
     Args:
         world: The processes of the job.
-        directory: The job's profile, at the same place on each host.
-        node: Name of this host.
-        first_node: Name of the first process's.
+        directory: The job's profile, with the same path on each host.
+        node: The name of this host.
+        first_node: The name of the first process's host.
 
     Returns:
-        In the first process: for `write_files`.
+        In the first process, the files for `write_files`; else nothing.
     """
     gathered = []
     for source in range(1, world.size):
@@ -33,7 +33,11 @@ def gather_files(world: World, directory: Path, node: str, first_node: str) -> l
 
 
 def write_files(directory: Path, gathered: list[torch.Tensor]) -> None:
-    """Write them beside the first process's own. Raises: OSError."""
+    """Write gathered files beside the first process's own.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
     for packed in gathered:
         for name, text in json.loads(zlib.decompress(packed.numpy().tobytes())).items():
             path = directory / name
@@ -54,6 +58,6 @@ def _pack(files: list[Path], directory: Path) -> torch.Tensor:
     for file in files:
         try:
             texts[str(file.relative_to(directory))] = file.read_text(encoding="utf-8")
-        except OSError:  # it could not be written, which was said then
+        except OSError:  # it could not be written, and a warning said so
             continue
     return torch.frombuffer(bytearray(zlib.compress(json.dumps(texts).encode())), dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""What the training program tells a profiler, and one that is told in vain."""
+"""The Profiler protocol, and a no-op implementation."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, Protocol
@@ -6,32 +6,32 @@ from typing import Literal, Protocol
 from container.train.profiler.timing import NO_TIMER, StepTimer
 
 JobPhase = Literal["initialization", "evaluation", "checkpoint", "model", "test", "report", "profiler"]
-"""Outside steps; `model` is saving the best one, `profiler` the writing of torch.profiler's window."""
+"""The phases outside steps; `model` is saving the best model, `profiler` writing torch.profiler's window."""
 
 
 class Profiler(Protocol):
-    """Of one process. What it cannot write is a warning, never the end of training."""
+    """The profiler of one process. A failed write is a warning, never the end of training."""
 
     def begin_epoch(self, epoch: int, *, step: int, steps: int) -> StepTimer:
-        """The timer of an epoch's steps, which begin now.
+        """Begin an epoch's steps; return their timer.
 
         Args:
-            epoch: Counted from 1.
-            step: Of the whole job, from 1: the one that begins.
-            steps: How many follow in this epoch.
+            epoch: The epoch, from 1.
+            step: The epoch's first step, counted from 1 over the whole job.
+            steps: The number of steps in this epoch.
         """
 
     def phase(self, name: JobPhase) -> AbstractContextManager[None]:
-        """Measures what happens within it."""
+        """Measure the time in a `with` block."""
 
     def end_epoch(self) -> None:
-        """Everything so far can be read from now on, whatever happens."""
+        """Write everything so far, so that it survives a crash."""
 
     def gather(self) -> None:
-        """Bring what the other hosts recorded to the first process; every process of the job calls this."""
+        """Bring the other hosts' records to the first process; every process of the job calls this."""
 
     def close(self) -> None:
-        """The job is over."""
+        """End the profile."""
 
 
 class NoProfiler:

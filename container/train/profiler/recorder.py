@@ -1,29 +1,29 @@
-"""The thread that writes what a process measured, and reads the machine."""
+"""The thread that writes a process's measurements and samples the machine."""
 
 import logging
 import threading
 from collections import deque
 from pathlib import Path
 
+from container.best_effort import BestEffort
 from container.train.profiler.records import PhaseRecord, RecordFiles
 from container.train.profiler.sampler import INTERVAL_S, Sampler
 from container.train.profiler.timeline import Timeline
 from container.train.profiler.timing import StepClock
-from container.train.profiler.writing import Writing
 
 logger = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Training only leaves records in memory; twice a second they are taken from there to the files.
+    """Moves records from memory, where training leaves them, to the files, twice a second.
 
     Args:
         directory: The job's profile.
-        rank: Of this process.
-        clock: Asked for the steps that are finished.
-        writing: Writes the profile.
-        sampler: Reads the machine; None where another process of the host does.
-        timeline: SageMaker's, where the job wants one.
+        rank: The rank of this process.
+        clock: The source of finished steps.
+        writing: Runs all writes of the profile.
+        sampler: Samples the machine; None if another process of the host does.
+        timeline: SageMaker's timeline, if the job wants one.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Recorder:
         directory: Path,
         rank: int,
         clock: StepClock,
-        writing: Writing,
+        writing: BestEffort,
         *,
         sampler: Sampler | None,
         timeline: Timeline | None,
@@ -40,7 +40,9 @@ class Recorder:
         self._phases: deque[PhaseRecord] = deque()
         self._files = RecordFiles(directory, rank)
         self._writing = writing
-        self._writing_timeline = Writing("timeline for SageMaker's profiler")
+        self._writing_timeline = BestEffort(
+            "the timeline for SageMaker's profiler cannot be written; training goes on without it", OSError
+        )
         self._sampler = sampler
         self._timeline = timeline
         self._lock = threading.Lock()
@@ -52,12 +54,12 @@ class Recorder:
         self._phases.append(phase)
 
     def flush(self) -> None:
-        """Write all that is known now."""
+        """Write all records so far."""
         with self._lock:
             self._write()
 
     def close(self) -> None:
-        """Write the rest; the thread ends."""
+        """Write the rest and end the thread."""
         self._over.set()
         self._thread.join()
         self.flush()
@@ -75,7 +77,7 @@ class Recorder:
         try:
             steps = self._clock.collect()
         except RuntimeError as error:  # the GPU failed, which ends training too
-            logger.warning("the GPU does not say how long steps took: %s", error)
+            logger.warning("the GPU cannot tell how long steps took: %s", error)
             steps = []
         phases = [self._phases.popleft() for _ in range(len(self._phases))]
         self._writing(lambda: self._files.append(steps, phases))

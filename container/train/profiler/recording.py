@@ -1,4 +1,4 @@
-"""The profiler of one process that records."""
+"""The Profiler that records."""
 
 import json
 import shutil
@@ -12,15 +12,16 @@ from typing import Any
 import torch
 
 from container.atomic_file import write_atomically
-from container.train.distributed import World
+from container.best_effort import BestEffort
+from container.contract.step_phases import Phase
+from container.train.launch.distributed import World
 from container.train.profiler.facts import Facts
 from container.train.profiler.hosts_files import gather_files, write_files
 from container.train.profiler.profiler import JobPhase
 from container.train.profiler.recorder import Recorder
 from container.train.profiler.records import PhaseRecord
-from container.train.profiler.timing import Phase, StepClock, StepTimer
+from container.train.profiler.timing import StepClock, StepTimer
 from container.train.profiler.window import Window
-from container.train.profiler.writing import Writing
 
 FORMAT_VERSION = 1
 PROFILE = "profile.json"
@@ -31,12 +32,12 @@ _OF_THE_JOB: frozenset[JobPhase] = frozenset(("initialization", "test", "report"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Process:
-    """One of the job's."""
+class ProcessPlace:
+    """The place of one of the job's processes."""
 
     rank: int
     node: str
-    """Its host, as SageMaker names them: algo-1."""
+    """The process's host, as SageMaker names it: algo-1."""
     local_rank: int
 
 
@@ -46,25 +47,25 @@ class Recording:
     Args:
         directory: The job's profile.
         world: The processes of the job.
-        processes: By rank.
-        facts: Of the job.
-        started: When this program did, seconds since 1970.
-        clock: Of steps.
-        writing: Writes the profile.
-        recorder: Writes what is measured.
-        window: Of torch.profiler, in the first process.
+        processes: Their places, by rank.
+        facts: The facts of the job.
+        started: When this program started, seconds since 1970.
+        clock: Times the steps.
+        writing: Runs all writes of the profile.
+        recorder: Writes the measurements.
+        window: The window of torch.profiler, in the first process.
     """
 
     def __init__(
         self,
         directory: Path,
         world: World,
-        processes: list[Process],
+        processes: list[ProcessPlace],
         facts: Facts,
         *,
         started: float,
         clock: StepClock,
-        writing: Writing,
+        writing: BestEffort,
         recorder: Recorder,
         window: Window | None,
     ) -> None:
@@ -112,11 +113,11 @@ class Recording:
             self._recorder.flush()
         else:
             self._recorder.close()
-            self._writing.end()
+            self._writing.over = True
         self._peaks = self._world.gather(_peak_memory())
         gathered = gather_files(self._world, self._directory, node, first)
         if node != first and self._world.local_rank == 0:
-            # What the first process has now need not be in two places.
+            # The first process has a copy now.
             shutil.rmtree(self._directory, ignore_errors=True)
         self._writing(lambda: write_files(self._directory, gathered))
         self._write()
@@ -137,7 +138,7 @@ class Recording:
         self._recorder.add(PhaseRecord(name=name, epoch=epoch, start=start, seconds=seconds))
 
     def _write(self) -> None:
-        """profile.json, by the first process."""
+        """Write profile.json, in the first process."""
         if not self._world.is_first:
             return
         text = json.dumps(self._contents(), indent=1)
@@ -162,7 +163,7 @@ class Recording:
 
 
 class _WindowTimer:
-    """A StepTimer that tells the window of each step."""
+    """A StepTimer that also drives the window of torch.profiler."""
 
     def __init__(self, clock: StepClock, window: Window, add: AddPhase, *, step: int, steps: int) -> None:
         self._clock = clock
@@ -191,4 +192,7 @@ class _WindowTimer:
 
 
 def _peak_memory() -> int:
-    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    try:
+        return torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else 0  # type: ignore[no-untyped-call]
+    except RuntimeError:  # the GPU has failed, which ends training too
+        return 0

@@ -1,19 +1,20 @@
-"""The files of steps and of what happens between them."""
+"""The files of the steps, and of the phases between them."""
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from container.contract.step_phases import PHASES
 from container.train.profiler.profiler import JobPhase
-from container.train.profiler.timing import PHASES, StepRecord
+from container.train.profiler.timing import StepRecord
 
 COLUMNS = ("step", "epoch", "start", "wall", "pictures", *PHASES)
-"""Of the steps' files, whose first line says them."""
+"""The columns of the steps' files, whose first line names them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhaseRecord:
-    """Something outside steps."""
+    """A phase outside steps."""
 
     name: JobPhase
     epoch: int | None
@@ -23,13 +24,17 @@ class PhaseRecord:
 
 
 class RecordFiles:
-    """Of one process: `steps/rank-00000.jsonl` and `phases/rank-00000.jsonl`, with a line for each."""
+    """The files of one process: `steps/rank-00000.jsonl` and `phases/rank-00000.jsonl`, one line per record."""
 
     def __init__(self, directory: Path, rank: int) -> None:
         self._steps, self._phases = (directory / name / f"rank-{rank:05d}.jsonl" for name in ("steps", "phases"))
 
     def append(self, steps: list[StepRecord], phases: list[PhaseRecord]) -> None:
-        """Raises: OSError: They could not be written."""
+        """Append records to the files.
+
+        Raises:
+            OSError: They cannot be written.
+        """
         if not self._steps.exists():
             _append(self._steps, json.dumps({"columns": COLUMNS}) + "\n")
         _append(self._steps, "".join(_line(step) for step in steps))

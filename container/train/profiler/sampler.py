@@ -1,4 +1,4 @@
-"""When to read the machine, and where that is written; one for each host."""
+"""The sampling of the machine, in one process of each host."""
 
 import logging
 import time
@@ -11,19 +11,19 @@ from container.train.profiler.system_samples import Reading, SystemFiles
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 0.5
-# After so many samples they are taken half as often, so that a job of a day leaves megabytes and no gigabytes.
+# The interval doubles after this many samples, so that a job of a day leaves megabytes, not gigabytes.
 _SAMPLES_PER_INTERVAL = 1200
 
 Reader = Callable[[], list[Reading]]
 
 
 class Sampler:
-    """Reads when it is time.
+    """Samples the machine when the next sample is due.
 
     Args:
-        readers: Each reads a part of the machine. One that fails is not asked again.
-        files: Where samples go.
-        clock: Seconds since 1970.
+        readers: Each reads a part of the machine. One that fails is not called again.
+        files: The files of the samples.
+        clock: Returns the time, seconds since 1970.
     """
 
     def __init__(
@@ -36,7 +36,11 @@ class Sampler:
         self._next = clock() + INTERVAL_S
 
     def sample_if_due(self) -> None:
-        """Raises: OSError: It could not be written."""
+        """Take a sample if it is due.
+
+        Raises:
+            OSError: The sample cannot be written.
+        """
         now = self._clock()
         if now < self._next or not self._readers:
             return
@@ -47,6 +51,6 @@ class Sampler:
             try:
                 readings += reader()
             except (OSError, RuntimeError, ValueError, KeyError, psutil.Error) as error:
-                logger.warning("a part of the machine cannot be watched: %s: %s", type(error).__name__, error)
+                logger.warning("a part of the machine cannot be monitored: %s: %s", type(error).__name__, error)
                 self._readers.remove(reader)
         self._files.append(readings, now)

@@ -1,4 +1,4 @@
-"""The profiler of a job."""
+"""The start of a job's profiler."""
 
 import logging
 import re
@@ -9,32 +9,32 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pynvml  # type: ignore[import-untyped]
 
+from container.best_effort import BestEffort
+from container.contract.errors import TrainingError
+from container.contract.hyperparameters import TrainConfig
+from container.contract.paths import MlPaths
 from container.cpus import available_cpus
-from container.errors import TrainingError
-from container.paths import MlPaths
 from container.train.device import Device
-from container.train.distributed import World
-from container.train.hosts import read_hosts
-from container.train.hyperparameters import TrainConfig
+from container.train.launch.distributed import World
+from container.train.launch.hosts import read_hosts
 from container.train.profiler.device_timing import DeviceClock
 from container.train.profiler.facts import Facts
 from container.train.profiler.gpu_readings import GpuReadings
 from container.train.profiler.host_readings import HostReadings
 from container.train.profiler.profiler import NoProfiler, Profiler
 from container.train.profiler.recorder import Recorder
-from container.train.profiler.recording import Process, Recording
+from container.train.profiler.recording import ProcessPlace, Recording
 from container.train.profiler.sampler import Reader, Sampler
 from container.train.profiler.system_samples import SystemFiles
 from container.train.profiler.timeline import Timeline
 from container.train.profiler.timeline_configuration import read_timeline_configuration
 from container.train.profiler.timing import HostClock, StepClock
 from container.train.profiler.window import Window
-from container.train.profiler.writing import Writing
 
 logger = logging.getLogger(__name__)
 
 DIRECTORY = "profile"
-"""Below the job's output data."""
+"""The profile's folder in the job's output data."""
 
 
 def start_profiler(
@@ -47,16 +47,16 @@ def start_profiler(
     pictures: Mapping[str, int],
     versions: Mapping[str, str],
 ) -> Profiler:
-    """Begin to record, unless the job does not want it. Every process of the job calls this.
+    """Start the profiler, unless `profile` is false. Every process of the job calls this.
 
     Args:
-        config: Its hyperparameters.
-        paths: Where its directories are.
-        world: Its processes.
-        device: What this one trains on.
-        job: Its name.
-        pictures: How many, by split.
-        versions: Of the packages that matter.
+        config: The job's hyperparameters.
+        paths: The job's directories.
+        world: The job's processes.
+        device: The device that this process trains on.
+        job: The job's name.
+        pictures: Number of pictures by split.
+        versions: Versions of the packages that matter.
     """
     directory = paths.output_data / DIRECTORY
     if world.local_rank == 0:
@@ -64,11 +64,11 @@ def start_profiler(
     if not config.profile:
         return NoProfiler()
     node = _node(paths.config)
-    # Also what keeps a process from writing before the first one of its host has cleared the way.
+    # This also waits until the first process of each host has removed the earlier profile.
     places = world.gather((node, world.local_rank))
-    processes = [Process(rank=rank, node=name, local_rank=local) for rank, (name, local) in enumerate(places)]
-    clock: StepClock = DeviceClock() if device.is_cuda else HostClock()
-    writing = Writing("profile")
+    processes = [ProcessPlace(rank=rank, node=name, local_rank=local) for rank, (name, local) in enumerate(places)]
+    clock: StepClock = DeviceClock(device.torch_device) if device.is_cuda else HostClock()
+    writing = BestEffort("the profile cannot be written; training goes on without it", OSError)
     return Recording(
         directory,
         world,
@@ -93,30 +93,30 @@ def start_profiler(
             sampler=_sampler(directory, world, node, device) if world.local_rank == 0 else None,
             timeline=_timeline(paths, world, node),
         ),
-        window=Window(directory / "window", writing) if world.is_first else None,
+        window=Window(directory / "window", writing, on_gpu=device.is_cuda) if world.is_first else None,
     )
 
 
 def _node(config: Path) -> str:
-    """The host as SageMaker names it; readers of its files expect algo-1, algo-2 and so on."""
+    """Return the host's name in SageMaker's form: readers of its files expect algo-1, algo-2 and so on."""
     hosts = read_hosts(config)
     return hosts.current if re.fullmatch(r"algo-\d+", hosts.current) else f"algo-{hosts.index + 1}"
 
 
 def _sampler(directory: Path, world: World, node: str, device: Device) -> Sampler:
     process = psutil.Process()
-    # Several processes of a host have one parent, which started them.
+    # The processes of a host share a parent, which started them.
     root = (process.parent() or process) if world.local_size > 1 else process
     readers: list[Reader] = []
     try:
         readers.append(HostReadings(root))
     except (OSError, RuntimeError, ValueError, KeyError, psutil.Error) as error:
-        logger.warning("this machine cannot be watched: %s: %s", type(error).__name__, error)
+        logger.warning("this machine cannot be monitored: %s: %s", type(error).__name__, error)
     if device.is_cuda:
         try:
             readers.append(GpuReadings())
         except pynvml.NVMLError as error:
-            logger.warning("the GPU cannot be watched: %s", error)
+            logger.warning("the GPU cannot be monitored: %s", error)
     return Sampler(readers, SystemFiles(directory / "system", node))
 
 

@@ -1,8 +1,8 @@
 """Samples of the machine, in the files and under the names that SageMaker's own monitor uses.
 
-One JSON object a line, a file a minute and host: `incremental/<YYYYMMDDHH>/<second of the minute's begin>.<host>.json`,
-times in UTC. What SageMaker has no name for is added in the same form: GPUPower (watts), GPUMemoryUsed (bytes), and
-MemoryUsedBytes of the job's own processes.
+One JSON object per line, one file per minute and host, times in UTC:
+`incremental/<YYYYMMDDHH>/<second at which the minute begins>.<host>.json`. Readings that SageMaker has no name for have
+the same form: GPUPower (watts), GPUMemoryUsed (bytes), and MemoryUsedBytes of the job's processes.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One value, without its time and place."""
+    """One value, without its time and host."""
 
     type: str
     """cpu, gpu, memory, i/o or network."""
@@ -23,17 +23,21 @@ class Reading:
 
 
 class SystemFiles:
-    """Of one host."""
+    """The files of one host."""
 
     def __init__(self, directory: Path, node: str) -> None:
         self.directory = directory
         self.node = node
 
     def append(self, readings: list[Reading], at: float) -> None:
-        """Args: readings: taken together; at: seconds since 1970.
+        """Append the readings of one sample.
+
+        Args:
+            readings: The readings.
+            at: When they were taken, seconds since 1970.
 
         Raises:
-            OSError: They could not be written.
+            OSError: They cannot be written.
         """
         minute = int(at) // 60 * 60
         folder = self.directory / "incremental" / time.strftime("%Y%m%d%H", time.gmtime(minute))

@@ -2,7 +2,7 @@
 
 Chrome trace events with times relative to the first event's `start_time_since_epoch_in_micros`, in files
 `framework/pevents/<YYYYMMDDHH>/<microseconds of the last event's end>_<rank>-<host>_pythontimeline.json`. A file
-appears whole, when it is due.
+appears complete, when it is due.
 """
 
 import json
@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from container.atomic_file import write_atomically
+from container.contract.step_phases import Phase
 from container.train.profiler.records import PhaseRecord
 from container.train.profiler.timeline_configuration import TimelineConfiguration
-from container.train.profiler.timing import Phase, StepRecord
+from container.train.profiler.timing import StepRecord
 
 _STEP = "Step:ModeKeys.TRAIN"
 
-# The names that smdebug's readers look for, where it has one.
+# The names that smdebug's readers look for, where they have one.
 _NAMES: dict[Phase, str] = {
     "data": "DataLoaderIter::GetNext",
     "copy": "HostToDeviceCopy",
@@ -27,17 +28,17 @@ _NAMES: dict[Phase, str] = {
     "optimizer": "OptimizerStep",
     "debugger": "DebuggerHook",
 }
-# In which they happen.
+# The order in which the phases happen.
 _ORDER: tuple[Phase, ...] = ("data", "copy", "forward", "backward", "debugger", "optimizer")
 
 
 class Timeline:
-    """Of one process.
+    """The timeline of one process.
 
     Args:
-        configuration: Where to, and how large the files get.
-        rank: Of the process.
-        node: Name of its host; no underscore in it.
+        configuration: The directory, and limits of the files.
+        rank: The rank of the process.
+        node: The name of its host, without an underscore.
     """
 
     def __init__(self, configuration: TimelineConfiguration, *, rank: int, node: str) -> None:
@@ -48,7 +49,11 @@ class Timeline:
         self._clear()
 
     def append(self, steps: list[StepRecord], phases: list[PhaseRecord]) -> None:
-        """Raises: OSError: A file that was due could not be written."""
+        """Add steps and phases, and write the file if it is due.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
         for step in steps:
             self._add(_STEP, step.start, step.wall, step.step)
             start = step.start
@@ -64,7 +69,11 @@ class Timeline:
             self.flush()
 
     def flush(self) -> None:
-        """Write what there is. Raises: OSError."""
+        """Write the events so far as a file.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
         if self._lines:
             hour = time.strftime("%Y%m%d%H", time.gmtime(self._end / 1e6))
             folder: Path = self._configuration.directory / "framework" / "pevents" / hour

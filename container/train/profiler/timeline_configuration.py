@@ -1,4 +1,4 @@
-"""SageMaker's profiler configuration: whether it wants a timeline of the steps, where, and in files of which size.
+"""SageMaker's profiler configuration: whether, where and in which files it wants a timeline of the steps.
 
 Source: `profilerconfig.json` as smdebug 1.0 reads it: names in any case, numbers as text.
 """
@@ -10,27 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from container.errors import TrainingError
-from container.paths import MlPaths
+from container.contract.errors import TrainingError
+from container.contract.paths import MlPaths
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimelineConfiguration:
-    """Where the timeline goes."""
+    """The directory of the timeline, and the limits of its files."""
 
     directory: Path
     max_file_bytes: int = 10 * 2**20
     close_interval_s: float = 60.0
-    """A file holds no more than so many seconds."""
+    """The longest time that a file may cover."""
 
 
 def read_timeline_configuration(
     paths: MlPaths, environment: Mapping[str, str] = os.environ
 ) -> TimelineConfiguration | None:
-    """Read the job's configuration; None where it has none, or it switches the profiler off.
+    """Read the job's configuration; None if it has none, or that switches the profiler off.
 
     Raises:
-        TrainingError: It cannot be read.
+        TrainingError: The configuration cannot be read.
     """
     path = Path(environment.get("SMPROFILER_CONFIG_PATH") or paths.config / "profilerconfig.json")
     try:
@@ -48,7 +48,7 @@ def read_timeline_configuration(
         return None
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise TrainingError(
-            f"{path} is no profiler configuration ({type(error).__name__}: {error}); SageMaker's profiler gets no "
+            f"{path} is not a profiler configuration ({type(error).__name__}: {error}); SageMaker's profiler gets no "
             "timeline of this job"
         ) from error
 

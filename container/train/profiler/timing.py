@@ -1,17 +1,15 @@
-"""Where the time of a training step goes: a mark at the end of each phase.
+"""The timing of training steps, by marks at the end of each phase.
 
-In a job of several processes `backward` holds the exchange of gradients, in which the quick wait for the slow: a
-process's own speed is that of `data`, `copy` and `forward`.
+In a job of several processes `backward` includes the exchange of gradients, in which fast processes wait for slow ones:
+a process's own speed shows in `data`, `copy` and `forward`.
 """
 
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
-Phase = Literal["data", "copy", "forward", "backward", "optimizer", "debugger"]
-
-PHASES: tuple[Phase, ...] = ("data", "copy", "forward", "backward", "optimizer", "debugger")
+from container.contract.step_phases import Phase
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,21 +22,21 @@ class StepRecord:
     start: float
     """Seconds since 1970."""
     wall: float
-    """Seconds from the end of the step before it, or from the beginning of the epoch."""
+    """Seconds since the end of the previous step, or the beginning of the epoch."""
     pictures: int
-    """Of this process."""
+    """Pictures in this process."""
     phases: dict[Phase, float]
-    """Seconds; what is left of `wall` is logging and the like."""
+    """Seconds by phase; the rest of `wall` is logging and the like."""
 
 
 class StepTimer(Protocol):
-    """What the engine tells."""
+    """The timer that the engine marks."""
 
     def mark(self, phase: Phase) -> None:
-        """The time since the last mark was this phase's, which a step may have several times."""
+        """Count the time since the last mark for this phase; a step may have a phase several times."""
 
     def end_step(self, pictures: int) -> None:
-        """The step is over, with everything that follows on it; the next one's `data` begins."""
+        """End the step; the next one's `data` begins."""
 
 
 class NoTimer:
@@ -55,25 +53,25 @@ NO_TIMER = NoTimer()
 
 
 class StepClock(StepTimer, Protocol):
-    """A timer that keeps what it measured until it is asked."""
+    """A timer that keeps its measurements until they are collected."""
 
     def begin(self, *, epoch: int, step: int) -> None:
-        """An epoch's steps begin.
+        """Begin an epoch's steps.
 
         Args:
-            epoch: Counted from 1.
-            step: Of the whole job, from 1: the one that begins.
+            epoch: The epoch, from 1.
+            step: Its first step, counted from 1 over the whole job.
         """
 
     def resume(self) -> None:
-        """What happened since the last step's end belongs to no step."""
+        """Begin the step now: the time since the last step's end belongs to no step."""
 
     def collect(self) -> list[StepRecord]:
-        """The steps that were finished since the last call; may be called by another thread."""
+        """Return the steps finished since the last call; may be called by another thread."""
 
 
 class HostClock:
-    """For a CPU, which does what it is told before the next line runs."""
+    """A StepClock for a CPU, which runs in step with the host."""
 
     def __init__(self) -> None:
         self._epoch = self._step = 0

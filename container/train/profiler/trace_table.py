@@ -1,6 +1,6 @@
-"""Which operators and kernels a trace's time goes to.
+"""The table of the operators and kernels in a trace, with their times.
 
-torch.profiler sums that up too, but takes seconds for what is read off its trace in a fraction of one.
+torch.profiler can make such a table too, but takes seconds where reading its trace takes a fraction of one.
 """
 
 from collections import defaultdict
@@ -28,12 +28,12 @@ class _Row:
 
 
 def operator_table(events: Iterable[Event], *, steps: int, first_step: int) -> dict[str, Any]:
-    """Operators, and on a GPU its kernels, those first that take the longest themselves; times in microseconds.
+    """Tabulate operators, and a GPU's kernels, by the time spent in each itself, longest first; in microseconds.
 
     Args:
         events: A trace's `traceEvents`.
-        steps: How many were recorded.
-        first_step: Of the whole job.
+        steps: The number of recorded steps.
+        first_step: The first one, counted over the whole job.
     """
     threads: dict[tuple[Any, Any], list[Event]] = defaultdict(list)
     kernels: dict[str, _Row] = defaultdict(_Row)
@@ -82,7 +82,7 @@ def operator_table(events: Iterable[Event], *, steps: int, first_step: int) -> d
 
 @dataclass(slots=True)
 class _Open:
-    """An event within which others may lie."""
+    """An event that has not ended, and may contain others."""
 
     end: float
     row: _Row
@@ -99,7 +99,7 @@ class _Open:
 
 
 def _add_up(thread: list[Event], on_gpu: dict[Any, float], rows: dict[str, _Row]) -> None:
-    """Add one thread's events, of which each lies within another or beside it."""
+    """Add up the events of one thread, which are nested or disjoint."""
     stack: list[_Open] = []
     for event in sorted(thread, key=lambda event: (event["ts"], -event["dur"])):
         while stack and stack[-1].end <= event["ts"]:

@@ -1,4 +1,4 @@
-"""torch.profiler over a few steps of one epoch, once in a job: which operators and kernels the time goes to."""
+"""A window of torch.profiler: a few steps of one epoch, once in a job, by operator and kernel."""
 
 import gzip
 import json
@@ -6,33 +6,39 @@ import logging
 import os
 from pathlib import Path
 
-import torch
 from torch.profiler import ProfilerAction, ProfilerActivity, profile
 
 from container.atomic_file import write_atomically
+from container.best_effort import BestEffort
 from container.train.profiler.trace_table import operator_table
-from container.train.profiler.writing import Writing
 
 logger = logging.getLogger(__name__)
 
 TRACE = "trace.json.gz"
 OPERATORS = "operators.json"
 WAIT, WARM_UP, STEPS = 3, 2, 3
-"""Steps of the job before the window's, of which the last ones already run under the profiler."""
+"""Steps that the profiler waits, warms up, and records."""
 
 
 class Window:
-    """Of the first process. Stacks are not recorded: they cost more than all the rest."""
+    """The window of the first process. Stacks are not recorded: they cost more than all the rest.
 
-    def __init__(self, directory: Path, writing: Writing) -> None:
+    Args:
+        directory: The folder of the trace and the table.
+        writing: Runs the writes.
+        on_gpu: Whether the job trains on a GPU; one that it does not use is not profiled.
+    """
+
+    def __init__(self, directory: Path, writing: BestEffort, *, on_gpu: bool) -> None:
         self._directory = directory
         self._raw = directory / "trace.json"
         self._writing = writing
-        # Else it says on every CPU that there is no GPU, as an error.
+        self._profiling = BestEffort("torch.profiler failed; training goes on without it", RuntimeError)
+        # Otherwise it logs an error on every machine without a GPU.
         os.environ.setdefault("KINETO_LOG_LEVEL", "99")
         self._steps_of_epoch = self._seen = self._recorded = self._first_step = 0
         self._action = ProfilerAction.NONE
-        activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
+        activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
         self._profile: profile | None = profile(
             activities=activities, schedule=lambda _step: self._action, on_trace_ready=self._export
         )
@@ -43,14 +49,14 @@ class Window:
         return self._profile is None
 
     def before_step(self, step: int, left: int) -> bool:
-        """A step is about to begin, or an epoch's evaluation.
+        """Advance the profiler before a step, or before an epoch's evaluation.
 
         Args:
-            step: Of the whole job.
-            left: Steps left in this epoch, this one included.
+            step: The step, counted over the whole job.
+            left: Steps left in this epoch, including this one.
 
         Returns:
-            Whether something was done, whose time is no step's.
+            Whether this took time that belongs to no step.
         """
         if self._profile is None:
             return False
@@ -60,7 +66,7 @@ class Window:
             return True
         self._steps_of_epoch = max(self._steps_of_epoch, left)
         if not recording and self._seen >= WAIT:
-            # Within one epoch: an evaluation in between would be all that one sees.
+            # Within one epoch: an evaluation in between would dominate the trace.
             whole = self._seen >= WAIT + WARM_UP and left >= min(STEPS, self._steps_of_epoch)
             self._action = ProfilerAction.RECORD if whole else ProfilerAction.WARMUP
             self._first_step = step
@@ -69,24 +75,15 @@ class Window:
             self._recorded += self._action == ProfilerAction.RECORD
         if self._action == ProfilerAction.NONE:
             return False
-        try:
-            self._profile.step()
-        except RuntimeError as error:
-            self._give_up(error)
+        if not self._profiling(self._profile.step):
+            self._profile = None
         return True
 
     def close(self) -> None:
-        """The window is over, where it is not yet; what was recorded is written."""
+        """End the window, if it has not ended yet; write the trace."""
         if self._profile is not None:
             done, self._profile = self._profile, None
-            try:
-                done.stop()
-            except RuntimeError as error:
-                self._give_up(error)
-
-    def _give_up(self, error: RuntimeError) -> None:
-        self._profile = None
-        logger.warning("torch.profiler failed, training goes on without it: %s", error)
+            self._profiling(done.stop)
 
     def _export(self, recorded: profile) -> None:
         def write() -> None:
@@ -96,7 +93,7 @@ class Window:
         self._writing(write)
 
     def finish(self) -> None:
-        """Make the table and pack the trace: work that no step should wait for."""
+        """Make the table and compress the trace: work that no step should wait for."""
         self.close()
         self._writing(self._pack)
 

@@ -1,1 +1,1 @@
-"""smdebug's place of the modes."""
+"""The package in which smdebug has its modes."""

@@ -1,4 +1,4 @@
-"""smdebug's place of the modes."""
+"""The modes, where smdebug has them."""
 
 from container.train.debugger.modes import ModeKeys
 

@@ -1,1 +1,1 @@
-"""smdebug's place of str2bool."""
+"""The package in which smdebug has str2bool."""

@@ -1,11 +1,11 @@
-"""What scripts after SageMaker's examples import beside the hook."""
+"""A helper that the scripts in SageMaker's examples import beside the hook."""
 
 
 def str2bool(value: str | bool) -> bool:
-    """Read an argument that is true or false in words.
+    """Read true or false from a word.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: The word is neither.
     """
     text = str(value).strip().lower()
     if text not in ("yes", "true", "t", "y", "1", "no", "false", "f", "n", "0"):

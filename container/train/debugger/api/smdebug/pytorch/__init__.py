@@ -1,4 +1,4 @@
-"""What scripts use: Hook, get_hook, modes, and how to configure them."""
+"""The API for scripts: Hook, get_hook, modes, and their configuration."""
 
 from container.train.debugger.collection import Collection, CollectionKeys
 from container.train.debugger.hook import Hook

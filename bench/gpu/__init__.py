@@ -1,0 +1,1 @@
+"""Measurements and tests that need a GPU, in nine minutes: see `bench/gpu.sh --help`."""

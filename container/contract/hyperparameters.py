@@ -1,0 +1,169 @@
+"""The hyperparameters: names, types, ranges and defaults, and the reading of the strings that clients send.
+
+No torch here: the host side validates with the same table before a job is created.
+"""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from container.contract.errors import HyperparameterError
+from container.contract.fields import Field, declare
+
+Value = int | float | bool | str
+
+# Keys that SageMaker and its SDKs add to a job's hyperparameters for their own use.
+_RESERVED_PREFIX = "sagemaker_"
+_RESERVED = ("_tuning_objective_metric",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameter(Field[Value]):
+    """One row of the table."""
+
+    name: str
+    default: Value
+    help: str
+
+    def parse(self, text: object) -> Value:
+        """Read a value in any form that clients send it in.
+
+        SDK v2 JSON-encodes every value (a string arrives with quotes), SDK v3 only some, Step Functions none.
+
+        Raises:
+            HyperparameterError: The value is not of the type, or out of range.
+        """
+        value = _decode(text)
+        if value is None:
+            return self.default
+        return self.read(value, f"hyperparameter {self.name}", HyperparameterError, given=text)
+
+
+def _decode(text: object) -> object:
+    """Decode JSON, up to twice; text that is not JSON is the value itself."""
+    for _ in range(2):
+        if not isinstance(text, str):
+            break
+        try:
+            text = json.loads(text)
+        except ValueError:
+            break
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One job's hyperparameters, checked. A field is named as in the table, with `_` for `-`."""
+
+    model_type: str = declare(
+        "resnet50", "Architecture.", choices=("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+    )
+    epochs: int = declare(20, "Passes over the training set.", low=1, high=10_000)
+    batch_size: int = declare(
+        64, "Pictures per step, over all devices; 0 measures and chooses a fast one.", low=0, high=65_536
+    )
+    opt_learning_rate: float = declare(1e-4, "AdamW's learning rate.", above=0, high=10)
+    opt_weight_decay: float = declare(1e-4, "AdamW's weight decay.", low=0, high=10)
+    lr_sched_step_size: int = declare(6, "Lower the learning rate every N epochs (StepLR).", low=1, high=10_000)
+    lr_sched_gamma: float = declare(0.5, "Factor by which the learning rate is then multiplied.", above=0, high=1)
+    early_stopping_patience: int = declare(
+        100, "Stop after N epochs without a lower evaluation loss.", low=1, high=10_000
+    )
+    use_cuda: bool = declare(True, "Use the GPU if there is one.")
+    debug: bool = declare(False, "Save tensors in SageMaker Debugger's format.")
+    wandb: bool = declare(False, "Log to Weights & Biases; offline without WANDB_API_KEY.")
+    weights: str = declare(
+        "default",
+        "Where training starts: default (the weights channel, else the image's or torchvision's ImageNet "
+        "weights) or none.",
+        choices=("default", "none"),
+    )
+    image_size: int = declare(224, "Side of the network's input, pixels.", low=32, high=1024)
+    augmentation: str = declare(
+        "default",
+        "Augmentation of training pictures: default (flip, 15 degrees, crops from 8 % of the area, brightness and "
+        "contrast by 20 %), light (no flip, 10 degrees, crops from 70 %: for text, digits, scans), none.",
+        choices=("default", "light", "none"),
+    )
+    class_weights: bool = declare(True, "Weight classes in the loss by the inverse of their size.")
+    freeze_epochs: int = declare(0, "Train only the new head for the first N epochs.", low=0, high=10_000)
+    label_smoothing: float = declare(0.0, "Label smoothing in the training loss.", low=0, high=0.5)
+    amp: str = declare(
+        "auto",
+        "Mixed precision: auto is bf16 if the device supports it, fp16 with scaling on older GPUs, off on other CPUs.",
+        choices=("auto", "off", "bf16", "fp16"),
+    )
+    compile: bool = declare(False, "Compile the network with torch.compile.")
+    num_workers: int = declare(-1, "DataLoader workers per device; -1 chooses by CPUs and device.", low=-1, high=256)
+    seed: int = declare(0, "Seed for initialisation, splits, order and augmentation.", low=0, high=2**31 - 1)
+    profile: bool = declare(
+        True, "Record where the time goes: the phases of each step, the machine's load, the operators of three steps."
+    )
+    checkpoint_every: int = declare(
+        1, "Epochs between checkpoints, if there is a checkpoint directory.", low=1, high=10_000
+    )
+    checkpoint_minutes: float = declare(
+        10.0, "Also checkpoint within an epoch, every N minutes; 0 disables.", low=0, high=100_000
+    )
+    cache: str = declare(
+        "auto",
+        "Cache decoded pictures: auto uses up to half of the free memory, on also the disk, off.",
+        choices=("auto", "on", "off"),
+    )
+    bad_images: str = declare("skip", "What to do about an unreadable picture.", choices=("skip", "fail"))
+
+    def __post_init__(self) -> None:
+        if self.amp == "fp16" and not self.use_cuda:
+            raise HyperparameterError("hyperparameter amp is fp16, which needs a GPU, but use-cuda is false")
+
+    @classmethod
+    def from_strings(cls, values: Mapping[str, object]) -> Self:
+        """Read and check a job's hyperparameters, as `hyperparameters.json` holds them.
+
+        Raises:
+            HyperparameterError: A name is unknown (the nearest known one is given), or a value does not fit.
+        """
+        known = {row.name: row for row in HYPERPARAMETERS}
+        parsed: dict[str, Any] = {}
+        for name, text in values.items():
+            if name.startswith(_RESERVED_PREFIX) or name in _RESERVED:
+                continue
+            if name not in known:
+                raise HyperparameterError(_unknown(name, list(known)))
+            parsed[name.replace("-", "_")] = known[name].parse(text)
+        return cls(**parsed)
+
+    def to_strings(self) -> dict[str, str]:
+        """Return the job's hyperparameters by their names, as strings, defaults included."""
+        return {
+            field.name.replace("_", "-"): str(value).lower() if isinstance(value, bool) else str(value)
+            for field in dataclasses.fields(self)
+            for value in (getattr(self, field.name),)
+        }
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name.replace("_", "-").lower(), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"known are: {', '.join(known)}"
+    return f"there is no hyperparameter {name}; {hint}"
+
+
+HYPERPARAMETERS: tuple[Hyperparameter, ...] = tuple(
+    Hyperparameter(
+        name=field.name.replace("_", "-"),
+        type=type(field.default),  # type: ignore[arg-type]  # every field has a default of a Value type
+        default=field.default,  # type: ignore[arg-type]
+        **field.metadata,
+    )
+    for field in dataclasses.fields(TrainConfig)
+)
+
+
+def markdown_table() -> str:
+    """Return the table for the documentation."""
+    rows = [("name", "default", "values", "meaning"), ("---",) * 4]
+    rows += [(f"`{row.name}`", str(row.default).lower(), row.range, row.help) for row in HYPERPARAMETERS]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

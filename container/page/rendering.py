@@ -1,0 +1,48 @@
+"""Renders a page as one HTML file that opens offline: styles, scripts, numbers and pictures are all inside."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+Figure = dict[str, Any]
+"""plotly's own form: `data` and `layout`. A trace whose `meta` is a number gets the colour of that series; the page
+sets the colours of axes, fonts and background."""
+
+
+def render(template: str, figures: Mapping[str, Figure], **values: Any) -> str:
+    """Fill in a template of this package; every text is escaped there.
+
+    Args:
+        template: File name in `templates`; extends frame.html, whose comment says what it defines.
+        figures: The charts by the anchor given to the macro `chart`.
+        values: What the template names.
+    """
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    # The only markup that no template writes.
+    plotly = Markup(get_plotlyjs())  # noqa: S704 - a script of the package's own
+    return _environment().get_template(template).render(figures=figures, plotly=plotly, **values)
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("container.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _number
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}  # and keys in their own order
+    return environment
+
+
+def _number(value: float, form: str = ",") -> str:
+    return format(value, form)

@@ -1,0 +1,81 @@
+"""Advice on settings, with the gain of each computed from the recorded steps; every gain is an upper bound."""
+
+import math
+
+from container.report.analyses.finding import Advice
+from container.report.profile_record import OTHER, Profile, Steps
+
+
+def more_workers(profile: Profile, steps: Steps) -> Advice:
+    """Advise more DataLoader workers, where the loop waits for data.
+
+    Where the loop waits, reading a batch takes as long as a step. More workers share that time; the rest of a step
+    stays as long as it is.
+    """
+    share = steps.share("data")
+    waiting = f"waiting for data is {100 * share:.0f} % of the loop"
+    bound = 1 / max(1e-9, 1 - share)
+    if not profile.own:
+        return Advice(text=f"{waiting}: raise num-workers; at best {bound:.2f} times as fast", times_as_fast=bound)
+    wall, waited = steps.total_s, steps.total_s * share
+    busy = wall - waited
+    now = profile.workers
+    # Without workers, reading and computing alternate; with them, they overlap.
+    reading = wall * now if now else waited
+    enough = max(now + 1, math.ceil(reading / max(busy, 1e-9)))
+    if profile.cpus > now:
+        new = min(enough, profile.cpus)
+        fastest = wall / max(busy, reading / new)
+        return Advice(
+            text=f"{waiting}: set num-workers={new} (now {now}); at best {fastest:.2f} times as fast",
+            times_as_fast=fastest,
+        )
+    return Advice(
+        text=f"{waiting}, with {now} DataLoader workers on {profile.cpus} CPUs: choose an instance type with more "
+        "vCPUs for each GPU, store the pictures smaller (training needs little more than "
+        f"image-size={profile.setting('image-size')}), or set augmentation=light; at best {bound:.2f} times as fast",
+        times_as_fast=bound,
+    )
+
+
+def larger_batch(profile: Profile, steps: Steps) -> Advice:
+    """Advise twice the batch size, which halves the work that each step does once, whatever its batch."""
+    share = steps.share("optimizer", OTHER)
+    gain = 1 / (1 - share / 2)
+    now = f" (now {profile.batch_size})" if profile.batch_size else ""
+    size = f"batch-size={2 * profile.batch_size}" if profile.batch_size else "twice the batch-size"
+    return Advice(
+        text=f"the optimizer and the loop's own work, which do not grow with the batch, are {100 * share:.0f} % of the "
+        f"loop: set {size}{now}, and opt-learning-rate a little higher; at best {gain:.2f} times as fast",
+        times_as_fast=gain,
+    )
+
+
+def faster_kernels(profile: Profile, steps: Steps) -> list[Advice]:
+    """Advise amp and compile, where they are off; they shorten forward and backward only."""
+    computing = steps.share("forward", "backward")
+    advice = []
+    if profile.precision == "fp32" and profile.device == "cuda":
+        gain = 1 / (1 - computing / 2)
+        advice.append(
+            Advice(
+                text=f"forward and backward are {100 * computing:.0f} % of the loop, in fp32: set amp=auto; twice as "
+                f"fast there would make the loop {gain:.2f} times as fast",
+                times_as_fast=gain,
+            )
+        )
+    if profile.setting("compile") == "false":
+        gain = 1 / (1 - computing * 0.2)
+        advice.append(
+            Advice(
+                text=f"set compile=true in a job of many epochs; a fifth less time in forward and backward would make "
+                f"the loop {gain:.2f} times as fast",
+                times_as_fast=gain,
+            )
+        )
+    return advice
+
+
+def best_first(advice: list[Advice]) -> list[Advice]:
+    """Sort by gain."""
+    return sorted(advice, key=lambda each: -each.times_as_fast)

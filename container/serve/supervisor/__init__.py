@@ -1,0 +1,1 @@
+"""The supervisor: starts the front and multi-model-server, keeps them running, and ends them."""

@@ -1,0 +1,113 @@
+"""The model in a worker: turns pictures into probabilities on one device."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from container import gpu
+from container.contract.errors import ArtifactError
+from container.cpus import available_cpus, threads_asked_for
+from container.model_card import ModelCard
+from container.serve.settings.config import ServeConfig
+from container.serve.worker.engine import choose
+from container.serve.worker.engine.engine import Engine, Logits
+from container.serve.worker.explain import Heat, explained_layer
+from container.serve.worker.request_body import Pixels
+from container.serve.worker.response_body import Probabilities
+
+if TYPE_CHECKING:
+    from container.serve.worker.engine.eager import Eager
+
+
+class Predictor:
+    """A network on its device, with its preprocessing."""
+
+    def __init__(self, engine: Engine, card: ModelCard, eager: "Callable[[], Eager]") -> None:
+        """
+        Args:
+            engine: Runs the network.
+            card: The model's.
+            eager: Loads the same network in plain torch, for explanations; called for the first one.
+        """
+        self.engine = engine
+        self.card = card
+        self._load_eager = eager
+        self._eager: Eager | None = None
+
+    @classmethod
+    def load(cls, config: ServeConfig, gpu_id: int | None = None) -> Self:
+        """Load a model directory and run it once, so that the first request is not slower than others.
+
+        Args:
+            config: The server's settings.
+            gpu_id: Index of the GPU, if one is used.
+
+        Raises:
+            ArtifactError: A file or field is missing or wrong, or the model's outputs are not numbers.
+            DriverError: There is a GPU, but torch cannot use it.
+        """
+        plain = config.plain_torch
+        if config.use_cuda and gpu.look().count:
+            from container.serve.worker.device import choose_device
+
+            device = choose_device(gpu_id, use_cuda=True)
+            engine, card = choose.on_gpu(config.model_dir, device, plain=plain, batch_size=config.batch_size)
+        else:
+            engine, card = choose.on_cpu(config.model_dir, plain=plain, threads=threads_asked_for() or available_cpus())
+
+        def load_eager() -> "Eager":
+            from container.serve.worker.engine.eager import Eager
+
+            return engine if isinstance(engine, Eager) else choose.eager(config.model_dir, engine.device)[0]
+
+        predictor = cls(engine, card, load_eager)
+        predictor.prove()
+        return predictor
+
+    def prove(self) -> None:
+        """Make one prediction, to show that the model works.
+
+        Raises:
+            ArtifactError: The outputs are NaN or infinite, as all others will be.
+        """
+        if not np.isfinite(self.probabilities([self.blank()])).all():
+            raise ArtifactError(
+                "the model's outputs are not numbers (NaN or infinity): its training diverged, or its weights are "
+                "damaged; deploy an earlier checkpoint, or train it again with a lower learning rate"
+            )
+
+    def blank(self) -> Pixels:
+        """Make a black square of the network's input size, for warm-ups."""
+        size = self.card.preprocessing.size
+        return np.zeros((size, size, 3), np.uint8)
+
+    def probabilities(self, squares: Sequence[Pixels]) -> Probabilities:
+        """Run one forward pass; returns the softmax over the classes, shape (len(squares), classes)."""
+        logits = self.engine.logits(squares)
+        if self.engine.precision == "f16" and not np.isfinite(logits).all():
+            # float16 overflows at 65,504, which some pictures exceed within the network.
+            logits = self._plain.logits(squares)
+        return softmax(logits)
+
+    @property
+    def explained_layer(self) -> str:
+        """Name of the layer that explanations analyse."""
+        return explained_layer(self.card.preprocessing.size)
+
+    def heat(self, squares: Sequence[Pixels], classes: Sequence[int]) -> Heat:
+        """Compute where in each square the network sees a class, in plain torch (see `grad_cam`)."""
+        return self._plain.heat(squares, classes)
+
+    @property
+    def _plain(self) -> "Eager":
+        if self._eager is None:
+            self._eager = self._load_eager()
+        return self._eager
+
+
+def softmax(logits: Logits) -> Probabilities:
+    """Turn logits into probabilities of shape (N, classes), float32."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float32)
+    found: Probabilities = powers / powers.sum(axis=1, keepdims=True)
+    return found

@@ -1,0 +1,68 @@
+"""Imports torch and the worker's code once, and forks a process for every model.
+
+A model then costs only the memory of its tensors and buffers, and starts without the seconds that the imports take.
+docs/serving.md has the figures.
+"""
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from container.processes import kill_group, when_ended
+from container.serve.mms.fork_server import run_script
+from container.serve.mms.fork_socket import ADDRESS, MAX_REQUEST_BYTES
+from container.serve.protocol.state import RUN_DIR_VARIABLE
+
+
+def main() -> None:
+    """Fork a process for each connection (see stand_in.py), until the supervisor exits."""
+    # None of these imports may start a thread: threads do not survive a fork.
+
+    # Frozen objects are never touched by the garbage collector, so their pages stay shared.
+    gc.collect()
+    gc.freeze()
+    # The kernel reaps the children.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    address = Path(os.environ[RUN_DIR_VARIABLE], ADDRESS)
+    address.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address))
+        listener.listen(128)
+        while True:
+            connection = listener.accept()[0]
+            message, descriptors, _, _ = socket.recv_fds(connection, MAX_REQUEST_BYTES, 3)
+            if message and os.fork() == 0:
+                listener.close()
+                _become(connection, json.loads(message), descriptors)
+            connection.close()
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
+def _become(connection: socket.socket, request: dict[str, object], descriptors: list[int]) -> None:
+    """Become the process that multi-model-server believes to have started; never returns."""
+    code = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        # One process group for the model and its workers, so that they are killed together.
+        os.setpgid(0, 0)
+        for target, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, target)
+            os.close(descriptor)
+        sys.argv = [str(argument) for argument in request["arguments"]]  # type: ignore[attr-defined]
+        os.chdir(str(request["directory"]))
+        when_ended(int(str(request["pid"])), lambda: kill_group(os.getpid()))
+        connection.sendall(str(os.getpid()).encode())
+        connection.close()
+        run_script()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""The training loop: train an epoch, evaluate, keep the best model, checkpoint, stop early."""
+
+import logging
+import math
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from container.contract.errors import TrainingError
+from container.contract.hyperparameters import TrainConfig
+from container.contract.metric_lines import EvaluationLine, TrainLine, emit
+from container.folder import printable
+from container.train.checkpoints.background_writer import copied
+from container.train.checkpoints.checkpoint import has_checkpoint
+from container.train.data.loading import EpochLoader
+from container.train.launch.stopping import Interrupted
+from container.train.loop.best_model import save_model
+from container.train.loop.checkpointing import Checkpoints
+from container.train.loop.evaluate import evaluate
+from container.train.loop.job import Job
+from container.train.loop.loaders import evaluation_loader, train_loader
+from container.train.loop.losses import Logged, LossNotFinite
+from container.train.loop.progress import Progress
+from container.train.loop.stepper import Stepper
+from container.train.records.evaluation import Evaluation
+
+logger = logging.getLogger(__name__)
+
+# How many pictures of a batch are named if its loss is not finite.
+_NAMED = 8
+
+
+def fit(model: nn.Module, job: Job) -> Progress:
+    """Train to the last epoch, or until early stopping or SIGTERM; resumes from the newest checkpoint.
+
+    Args:
+        model: On the job's device; trained in place.
+        job: Everything else.
+
+    Returns:
+        The progress at the end; the best model is in the model directory.
+
+    Raises:
+        Interrupted: SIGTERM came; the best model so far, or the current one if none was evaluated, is saved.
+        LossNotFinite: Training diverged (see `explain_divergence`).
+        TrainingError: The evaluation loss is not finite, or the disk is full.
+    """
+    config, world = job.config, job.world
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.opt_learning_rate, weight_decay=config.opt_weight_decay, fused=True
+    )
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, config.lr_sched_step_size, config.lr_sched_gamma)
+    stepper = Stepper(
+        model,
+        optimizer,
+        world=world,
+        device=job.device,
+        preprocessing=job.preprocessing,
+        class_weights=job.class_weights,
+        label_smoothing=config.label_smoothing,
+        debugger=job.debugger,
+    )
+    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": stepper.scaler}
+    checkpoints = Checkpoints(job, {**parts, "debugger": job.debugger})
+    progress = checkpoints.resume()
+    if progress is None:
+        job.start.log()
+        progress = Progress()
+    if config.compile:
+        model.compile()  # in place: the state dict keeps its names
+    job.debugger.watch(model)
+
+    steps = job.order.steps()
+    train, validation = train_loader(job), evaluation_loader(job, "validation", job.preprocessing, last=config.epochs)
+    with job.writer, train, validation:
+        try:
+            for epoch in range(progress.epoch, config.epochs + 1):
+                if _stops_early(progress, config):
+                    break
+                started = time.perf_counter() - progress.train_s  # the time of an interruption does not count
+                stepper.begin_epoch(epoch, count=steps, done=progress.step, head_only=epoch <= config.freeze_epochs)
+                batches = train.batches(epoch, progress.step)
+                weights = _batch_weights(job, epoch)[progress.step :]
+                job.debugger.train()
+                stepper.timer = job.profiler.begin_epoch(
+                    epoch, step=(epoch - 1) * steps + progress.step + 1, steps=steps - progress.step
+                )
+                for batch, weight in zip(batches, weights, strict=True):
+                    with stepper.step(batch, weight) as logged:
+                        progress.step += 1
+                        progress.train_s = time.perf_counter() - started
+                        _log(job, progress, logged)
+                        if world.check(job.stop, checkpoints.is_due_within_epoch()) and progress.step < steps:
+                            _log(job, progress, stepper.losses.read())
+                            checkpoints.write(progress)
+
+                trained_s = time.perf_counter() - started
+                result = _evaluate(model, validation, job, epoch)
+                _record_epoch(job, progress, result, learning_rate=optimizer.param_groups[0]["lr"], seconds=trained_s)
+                _keep_if_best(model, job, progress, result.loss)
+                scheduler.step()
+                progress.next_epoch()
+                if checkpoints.is_due_after(epoch):
+                    checkpoints.write(progress)
+                job.profiler.end_epoch()
+        except Interrupted:
+            _log(job, progress, stepper.losses.read())
+            if world.is_first and progress.best_tensors is None:
+                save_model(job, copied(model.state_dict()), progress)
+            checkpoints.write(progress)
+            raise
+    return progress
+
+
+def _batch_weights(job: Job, epoch: int) -> list[float]:
+    """The weight of each batch of all processes together; each process computes the same ones."""
+    weights = [1.0] * len(job.splits.classes) if job.class_weights is None else job.class_weights.tolist()
+    samples = job.splits.train
+    return [sum(weights[samples[index].target] for _, index in keys) for keys in job.order.whole(epoch)]
+
+
+def _log(job: Job, progress: Progress, logged: Iterable[Logged]) -> None:
+    earlier = (progress.epoch - 1) * job.order.steps()
+    total = len(job.splits.train)
+    for each in logged:
+        progress.losses.append(each.loss)
+        if job.world.is_first:
+            seen = min(total, each.step * job.config.batch_size)
+            emit(TrainLine(epoch=progress.epoch, seen=seen, total=total, loss=each.loss))
+        for sink in job.sinks:
+            sink.after_step(earlier + each.step, each.loss)
+
+
+def _evaluate(model: nn.Module, loader: EpochLoader, job: Job, epoch: int) -> Evaluation:
+    with job.profiler.phase("evaluation"):
+        job.world.equalize_buffers(model)
+        job.debugger.evaluate()
+        result = evaluate(
+            model,
+            loader.batches(epoch),
+            class_count=len(job.splits.classes),
+            preprocessing=job.preprocessing,
+            device=job.device,
+            class_weights=job.class_weights,
+            stop=job.stop,
+            world=job.world,
+            debugger=job.debugger,
+        )
+    if job.world.is_first:
+        emit(EvaluationLine(phase="EVAL", loss=result.loss, correct=result.correct, total=result.total))
+    if not math.isfinite(result.loss):
+        raise TrainingError(
+            f"the evaluation loss is {result.loss} after epoch {epoch}: training diverged. Lower opt-learning-rate (a "
+            "tenth is a good next try), or set amp to off"
+        )
+    return result
+
+
+def _record_epoch(job: Job, progress: Progress, result: Evaluation, *, learning_rate: float, seconds: float) -> None:
+    record: dict[str, Any] = {
+        "epoch": progress.epoch,
+        "train_loss": sum(progress.losses) / max(1, len(progress.losses)),
+        "eval_loss": result.loss,
+        "eval_accuracy": result.accuracy,
+        "learning_rate": learning_rate,
+        "train_seconds": round(seconds, 3),
+    }
+    progress.history.append(record)
+    for sink in job.sinks:
+        sink.after_epoch(progress.history)
+
+
+def _keep_if_best(model: nn.Module, job: Job, progress: Progress, loss: float) -> None:
+    if loss >= progress.best_loss:
+        progress.epochs_without_improvement += 1
+        return
+    progress.best_loss, progress.best_epoch, progress.epochs_without_improvement = loss, progress.epoch, 0
+    if job.world.is_first:
+        with job.profiler.phase("model"):
+            progress.best_tensors = copied(model.state_dict())
+            save_model(job, progress.best_tensors, progress)
+
+
+def _stops_early(progress: Progress, config: TrainConfig) -> bool:
+    if progress.epochs_without_improvement < config.early_stopping_patience:
+        return False
+    logger.info(
+        "early stopping: the evaluation loss has not fallen below %.4f for %d epochs",
+        progress.best_loss,
+        progress.epochs_without_improvement,
+    )
+    return True
+
+
+def explain_divergence(job: Job, found: LossNotFinite) -> str:
+    """Say at which batch the loss was not finite, which pictures are in it, and what to do."""
+    keys = job.order.whole(found.epoch)[found.step - 1]
+    names = [printable(job.splits.train[index].path.name) for _, index in keys[:_NAMED]]
+    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+    message = (
+        f"the training loss is {found.value} at batch {found.step} of its epoch (pictures {', '.join(names)}{more}): "
+        "training diverged. Lower opt-learning-rate (a tenth is a good next try), or set amp to off"
+    )
+    if has_checkpoint(job.checkpoints):
+        message += f". The last checkpoint in {job.checkpoints} is from before"
+    return message

@@ -1,0 +1,50 @@
+"""The loaders of a job's splits."""
+
+from typing import Literal
+
+from container.preprocessing import Preprocessing
+from container.train.data.dataset import EvaluationPictures, TrainPictures
+from container.train.data.loading import EpochLoader
+from container.train.data.order import in_order
+from container.train.loop.job import Job
+
+
+def train_loader(job: Job) -> EpochLoader:
+    """Load this process's share of each training batch, augmented, for all epochs."""
+    config = job.config
+    pictures = TrainPictures(
+        job.splits.train,
+        config.augmentation,
+        config.image_size,
+        config.seed,
+        cache=job.caches.get("train"),
+        bad_images=config.bad_images,
+    )
+    return EpochLoader(
+        pictures,
+        job.order.share,
+        steps=job.order.steps(),
+        last=config.epochs,
+        memory=job.batch_memory,
+        pin=job.device.is_cuda,
+    )
+
+
+def evaluation_loader(
+    job: Job, split: Literal["validation", "test"], preprocessing: Preprocessing, last: int
+) -> EpochLoader:
+    """Load this process's share of a split, in its order, up to `last` times."""
+    samples = getattr(job.splits, split)
+    mine = range(job.world.rank, len(samples), job.world.size)
+    pictures = EvaluationPictures(
+        [samples[index] for index in mine], preprocessing, cache=job.caches.get(split), indices=mine
+    )
+    batches = in_order(len(mine), job.config.batch_size)
+    return EpochLoader(
+        pictures,
+        lambda _epoch: batches,
+        steps=len(batches),
+        last=last,
+        memory=job.batch_memory,
+        pin=job.device.is_cuda,
+    )

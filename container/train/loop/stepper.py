@@ -1,0 +1,119 @@
+"""One optimizer step at a time."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from container.preprocessing import Preprocessing
+from container.train.data.loading import Batch
+from container.train.debugger.session import Debugger
+from container.train.device import Device
+from container.train.launch.distributed import World
+from container.train.loop.losses import Logged, Losses
+from container.train.profiler.timing import NO_TIMER, StepTimer
+
+
+class Stepper:
+    """A model and everything that turns a batch into a step: optimizer, gradient scaler, criterion, losses and timer.
+
+    Args:
+        model: On the device; trained in place.
+        optimizer: Over the model's parameters.
+        world: The processes of the job.
+        device: Where, and in which precision.
+        preprocessing: Normalizes batches on the device.
+        class_weights: float32 (classes,), on the device.
+        label_smoothing: From 0 to 1.
+        debugger: Shown each batch, and the gradients before the optimizer takes its step.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        world: World,
+        device: Device,
+        preprocessing: Preprocessing,
+        class_weights: torch.Tensor | None = None,
+        label_smoothing: float = 0.0,
+        debugger: Debugger | None = None,
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.scales_gradients)
+        self.losses = Losses(world, device, epoch=1, done=0, count=0)
+        self.timer: StepTimer = NO_TIMER
+        """Told where each phase of a step ends."""
+        self.debugger = debugger
+        self._world, self._device = world, device
+        self._normalize = preprocessing.normalizer(device.torch_device)
+        self._criterion = nn.CrossEntropyLoss(
+            weight=class_weights, label_smoothing=label_smoothing, reduction="mean" if world.size == 1 else "sum"
+        )
+        self._network: nn.Module | None = None
+        self._head_only = False
+
+    def begin_epoch(self, epoch: int, *, count: int, done: int = 0, head_only: bool = False) -> None:
+        """Put the model into training mode and start the losses of an epoch.
+
+        Args:
+            epoch: Counted from 1.
+            count: Steps of the whole epoch.
+            done: Steps of it before an interruption.
+            head_only: Train the last layer alone: the body neither learns nor moves its batch statistics.
+        """
+        self.model.train()
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(not head_only or name.startswith("fc."))
+        if head_only:
+            for module in self.model.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        if self._network is None or head_only != self._head_only:
+            self._network, self._head_only = self._world.parallel(self.model), head_only
+        self.losses = Losses(self._world, self._device, epoch=epoch, done=done, count=count)
+
+    @contextmanager
+    def step(self, batch: Batch, weight: float) -> Iterator[Sequence[Logged]]:
+        """Take one optimizer step; gives the losses that can be logged by now, of this step or the one before it. What
+        happens within the context counts as the step's time.
+
+        Args:
+            batch: uint8 pictures (N, size, size, 3) and class indices (N,): this process's share.
+            weight: Sum of the class weights of the pictures of all processes; their number where classes have none.
+
+        Raises:
+            LossNotFinite: The loss of an earlier step was not; the parameters are wrong from there on.
+        """
+        assert self._network is not None
+        timer, debugger = self.timer, self.debugger
+        timer.mark("data")
+        pictures, targets = (tensor.to(self._device.torch_device, non_blocking=True) for tensor in batch)
+        timer.mark("copy")
+        with self._device.autocast():
+            logits = self._network(self._normalize(pictures))
+            loss = self._criterion(logits, targets)
+        if self._world.size > 1:
+            # The mean over processes, which backward takes, is then the weighted mean over the whole batch.
+            loss = loss * (self._world.size / weight)
+        timer.mark("forward")
+        if debugger is not None:
+            debugger.observe(loss, logits, targets)
+            timer.mark("debugger")
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()
+        timer.mark("backward")
+        if debugger is not None:
+            debugger.before_step(self.optimizer, self.scaler)
+            timer.mark("debugger")
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        timer.mark("optimizer")
+        logged = list(self.losses.add(loss))
+        try:
+            yield logged
+        finally:  # also where the job ends at this step
+            timer.end_step(len(targets))

@@ -1,0 +1,1 @@
+"""What a job writes beside its model: metrics, reports, event files."""
