@@ -15,7 +15,6 @@ from tests.images.containers import Docker, Images
 from tests.images.saved_layers import Layer, read_layers
 
 # Reading all the layers takes minutes where the disk is slow.
-pytestmark = pytest.mark.timeout(900)
 
 TARGETS = ("train", "serve")
 _LEFT_OUT = ("requires triton, which is not installed.", "requires openvino-telemetry, which is not installed.")

@@ -21,7 +21,6 @@ from tests.serve.server_process import REPOSITORY
 from tests.train.conftest import SMALL
 
 # Making the environments takes minutes where the network is slow.
-pytestmark = pytest.mark.timeout(900)
 
 HERE = Path(__file__).parent
 
