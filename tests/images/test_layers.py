@@ -14,8 +14,6 @@ from pip._internal.models.index import PyPI
 from tests.images.containers import Docker, Images
 from tests.images.saved_layers import Layer, read_layers
 
-# Reading all the layers takes minutes where the disk is slow.
-
 TARGETS = ("train", "serve")
 _LEFT_OUT = ("requires triton, which is not installed.", "requires openvino-telemetry, which is not installed.")
 PUBLIC = re.compile(

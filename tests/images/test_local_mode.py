@@ -20,8 +20,6 @@ from tests.images.containers import Docker, Images, unavailable
 from tests.serve.server_process import REPOSITORY
 from tests.train.conftest import SMALL
 
-# Making the environments takes minutes where the network is slow.
-
 HERE = Path(__file__).parent
 
 
