@@ -331,8 +331,6 @@ def test_where_memory_is_short_a_model_is_refused_or_the_least_used_ones_go(
     small = ManyModels(start_server(many.base, **MULTI, **setting, SLIPWAY_MEMORY_MB=budget_mb(many, 400)), many.base)
     small.server.await_ready()
     seen: Counter[str] = Counter()
-    run_state_machine_as_test(
-        lambda: Short(small, picture, evict=evict, seen=seen), settings=BOUNDED
-    )
+    run_state_machine_as_test(lambda: Short(small, picture, evict=evict, seen=seen), settings=BOUNDED)
     assert seen["load 507"] == 0 < seen["evicted"] if evict else seen["load 507"] > 0
     assert "event=bug" not in small.server.log
