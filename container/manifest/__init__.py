@@ -1,0 +1,8 @@
+"""A manifest in place of class folders: a file that names pictures and their labels, read alike by training and host.
+
+`finding` recognises it, with `columns`; `rows` reads it; `matching` finds the files; `manifest` is the whole.
+"""
+
+from container.manifest.manifest import Looked, Manifest, read_manifest
+
+__all__ = ["Looked", "Manifest", "read_manifest"]
