@@ -3,6 +3,7 @@
 `finding` recognises it, with `columns`; `rows` reads it; `matching` finds the files; `manifest` is the whole.
 """
 
+from container.manifest.finding import ENDINGS, find_manifests
 from container.manifest.manifest import Looked, Manifest, read_manifest
 
-__all__ = ["Looked", "Manifest", "read_manifest"]
+__all__ = ["ENDINGS", "Looked", "Manifest", "find_manifests", "read_manifest"]

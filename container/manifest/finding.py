@@ -10,8 +10,8 @@ from pathlib import Path
 from container.folder import leftover, printable
 from container.manifest.columns import find_columns, find_keys
 
-TABLES = (".csv", ".tsv")
-JSON_LINES = (".jsonl", ".ndjson", ".manifest")
+_TABLES = (".csv", ".tsv")
+ENDINGS = (*_TABLES, ".jsonl", ".ndjson", ".manifest")
 """Extensions of the files that can be a manifest, in lower case."""
 
 _HEADER_BYTES = 65_536
@@ -68,7 +68,7 @@ def _candidates(folder: Path) -> list[Path]:
             names = [each.name for each in entries if not leftover(each.name) and each.is_file()]
     except OSError:  # listing the folder reports it
         return []
-    return [folder / name for name in sorted(names) if Path(name).suffix.lower() in (*TABLES, *JSON_LINES)]
+    return [folder / name for name in sorted(names) if Path(name).suffix.lower() in ENDINGS]
 
 
 def _recognise(path: Path) -> Form | str:
@@ -83,7 +83,7 @@ def _recognise(path: Path) -> Form | str:
     line = next((each for each in text.splitlines() if each.strip(" ,;\t")), "")
     if not line:
         return "it is empty"
-    return _table(path, line) if path.suffix.lower() in TABLES else _json_lines(path, line)
+    return _table(path, line) if path.suffix.lower() in _TABLES else _json_lines(path, line)
 
 
 def _table(path: Path, line: str) -> Form | str:

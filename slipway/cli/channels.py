@@ -7,14 +7,14 @@ import click
 
 from container.contract.errors import DataError
 from container.contract.hyperparameters import HYPERPARAMETERS
-from slipway.dataset_folder import find_splits, require_folder
+from slipway.dataset_folder import data_channels, require_folder
 
 _WEIGHTS = "weights"
 
 
 def local_channels(data_dir: Path | None, named: Mapping[str, Path | None], weights: Path | None) -> dict[str, Path]:
     """The folder of each channel, from the data folder and the options; the options win."""
-    channels = find_splits(data_dir) if data_dir else {}
+    channels = data_channels(data_dir) if data_dir else {}
     for name, path in named.items():
         if path is not None:
             require_folder(path)
