@@ -4,6 +4,6 @@
 """
 
 from container.manifest.finding import ENDINGS, find_manifests
-from container.manifest.manifest import Looked, Manifest, read_manifest
+from container.manifest.manifest import Looked, Manifest, match_names, read_manifest
 
-__all__ = ["ENDINGS", "Looked", "Manifest", "find_manifests", "read_manifest"]
+__all__ = ["ENDINGS", "Looked", "Manifest", "find_manifests", "match_names", "read_manifest"]

@@ -54,7 +54,7 @@ def find_manifests(folder: Path) -> Found:
     forms: list[Form] = []
     others: list[str] = []
     for path in _candidates(folder):
-        found = _recognise(path)
+        found = recognise(path)
         if isinstance(found, Form):
             forms.append(found)
         else:
@@ -71,7 +71,7 @@ def _candidates(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names) if Path(name).suffix.lower() in ENDINGS]
 
 
-def _recognise(path: Path) -> Form | str:
+def recognise(path: Path) -> Form | str:
     """Return how to read a manifest, or the reason why the file is none."""
     try:
         with path.open("rb") as file:

@@ -1,5 +1,6 @@
 """A folder's manifest, beside what lies in the folder."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from container.contract.errors import DataError
 from container.folder import Listing, list_class, printable
 from container.manifest.columns import is_identifier
-from container.manifest.finding import Form, find_manifests
+from container.manifest.finding import ENDINGS, Form, find_manifests, recognise
 from container.manifest.matching import Match, match
 from container.manifest.rows import listed, read_rows, row_label
 
@@ -137,3 +138,19 @@ def read_manifest(folder: Path) -> Looked:
             "their labels, and move the others away"
         )
     return Looked(manifest=manifests[0] if manifests else None, others=tuple(others))
+
+
+def match_names(path: Path, names: Iterable[str]) -> Match:
+    """Read one manifest, and find which of some other place's files it names.
+
+    Args:
+        path: The manifest.
+        names: The files, relative to their place, with slashes.
+
+    Raises:
+        DataError: It is no manifest, or it cannot be used: see `read_rows` and `match`.
+    """
+    form = recognise(path) if path.suffix.lower() in ENDINGS else f"its name ends with none of {', '.join(ENDINGS)}"
+    if isinstance(form, str):
+        raise DataError(f"{printable(path)} is no manifest: {form}")
+    return match(read_rows(form), names, printable(path))
