@@ -1,5 +1,6 @@
 """A folder's manifest, beside what lies in the folder."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,7 @@ from container.folder import Listing, list_class, printable
 from container.manifest.columns import is_identifier
 from container.manifest.finding import ENDINGS, Form, find_manifests, recognise
 from container.manifest.matching import Match, match
-from container.manifest.rows import listed, read_rows, row_label
+from container.manifest.rows import counted, listed, read_rows, row_label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +61,12 @@ class Manifest:
             return ""
         total = len(absent) + len(self.match.rows) + len(self.match.repeated)
         text = (
-            f"{printable(self.path)} names {len(absent):,} file{'s' * (len(absent) > 1)} of {total:,} that "
+            f"{printable(self.path)} names {counted(absent, 'file')} of {total:,} that "
             f"{'are' if len(absent) > 1 else 'is'} not below its folder: {listed(absent)}"
         )
         wanted = f"/{absent[0].file}".casefold()
-        near = [path for path in self.listing.files if path.as_posix().casefold().endswith(wanted)]
-        return text + f" (there is {printable(near[0].relative_to(self.folder))})" * bool(near)
+        near = next((path for path in self.listing.files if path.as_posix().casefold().endswith(wanted)), None)
+        return text if near is None else f"{text} (there is {printable(near.relative_to(self.folder))})"
 
     def notes(self) -> list[str]:
         """Say what was decided about the manifest and the files, apart from absent files."""
@@ -73,20 +74,24 @@ class Manifest:
         notes = []
         if not self.form.usual:
             notes.append(f"{name}: the files are taken from {self.form.file!r}, the labels from {self.form.label!r}")
+        alike: defaultdict[str, list[str]] = defaultdict(list)
+        for label in self.classes:
+            alike[" ".join(label.casefold().split())].append(printable(label))
+        if several := [" and ".join(labels) for labels in alike.values() if len(labels) > 1]:
+            notes.append(f"labels of {name} that differ in case or spaces are different classes: {listed(several)}")
         notes += self._folder_notes()
         if found.deeper:
             row, file = found.deeper[0]
             notes.append(
-                f"{name} names {len(found.deeper):,} files without their folders, which were searched for them: "
+                f"{name} names {counted(found.deeper, 'file')} without the folders, which were searched: "
                 f"{row} is {printable(file)}"
             )
         if found.repeated:
-            count = len(found.repeated)
-            notes.append(f"{name} names {count:,} files again, with the same label: {listed(found.repeated)}")
+            again = counted(found.repeated, "file")
+            notes.append(f"{name} names {again} again, with the same label: {listed(found.repeated)}")
         if self.unnamed:
             relative = [printable(path.relative_to(self.folder)) for path in self.unnamed]
-            what = "1 file" if len(relative) == 1 else f"{len(relative):,} files"
-            notes.append(f"{what} left out, as {name} does not name them: {listed(relative)}")
+            notes.append(f"{counted(relative, 'file')} left out, as {name} does not name them: {listed(relative)}")
         return notes
 
     def _folder_notes(self) -> list[str]:
@@ -98,7 +103,9 @@ class Manifest:
         other = [
             f"{printable(file)} is {row_label(row)}" for file, row in placed if file.partition("/")[0] != row.label
         ]
-        return [note + f"; {len(other):,} pictures lie in the folder of another class: {listed(other)}" * bool(other)]
+        return [
+            note + f"; in the folder of another class lie {counted(other, 'picture')}: {listed(other)}" * bool(other)
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
-from posixpath import normpath
+from posixpath import basename, normpath, splitext
 
 from container.contract.errors import DataError
 from container.folder import printable, same_name
 from container.manifest.rows import Row, listed, row_label
-from container.picture import ENDINGS
 
 _S3 = re.compile(r"s3[an]?://[^/]*/?", re.IGNORECASE)
 _OTHER_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -95,9 +93,9 @@ class _Index:
         for file in files:
             path = same_name(file)
             self._by_path[path] = file
-            self._by_name[PurePosixPath(path).name].append(path)
+            self._by_name[basename(path)].append(path)
             if (stem := _without_extension(path)) is not None:
-                self._by_name[PurePosixPath(stem).name].append(path)
+                self._by_name[basename(stem)].append(path)
 
     def end_of(self, key: str) -> str | None:
         """Find the file at the longest end of an S3 key."""
@@ -109,7 +107,7 @@ class _Index:
         """Find the one file with this path, or that ends with it."""
         if name in self._by_path:
             return self._by_path[name]
-        ending = [path for path in self._by_name[PurePosixPath(name).name] if _ends(path, name)]
+        ending = [path for path in self._by_name[basename(name)] if _ends(path, name)]
         fit: Sequence[str] = [path for path in ending if _without_extension(path) == name] or ending
         if len(fit) > 1:
             raise DataError(
@@ -120,8 +118,11 @@ class _Index:
 
 
 def _without_extension(path: str) -> str | None:
-    suffix = PurePosixPath(path).suffix
-    return path.removesuffix(suffix) if suffix.lower() in ENDINGS else None
+    # Only here: the command's help does not wait for numpy and Pillow.
+    from container.picture import ENDINGS
+
+    stem, ending = splitext(path)
+    return stem if ending.lower() in ENDINGS else None
 
 
 def _ends(path: str, name: str) -> bool:

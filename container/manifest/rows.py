@@ -41,13 +41,13 @@ def read_rows(form: Form) -> list[Row]:
         raise DataError(f"{where} names no picture; it needs a line for each: its file and its label")
     if nameless := [row for row in rows if not row.file]:
         raise DataError(
-            f"{where} has {_count(nameless, 'line')} without a file in {form.file!r}, the first line "
+            f"{where} has {counted(nameless, 'line')} without a file in {form.file!r}, the first line "
             f"{nameless[0].line}; add the file's name, or remove the line"
         )
     if bare := [row for row in rows if not row.label]:
         raise DataError(
-            f"{where} has {_count(bare, 'picture')} without a label in {form.label!r}: {listed(bare)}; add the labels, "
-            "or remove the lines"
+            f"{where} has {counted(bare, 'picture')} without a label in {form.label!r}: {listed(bare)}; add the "
+            "labels, or remove the lines"
         )
     if odd := [row for row in rows if not row.label.isprintable()]:
         raise DataError(
@@ -68,7 +68,8 @@ def listed(items: Sequence[object]) -> str:
     return ", ".join(map(str, items[:_SHOWN])) + more
 
 
-def _count(items: Sequence[object], noun: str) -> str:
+def counted(items: Sequence[object], noun: str) -> str:
+    """Count things."""
     return f"{len(items):,} {noun}{'s' * (len(items) > 1)}"
 
 
