@@ -33,12 +33,13 @@ def find_splits(directory: Path) -> dict[str, Path]:
             )
         if found:
             splits[split] = found[0]
-    if all(map(_only_files, splits.values())) and find_manifests(directory).forms:
+    if all(map(holds_only_files, splits.values())) and find_manifests(directory).forms:
         return {}
     return splits
 
 
-def _only_files(folder: Path) -> bool:
+def holds_only_files(folder: Path) -> bool:
+    """Whether a folder has neither folders nor a manifest, so that nothing says what its pictures show."""
     folders = any(entry.is_dir() and not leftover(entry.name) for entry in folder.iterdir())
     return not folders and not find_manifests(folder).forms
 

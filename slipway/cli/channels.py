@@ -7,7 +7,8 @@ import click
 
 from container.contract.errors import DataError
 from container.contract.hyperparameters import HYPERPARAMETERS
-from slipway.dataset_folder import data_channels, require_folder
+from container.manifest import find_manifests
+from slipway.dataset_folder import data_channels, holds_only_files, require_folder
 
 _WEIGHTS = "weights"
 
@@ -25,11 +26,17 @@ def local_channels(data_dir: Path | None, named: Mapping[str, Path | None], weig
         found = sorted(path.name for path in data_dir.iterdir() if path.is_dir())
         raise DataError(
             f"there is no train folder in {data_dir}; its folders are: {', '.join(found[:8]) or 'none'}. "
-            f"If they are the classes themselves, use --train {data_dir}"
+            f"If they are the classes themselves, use --train {data_dir}{_tables(data_dir)}"
         )
+    if data_dir and channels["train"].parent == data_dir and holds_only_files(channels["train"]):
+        raise DataError(f"{channels['train']} has neither class folders nor a manifest{_tables(data_dir)}")
     if weights is not None:
         channels[_WEIGHTS] = weights
     return channels
+
+
+def _tables(data_dir: Path) -> str:
+    return "".join(f"; {text}" for text in find_manifests(data_dir).others)
 
 
 def weights_file(given: dict[str, str]) -> Path | None:
