@@ -46,10 +46,11 @@ EXPECTED = {"cat": ["images/b.jpg"], "dog": ["images/a.jpg", "images/c.jpg"]}
         "file,label\nimages/c.jpg,dog\nimages/b.jpg,cat\nimages/a.jpg,dog\n",
         b"\xef\xbb\xbffile,label\r\nimages\\a.jpg,dog\r\n\r\n.\\images\\b.jpg,cat\r\nimages\\c.jpg,dog",
         "id,breed\na,dog\nb,cat\nc,dog\n",
+        ",id,breed\n0,a,dog\n1,b,cat\n2,c,dog\n",
         "Image Path;width;Class\nc.jpg;3;dog\nb.jpg;3; cat \na.jpg;3;dog;;\n;;\n",
         'label\tfilename\tid\n"dog"\timages/x/../a.jpg\t1\ncat\tb.jpg\t2\ndog\tc.jpg\t3\n',
     ],
-    ids=["usual", "windows", "kaggle", "semicolons", "tabs"],
+    ids=["usual", "windows", "kaggle", "pandas", "semicolons", "tabs"],
 )
 def test_tables_as_people_have_them_are_taken(folder, text: str):
     assert classes(folder("labels.csv", text)) == EXPECTED
@@ -127,7 +128,7 @@ def test_folders_named_for_labels_do_not_count_and_differences_are_named(folder)
         ("file,label\nimages\\..\\..\\x.jpg,dog\n", "which leaves the manifest's folder"),
         ("file,label\nhttps://x.org/a.jpg,dog\n", "nothing is downloaded: name files below"),
         ("file,label\na.jpg,caf\u00e9\nb.jpg,cafe\u0301\n", "two labels that look alike: .* write them alike"),
-        ('file,label\na.jpg,"a\nb"\n', r"a line end or an invisible character: a\\nb .line 2."),
+        ('file,label\na.jpg,"a\nb"\n', r"a line end or an invisible character in line 2: 'a.jpg', 'a\\nb'"),
         ("image,filename,label\na,a.jpg,dog\n", "several columns that may be meant: image, filename; call the file's"),
         ("file,class,category\na.jpg,dog,b\n", "several columns that may be meant: class, category"),
         ("file,label,label\na.jpg,dog,b\n", "several columns that may be meant: label, label"),
@@ -153,6 +154,7 @@ TWO = '{"source-ref": "a.jpg", "x": 1, "x-metadata": {}, "y": 1, "y-metadata": {
             "1 picture without a label in 'label': b.jpg",
         ),
         ('{"source-ref": "a.jpg", "label": [1, 2]}\n', r"line 1 of .* has 'label': \[1, 2\]; a picture has one label"),
+        ('{"id": 7, "label": "\\ud800"}\n', r"an invisible character in line 1: '7', '\\ud800'; remove it"),
         (MULTI, r"no label attributes of image classification: m \(groundtruth/image-classification-multilabel\)"),
         (TWO, "has 2 label attributes of image classification: x, y; keep the one to train on"),
         (ground_truth("x/a.jpg", 1, "dog") + ground_truth("y/a.jpg", 1, "dog"), "both end like a.jpg, the only such"),
@@ -174,6 +176,8 @@ def test_a_name_that_fits_several_files_is_refused(folder):
 def test_several_manifests_are_refused_and_other_tables_are_not_taken(folder):
     folder("classes.csv", "id,name\n1,dog\n2,cat\n")
     folder("results.csv", "epoch,loss\n1,2\n")
+    folder("sizes.csv", "image_name,image_path,width\na,images/a.jpg,3\n")
+    folder("names.csv", "id,filename\n1,a.jpg\n")
     folder("list.manifest", '[{"prefix": "s3://b/"}, "a.jpg"]')
     made = folder("labels.csv", "file,label\na.jpg,dog\n")
     looked = read_manifest(made)
@@ -182,7 +186,7 @@ def test_several_manifests_are_refused_and_other_tables_are_not_taken(folder):
     texts = " ".join(looked.others)
     assert "results.csv is not taken as a manifest: its first line is epoch,loss; a manifest's is the header" in texts
     assert 'list.manifest is not taken as a manifest: its first line is [{"prefix"' in texts
-    assert "classes.csv is not taken as a manifest" in texts
+    assert all(f"{name}.csv is not taken as a manifest: " in texts for name in ("classes", "names", "sizes"))
     assert "names 2 files of 2 that are not below its folder: 1 (line 2), 2 (line 3)" in texts
     folder("train.jsonl", '{"file_name": "b.jpg", "label": "cat"}')
     with pytest.raises(DataError, match=r"has 2 manifests: labels.csv, train.jsonl; keep the one that names"):

@@ -5,11 +5,13 @@ from typing import Any
 
 from container.contract.errors import DataError
 
-_FILES = (
+_OTHER_FILES = (
     *("filename", "file_name", "filepath", "file_path", "path", "picture", "image", "image_file", "image_path"),
     *("image_name", "img", "img_path", "img_name"),
 )
 _IDENTIFIERS = ("id", "image_id", "img_id")
+_FILES = (("file",), ("source_ref",), _OTHER_FILES, _IDENTIFIERS)
+"""Names of the file's column; a later group counts only where there is none of an earlier one."""
 _LABELS = ("label", "class", "class_name", "category")
 _METADATA = "-metadata"
 
@@ -30,13 +32,15 @@ def find_columns(names: Sequence[str], where: str) -> tuple[str, str] | None:
     Raises:
         DataError: Several columns may hold the file or the label.
     """
-    file = next(
-        filter(None, (_one(each, names, where) for each in (("file",), ("source_ref",), _FILES, _IDENTIFIERS))), None
-    )
-    label = _one(("label",), names, where) or _one(_LABELS, names, where)
-    if label is None and file is not None and len(names) == 2:
-        label = next(name for name in names if name != file)
-    return (file, label) if file is not None and label is not None and label.strip() else None
+    names = [name for name in names if name.strip()]  # pandas writes its index without a name
+    files = [name for name in names if any(_plain(name) in group for group in _FILES)]
+    labels = [name for name in names if _plain(name) in _LABELS]
+    if not labels and len(names) == 2:
+        labels = [name for name in names if name not in files]
+    if not files or not labels:
+        return None
+    fit = next(fit for group in _FILES if (fit := [name for name in files if _plain(name) in group]))
+    return _only(fit, where), _only([name for name in labels if _plain(name) == "label"] or labels, where)
 
 
 def find_keys(entry: Mapping[str, Any], where: str) -> tuple[str, str] | None:
@@ -76,11 +80,10 @@ def _plain(name: str) -> str:
     return "_".join(name.casefold().replace("-", " ").replace("_", " ").split())
 
 
-def _one(wanted: Sequence[str], names: Sequence[str], where: str) -> str | None:
-    found = [name for name in names if _plain(name) in wanted]
+def _only(found: Sequence[str], where: str) -> str:
     if len(found) > 1:
         raise DataError(
             f"{where} has several columns that may be meant: {', '.join(found)}; call the file's column 'file' and the "
             "label's 'label'"
         )
-    return found[0] if found else None
+    return found[0]

@@ -14,7 +14,7 @@ _TABLES = (".csv", ".tsv")
 ENDINGS = (*_TABLES, ".jsonl", ".ndjson", ".manifest")
 """Extensions of the files that can be a manifest, in lower case."""
 
-_HEADER_BYTES = 65_536
+_HEADER_BYTES = 2**20
 _SHOWN = 100
 
 

@@ -39,6 +39,12 @@ def read_rows(form: Form) -> list[Row]:
     where = printable(form.path)
     if not rows:
         raise DataError(f"{where} names no picture; it needs a line for each: its file and its label")
+    # First, as these texts cannot be shown or compared with files.
+    if odd := [row for row in rows if not row.label.isprintable() or not _encodable(row.file)]:
+        raise DataError(
+            f"{where} has a line end or an invisible character in line {odd[0].line}: {odd[0].file!a}, "
+            f"{odd[0].label!a}; remove it"
+        )
     if nameless := [row for row in rows if not row.file]:
         raise DataError(
             f"{where} has {counted(nameless, 'line')} without a file in {form.file!r}, the first line "
@@ -49,12 +55,12 @@ def read_rows(form: Form) -> list[Row]:
             f"{where} has {counted(bare, 'picture')} without a label in {form.label!r}: {listed(bare)}; add the "
             "labels, or remove the lines"
         )
-    if odd := [row for row in rows if not row.label.isprintable()]:
-        raise DataError(
-            f"{where} has a label with a line end or an invisible character: {row_label(odd[0])}; remove it"
-        )
     _check_spelling(rows, where)
     return rows
+
+
+def _encodable(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def row_label(row: Row) -> str:
@@ -127,7 +133,8 @@ def _json_rows(form: Form, text: str) -> Iterator[Row]:
         if not isinstance(entry, dict):
             raise DataError(f"line {number} of {printable(form.path)} is not a JSON object of keys and values")
         file = entry.get(form.file)
-        yield Row(number, file.strip() if isinstance(file, str) else "", _json_label(form, number, entry))
+        file = str(file).strip() if isinstance(file, str | int) else ""
+        yield Row(number, file, _json_label(form, number, entry))
 
 
 def _json_label(form: Form, number: int, entry: dict[str, Any]) -> str:
