@@ -12,8 +12,8 @@ from typing import Any, Self
 
 from container.contract.errors import HyperparameterError
 from container.contract.fields import Field, declare
-
-Value = int | float | bool | str
+from container.contract.recipes import SEED_NETWORKS, describe_default, recipe_defaults
+from container.contract.recipes import Value as Value
 
 # Keys that SageMaker and its SDKs add to a job's hyperparameters for their own use.
 _RESERVED_PREFIX = "sagemaker_"
@@ -26,7 +26,15 @@ class Hyperparameter(Field[Value]):
 
     name: str
     default: Value
+    """The seed recipe's."""
     help: str
+    shown: str = ""
+    """How the default is shown if it is not one value."""
+
+    @property
+    def default_text(self) -> str:
+        """The defaults under all recipes, as help and documentation show them."""
+        return self.shown or describe_default(self.name, str(self.default).lower())
 
     def parse(self, text: object) -> Value:
         """Read a value in any form that clients send it in.
@@ -58,15 +66,33 @@ def _decode(text: object) -> object:
 class TrainConfig:
     """One job's hyperparameters, checked. A field is named as in the table, with `_` for `-`."""
 
-    model_type: str = declare(
-        "resnet50", "Architecture.", choices=("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+    model_type: str = declare("resnet50", "Architecture.", choices=SEED_NETWORKS)
+    recipe: str = declare(
+        "seed",
+        "Defaults of what is not given: seed (AdamW, StepLR) or modern (fine-tuning as of today; no weight decay on "
+        "norms and biases).",
+        choices=("seed", "modern"),
+        shown="seed for the five ResNets, else modern",
     )
     epochs: int = declare(20, "Passes over the training set.", low=1, high=10_000)
     batch_size: int = declare(
         64, "Pictures per step, over all devices; 0 measures and chooses a fast one.", low=0, high=65_536
     )
-    opt_learning_rate: float = declare(1e-4, "AdamW's learning rate.", above=0, high=10)
-    opt_weight_decay: float = declare(1e-4, "AdamW's weight decay.", low=0, high=10)
+    optimizer: str = declare("adamw", "adamw, or sgd with Nesterov momentum 0.9.", choices=("adamw", "sgd"))
+    opt_learning_rate: float = declare(1e-4, "The optimizer's learning rate.", above=0, high=10)
+    opt_weight_decay: float = declare(1e-4, "The optimizer's weight decay.", low=0, high=10)
+    lr_schedule: str = declare(
+        "step",
+        "Learning rate over time: step (lowered every lr-sched-step-size epochs) or cosine (to 0 over all epochs, step "
+        "by step).",
+        choices=("step", "cosine"),
+    )
+    warmup_epochs: float = declare(
+        0.0,
+        "Raise the learning rate over the first N epochs, at most half of all; needs lr-schedule=cosine.",
+        low=0,
+        high=10_000,
+    )
     lr_sched_step_size: int = declare(6, "Lower the learning rate every N epochs (StepLR).", low=1, high=10_000)
     lr_sched_gamma: float = declare(0.5, "Factor by which the learning rate is then multiplied.", above=0, high=1)
     early_stopping_patience: int = declare(
@@ -118,6 +144,23 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.amp == "fp16" and not self.use_cuda:
             raise HyperparameterError("hyperparameter amp is fp16, which needs a GPU, but use-cuda is false")
+        self._check_schedule()
+
+    def _check_schedule(self) -> None:
+        if self.lr_schedule == "step":
+            if self.warmup_epochs:
+                raise HyperparameterError(
+                    f"hyperparameter warmup-epochs is {self.warmup_epochs:g}, but lr-schedule is step, which has no "
+                    "warm-up; set lr-schedule to cosine, or warmup-epochs to 0"
+                )
+            return
+        for name in ("lr_sched_step_size", "lr_sched_gamma"):
+            value = getattr(self, name)
+            if value != TrainConfig.__dataclass_fields__[name].default:
+                raise HyperparameterError(
+                    f"hyperparameter {name.replace('_', '-')} is {value}, but lr-schedule is cosine, which does not "
+                    "use it; leave it out, or set lr-schedule to step"
+                )
 
     @classmethod
     def from_strings(cls, values: Mapping[str, object]) -> Self:
@@ -127,14 +170,17 @@ class TrainConfig:
             HyperparameterError: A name is unknown (the nearest known one is given), or a value does not fit.
         """
         known = {row.name: row for row in HYPERPARAMETERS}
-        parsed: dict[str, Any] = {}
+        given: dict[str, Value] = {}
         for name, text in values.items():
             if name.startswith(_RESERVED_PREFIX) or name in _RESERVED:
                 continue
             if name not in known:
                 raise HyperparameterError(_unknown(name, list(known)))
-            parsed[name.replace("-", "_")] = known[name].parse(text)
-        return cls(**parsed)
+            if _decode(text) is not None:
+                given[name] = known[name].parse(text)
+        defaults = recipe_defaults(given, given.get("model-type", known["model-type"].default))
+        concrete: dict[str, Any] = {name.replace("-", "_"): value for name, value in {**defaults, **given}.items()}
+        return cls(**concrete)
 
     def to_strings(self) -> dict[str, str]:
         """Return the job's hyperparameters by their names, as strings, defaults included."""
@@ -165,5 +211,5 @@ HYPERPARAMETERS: tuple[Hyperparameter, ...] = tuple(
 def markdown_table() -> str:
     """Return the table for the documentation."""
     rows = [("name", "default", "values", "meaning"), ("---",) * 4]
-    rows += [(f"`{row.name}`", str(row.default).lower(), row.range, row.help) for row in HYPERPARAMETERS]
+    rows += [(f"`{row.name}`", row.default_text, row.range, row.help) for row in HYPERPARAMETERS]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

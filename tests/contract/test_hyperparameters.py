@@ -14,10 +14,14 @@ def test_the_set_of_hyperparameters_is_frozen():
     """Job definitions rely on these names and defaults: a change here is a decision, and one for the changelog."""
     assert {row.name: row.default for row in HYPERPARAMETERS} == {
         "model-type": "resnet50",
+        "recipe": "seed",
         "epochs": 20,
         "batch-size": 64,
+        "optimizer": "adamw",
         "opt-learning-rate": 1e-4,
         "opt-weight-decay": 1e-4,
+        "lr-schedule": "step",
+        "warmup-epochs": 0.0,
         "lr-sched-step-size": 6,
         "lr-sched-gamma": 0.5,
         "early-stopping-patience": 100,
