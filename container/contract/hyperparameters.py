@@ -95,6 +95,21 @@ class TrainConfig:
     )
     lr_sched_step_size: int = declare(6, "Lower the learning rate every N epochs (StepLR).", low=1, high=10_000)
     lr_sched_gamma: float = declare(0.5, "Factor by which the learning rate is then multiplied.", above=0, high=1)
+    layer_decay: float = declare(
+        1.0,
+        "Factor of the learning rate from one stage of the network to the one below it, in vision transformers from "
+        "block to block; 1 for the same rate everywhere.",
+        above=0,
+        high=1,
+    )
+    clip_grad: float = declare(0.0, "Clip the gradients' norm to this; 0 disables.", low=0, high=1e6)
+    ema_decay: float = declare(
+        0.0,
+        "Average the weights over the steps with this decay (EMA), lower in the first steps; evaluated and saved is "
+        "the average. 0 disables.",
+        low=0,
+        high=0.999999,
+    )
     early_stopping_patience: int = declare(
         100, "Stop after N epochs without a lower evaluation loss.", low=1, high=10_000
     )

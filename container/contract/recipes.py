@@ -19,6 +19,9 @@ MODERN_DEFAULTS: Mapping[str, Value] = {
     "opt-weight-decay": 0.05,
     "lr-schedule": "cosine",
     "warmup-epochs": 1.0,
+    "layer-decay": 0.75,
+    "clip-grad": 1.0,
+    "ema-decay": 0.999,
     "label-smoothing": 0.1,
 }
 """Defaults of the modern recipe where they differ from the seed recipe's."""

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-import torch
 from torch import nn
 
 from container.contract.errors import TrainingError
@@ -17,14 +16,17 @@ from container.train.checkpoints.background_writer import copied
 from container.train.checkpoints.checkpoint import has_checkpoint
 from container.train.data.loading import EpochLoader
 from container.train.launch.stopping import Interrupted
+from container.train.loop.averaging import AveragedWeights
 from container.train.loop.best_model import save_model
 from container.train.loop.checkpointing import Checkpoints
 from container.train.loop.evaluate import evaluate
 from container.train.loop.job import Job
 from container.train.loop.loaders import evaluation_loader, train_loader
 from container.train.loop.losses import Logged, LossNotFinite
+from container.train.loop.optimizer import make_optimizer
 from container.train.loop.progress import Progress
-from container.train.loop.stepper import Stepper
+from container.train.loop.schedule import Schedule
+from container.train.loop.stepper import Stepper, seed_step
 from container.train.records.evaluation import Evaluation
 
 logger = logging.getLogger(__name__)
@@ -49,10 +51,10 @@ def fit(model: nn.Module, job: Job) -> Progress:
         TrainingError: The evaluation loss is not finite, or the disk is full.
     """
     config, world = job.config, job.world
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.opt_learning_rate, weight_decay=config.opt_weight_decay, fused=True
-    )
-    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, config.lr_sched_step_size, config.lr_sched_gamma)
+    steps = job.order.steps()
+    optimizer = make_optimizer(model, config)
+    schedule = Schedule(optimizer, config, steps=steps)
+    averages = AveragedWeights(model, config.ema_decay)
     stepper = Stepper(
         model,
         optimizer,
@@ -61,10 +63,12 @@ def fit(model: nn.Module, job: Job) -> Progress:
         preprocessing=job.preprocessing,
         class_weights=job.class_weights,
         label_smoothing=config.label_smoothing,
+        clip_grad=config.clip_grad,
+        averages=averages,
         debugger=job.debugger,
     )
-    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": stepper.scaler}
-    checkpoints = Checkpoints(job, {**parts, "debugger": job.debugger})
+    parts = {"model": model, "optimizer": optimizer, "scheduler": schedule, "scaler": stepper.scaler}
+    checkpoints = Checkpoints(job, {**parts, "averages": averages, "debugger": job.debugger})
     progress = checkpoints.resume()
     if progress is None:
         job.start.log()
@@ -73,7 +77,6 @@ def fit(model: nn.Module, job: Job) -> Progress:
         model.compile()  # in place: the state dict keeps its names
     job.debugger.watch(model)
 
-    steps = job.order.steps()
     train, validation = train_loader(job), evaluation_loader(job, "validation", job.preprocessing, last=config.epochs)
     with job.writer, train, validation:
         try:
@@ -89,6 +92,9 @@ def fit(model: nn.Module, job: Job) -> Progress:
                     epoch, step=(epoch - 1) * steps + progress.step + 1, steps=steps - progress.step
                 )
                 for batch, weight in zip(batches, weights, strict=True):
+                    number = (epoch - 1) * steps + progress.step
+                    schedule.before_step(number)
+                    seed_step(config.seed, number, world)
                     with stepper.step(batch, weight) as logged:
                         progress.step += 1
                         progress.train_s = time.perf_counter() - started
@@ -98,10 +104,11 @@ def fit(model: nn.Module, job: Job) -> Progress:
                             checkpoints.write(progress)
 
                 trained_s = time.perf_counter() - started
-                result = _evaluate(model, validation, job, epoch)
-                _record_epoch(job, progress, result, learning_rate=optimizer.param_groups[0]["lr"], seconds=trained_s)
-                _keep_if_best(model, job, progress, result.loss)
-                scheduler.step()
+                with averages.in_place():
+                    result = _evaluate(model, validation, job, epoch)
+                    _record_epoch(job, progress, result, learning_rate=schedule.learning_rate, seconds=trained_s)
+                    _keep_if_best(model, job, progress, result.loss)
+                schedule.after_epoch()
                 progress.next_epoch()
                 if checkpoints.is_due_after(epoch):
                     checkpoints.write(progress)
@@ -109,7 +116,8 @@ def fit(model: nn.Module, job: Job) -> Progress:
         except Interrupted:
             _log(job, progress, stepper.losses.read())
             if world.is_first and progress.best_tensors is None:
-                save_model(job, copied(model.state_dict()), progress)
+                with averages.in_place():
+                    save_model(job, copied(model.state_dict()), progress)
             checkpoints.write(progress)
             raise
     return progress

@@ -11,6 +11,7 @@ from container.train.data.loading import Batch
 from container.train.debugger.session import Debugger
 from container.train.device import Device
 from container.train.launch.distributed import World
+from container.train.loop.averaging import AveragedWeights
 from container.train.loop.losses import Logged, Losses
 from container.train.profiler.timing import NO_TIMER, StepTimer
 
@@ -26,7 +27,9 @@ class Stepper:
         preprocessing: Normalizes batches on the device.
         class_weights: float32 (classes,), on the device.
         label_smoothing: From 0 to 1.
-        debugger: Shown each batch, and the gradients before the optimizer takes its step.
+        clip_grad: Largest norm of all gradients together; 0 does not clip.
+        averages: Updated after each step.
+        debugger: Shown each batch, and the gradients as backward leaves them, unscaled and not yet clipped.
     """
 
     def __init__(
@@ -39,6 +42,8 @@ class Stepper:
         preprocessing: Preprocessing,
         class_weights: torch.Tensor | None = None,
         label_smoothing: float = 0.0,
+        clip_grad: float = 0.0,
+        averages: AveragedWeights | None = None,
         debugger: Debugger | None = None,
     ) -> None:
         self.model = model
@@ -49,6 +54,7 @@ class Stepper:
         """Told where each phase of a step ends."""
         self.debugger = debugger
         self._world, self._device = world, device
+        self._clip_grad, self._averages = clip_grad, averages
         self._normalize = preprocessing.normalizer(device.torch_device)
         self._criterion = nn.CrossEntropyLoss(
             weight=class_weights, label_smoothing=label_smoothing, reduction="mean" if world.size == 1 else "sum"
@@ -106,14 +112,31 @@ class Stepper:
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()
         timer.mark("backward")
+        if self._clip_grad:
+            self.scaler.unscale_(self.optimizer)
         if debugger is not None:
-            debugger.before_step(self.optimizer, self.scaler)
+            debugger.before_step(self.optimizer, None if self._clip_grad else self.scaler)
             timer.mark("debugger")
+        if self._clip_grad:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self._clip_grad)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self._averages is not None:
+            self._averages.update()
         timer.mark("optimizer")
         logged = list(self.losses.add(loss))
         try:
             yield logged
         finally:  # also where the job ends at this step
             timer.end_step(len(targets))
+
+
+def seed_step(seed: int, step: int, world: World) -> None:
+    """Seed what a network leaves to chance in a step, dropout and stochastic depth, so that a resumed job repeats it.
+
+    Args:
+        seed: The hyperparameter.
+        step: Counted from 0 over all epochs.
+        world: Each process has its own chance.
+    """
+    torch.manual_seed(hash((seed, step, world.rank)))
