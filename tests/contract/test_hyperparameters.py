@@ -133,6 +133,38 @@ def test_what_sagemaker_adds_for_itself_is_left_alone():
     assert config == TrainConfig(epochs=3)
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, {"recipe": "seed", "optimizer": "adamw", "lr-schedule": "step", "opt-learning-rate": "0.0001"}),
+        ({"recipe": "modern"}, {"lr-schedule": "cosine", "warmup-epochs": "1.0", "opt-learning-rate": "0.0005"}),
+        (
+            {"recipe": "modern", "label-smoothing": "0", "ema-decay": "null"},
+            {"label-smoothing": "0.0", "ema-decay": "0.999"},
+        ),
+        ({"recipe": "modern", "lr-schedule": "step"}, {"warmup-epochs": "0.0", "lr-sched-step-size": "6"}),
+        ({"optimizer": "sgd"}, {"recipe": "seed", "opt-learning-rate": "0.01"}),
+        ({"recipe": "modern", "optimizer": "sgd", "opt-learning-rate": "0.3"}, {"opt-learning-rate": "0.3"}),
+    ],
+)
+def test_the_recipe_sets_what_is_not_given(given: dict[str, str], wanted: dict[str, str]):
+    found = TrainConfig.from_strings(given).to_strings()
+    assert {name: found[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"recipe": "modern", "lr-sched-step-size": "3"}, "lr-sched-step-size is 3, but lr-schedule is cosine"),
+        ({"lr-schedule": "cosine", "lr-sched-gamma": "0.1"}, "lr-sched-gamma is 0.1, but lr-schedule is cosine"),
+        ({"warmup-epochs": "2"}, "warmup-epochs is 2, but lr-schedule is step"),
+    ],
+)
+def test_options_that_contradict_each_other_are_named(given: dict[str, str], message: str):
+    with pytest.raises(HyperparameterError, match=message):
+        TrainConfig.from_strings(given)
+
+
 def test_fp16_without_a_gpu_is_refused():
     with pytest.raises(HyperparameterError, match="amp is fp16, which needs a GPU"):
         TrainConfig.from_strings({"amp": "fp16", "use-cuda": "false"})

@@ -1,5 +1,6 @@
 """Several processes learn what one would, and agree on everything."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from container.contract.hyperparameters import TrainConfig
 from container.model import build_model
 from container.preprocessing import Preprocessing
 from container.train.data.order import TrainOrder
@@ -14,7 +16,9 @@ from container.train.device import Device
 from container.train.launch.distributed import World, is_lost_peer
 from container.train.launch.hosts import Rank
 from container.train.launch.stopping import Interrupted, Stop
+from container.train.loop.averaging import AveragedWeights
 from container.train.loop.evaluate import evaluate
+from container.train.loop.optimizer import make_optimizer
 from container.train.loop.stepper import Stepper
 from tests.train.ranks import on_ranks
 
@@ -25,9 +29,18 @@ BATCH = 7
 WEIGHTS = torch.tensor([0.25, 1.0, 4.0])
 
 
-def learn(world: World) -> dict[str, Any]:
+MODERN = {"recipe": "modern", "optimizer": "sgd", "ema-decay": "0.9", "clip-grad": "0.5", "layer-decay": "0.5"}
+
+
+def learn_both(world: World) -> list[dict[str, Any]]:
+    # Not AdamW, whose first steps depend on the gradients' signs alone.
+    return [learn(world, {"optimizer": "sgd"}), learn(world, MODERN)]
+
+
+def learn(world: World, values: Mapping[str, str]) -> dict[str, Any]:
     """An epoch and an evaluation of a network whose batch normalisation keeps its statistics, with class weights and
     label smoothing."""
+    config = TrainConfig.from_strings(values)
     torch.manual_seed(0)
     pictures = torch.randint(0, 256, (PICTURES, SIZE, SIZE, 3), dtype=torch.uint8)
     targets = torch.randint(0, 3, (PICTURES,))
@@ -39,16 +52,17 @@ def learn(world: World) -> dict[str, Any]:
     order = TrainOrder(count=PICTURES, batch_size=BATCH, seed=4, rank=world.rank, size=world.size)
     shares = [(pictures[[i for _, i in keys]], targets[[i for _, i in keys]]) for keys in order.share(1)]
     whole = order.whole(1)
-    # Not AdamW, whose first steps depend on the gradients' signs alone.
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    averages = AveragedWeights(model, config.ema_decay)
     stepper = Stepper(
         model,
-        optimizer,
+        make_optimizer(model, config),
         world=world,
         device=CPU,
         preprocessing=Preprocessing.for_size(SIZE),
         class_weights=WEIGHTS,
         label_smoothing=0.1,
+        clip_grad=config.clip_grad,
+        averages=averages,
     )
     stepper.begin_epoch(1, count=order.steps())
     model.eval()
@@ -57,18 +71,20 @@ def learn(world: World) -> dict[str, Any]:
         with stepper.step(batch, float(WEIGHTS[targets[[i for _, i in keys]]].sum())) as logged:
             losses += [each.loss for each in logged]
     mine = slice(world.rank, None, world.size)
-    result = evaluate(
-        model,
-        [(pictures[mine], targets[mine])],
-        class_count=3,
-        preprocessing=Preprocessing.for_size(SIZE),
-        device=CPU,
-        class_weights=WEIGHTS,
-        stop=Stop(),
-        world=world,
-    )
+    with averages.in_place():
+        tensors = {name: value.clone() for name, value in model.state_dict().items()}
+        result = evaluate(
+            model,
+            [(pictures[mine], targets[mine])],
+            class_count=3,
+            preprocessing=Preprocessing.for_size(SIZE),
+            device=CPU,
+            class_weights=WEIGHTS,
+            stop=Stop(),
+            world=world,
+        )
     return {
-        "tensors": model.state_dict(),
+        "tensors": tensors,
         "losses": losses,
         "pictures": [len(keys) for keys in whole],
         "evaluation": result.loss,
@@ -77,9 +93,12 @@ def learn(world: World) -> dict[str, Any]:
 
 
 def test_two_processes_learn_what_one_does(tmp_path: Path):
-    """Of the same batches, though the weights of their pictures' classes are not spread evenly."""
-    one = learn(World(Rank()))
-    first, second = on_ranks(learn, 2, tmp_path)
+    """Of the same batches, though the weights of their pictures' classes are not spread evenly; with both recipes."""
+    for one, first, second in zip(learn_both(World(Rank())), *on_ranks(learn_both, 2, tmp_path), strict=True):
+        check_alike(one, first, second)
+
+
+def check_alike(one: dict[str, Any], first: dict[str, Any], second: dict[str, Any]) -> None:
     assert one["pictures"] == first["pictures"] == second["pictures"] == [7, 7, 5]
     for name, value in first["tensors"].items():
         assert torch.equal(value, second["tensors"][name]), name
