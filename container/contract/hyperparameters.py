@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from container.contract.errors import HyperparameterError
 from container.contract.fields import Field, declare
-from container.contract.recipes import SEED_NETWORKS, describe_default, recipe_defaults
+from container.contract.recipes import SEED_NETWORKS, describe_default, with_defaults
 from container.contract.recipes import Value as Value
 
 # Keys that SageMaker and its SDKs add to a job's hyperparameters for their own use.
@@ -130,6 +130,12 @@ class TrainConfig:
         choices=("default", "light", "none"),
     )
     class_weights: bool = declare(True, "Weight classes in the loss by the inverse of their size.")
+    probe: str = declare(
+        "off",
+        "Linear probe: fit the new head to the features of the pretrained network, computed once per picture. first "
+        "does so before the first epoch, only has no epochs follow.",
+        choices=("off", "first", "only"),
+    )
     freeze_epochs: int = declare(0, "Train only the new head for the first N epochs.", low=0, high=10_000)
     label_smoothing: float = declare(0.0, "Label smoothing in the training loss.", low=0, high=0.5)
     amp: str = declare(
@@ -160,6 +166,19 @@ class TrainConfig:
         if self.amp == "fp16" and not self.use_cuda:
             raise HyperparameterError("hyperparameter amp is fp16, which needs a GPU, but use-cuda is false")
         self._check_schedule()
+        self._check_probe()
+
+    def _check_probe(self) -> None:
+        if self.probe != "off" and self.weights == "none":
+            raise HyperparameterError(
+                f"hyperparameter probe is {self.probe}, but weights is none: random weights have no features to fit a "
+                "head to; set probe to off"
+            )
+        if self.probe == "only" and self.freeze_epochs:
+            raise HyperparameterError(
+                f"hyperparameter freeze-epochs is {self.freeze_epochs}, but probe is only, after which no epochs "
+                "follow; set probe to first, or leave freeze-epochs out"
+            )
 
     def _check_schedule(self) -> None:
         if self.lr_schedule == "step":
@@ -193,9 +212,8 @@ class TrainConfig:
                 raise HyperparameterError(_unknown(name, list(known)))
             if _decode(text) is not None:
                 given[name] = known[name].parse(text)
-        defaults = recipe_defaults(given, given.get("model-type", known["model-type"].default))
-        concrete: dict[str, Any] = {name.replace("-", "_"): value for name, value in {**defaults, **given}.items()}
-        return cls(**concrete)
+        concrete: dict[str, Any] = with_defaults(given, {row.name: row.default for row in HYPERPARAMETERS})
+        return cls(**{name.replace("-", "_"): value for name, value in concrete.items()})
 
     def to_strings(self) -> dict[str, str]:
         """Return the job's hyperparameters by their names, as strings, defaults included."""

@@ -23,32 +23,37 @@ MODERN_DEFAULTS: Mapping[str, Value] = {
     "clip-grad": 1.0,
     "ema-decay": 0.999,
     "label-smoothing": 0.1,
+    "probe": "first",
 }
 """Defaults of the modern recipe where they differ from the seed recipe's."""
 
 SGD_DEFAULTS: Mapping[str, Value] = {"opt-learning-rate": 0.01, "opt-weight-decay": 1e-4}
 """Defaults with optimizer=sgd under either recipe: AdamW's would hardly move it."""
 
-# A hyperparameter that has an effect only with this value of another one.
-_NEEDS: Mapping[str, tuple[str, Value]] = {"warmup-epochs": ("lr-schedule", "cosine")}
+# A default of the modern recipe that has an effect only with this value of another hyperparameter.
+_NEEDS: Mapping[str, tuple[str, Value]] = {
+    "warmup-epochs": ("lr-schedule", "cosine"),
+    "probe": ("weights", "default"),
+}
 
 
-def recipe_defaults(given: Mapping[str, Value], model_type: Value) -> dict[str, Value]:
-    """Return a job's defaults where they differ from the table's, by name.
+def with_defaults(given: Mapping[str, Value], table: Mapping[str, Value]) -> dict[str, Value]:
+    """Return a job's hyperparameters: those that were given, and its recipe's defaults of the others.
 
     Args:
-        given: The hyperparameters that were given, by name.
-        model_type: The network.
+        given: Values by name.
+        table: The seed recipe's default of every hyperparameter.
     """
-    recipe = given.get("recipe") or (SEED if model_type in SEED_NETWORKS else MODERN)
-    defaults = {"recipe": recipe, **(MODERN_DEFAULTS if recipe == MODERN else {})}
-    if given.get("optimizer", defaults.get("optimizer")) == "sgd":
-        defaults |= SGD_DEFAULTS
+    network = given.get("model-type", table["model-type"])
+    recipe = given.get("recipe") or (SEED if network in SEED_NETWORKS else MODERN)
+    found = {**table, **(MODERN_DEFAULTS if recipe == MODERN else {}), "recipe": recipe, **given}
+    if found["optimizer"] == "sgd":
+        found |= {name: value for name, value in SGD_DEFAULTS.items() if name not in given}
     # A default must not contradict what was given.
     for name, (other, value) in _NEEDS.items():
-        if given.get(other, defaults.get(other)) != value:
-            defaults.pop(name, None)
-    return defaults
+        if name not in given and found[other] != value:
+            found[name] = table[name]
+    return found
 
 
 def describe_default(name: str, default: str) -> str:

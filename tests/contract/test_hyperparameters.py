@@ -35,6 +35,7 @@ def test_the_set_of_hyperparameters_is_frozen():
         "image-size": 224,
         "augmentation": "default",
         "class-weights": True,
+        "probe": "off",
         "freeze-epochs": 0,
         "label-smoothing": 0.0,
         "amp": "auto",
@@ -143,6 +144,7 @@ def test_what_sagemaker_adds_for_itself_is_left_alone():
             {"label-smoothing": "0.0", "ema-decay": "0.999"},
         ),
         ({"recipe": "modern", "lr-schedule": "step"}, {"warmup-epochs": "0.0", "lr-sched-step-size": "6"}),
+        ({"recipe": "modern", "weights": "none"}, {"probe": "off"}),
         ({"optimizer": "sgd"}, {"recipe": "seed", "opt-learning-rate": "0.01"}),
         ({"recipe": "modern", "optimizer": "sgd", "opt-learning-rate": "0.3"}, {"opt-learning-rate": "0.3"}),
     ],
@@ -157,6 +159,8 @@ def test_the_recipe_sets_what_is_not_given(given: dict[str, str], wanted: dict[s
     [
         ({"recipe": "modern", "lr-sched-step-size": "3"}, "lr-sched-step-size is 3, but lr-schedule is cosine"),
         ({"lr-schedule": "cosine", "lr-sched-gamma": "0.1"}, "lr-sched-gamma is 0.1, but lr-schedule is cosine"),
+        ({"probe": "first", "weights": "none"}, "probe is first, but weights is none"),
+        ({"probe": "only", "freeze-epochs": "1"}, "freeze-epochs is 1, but probe is only"),
         ({"warmup-epochs": "2"}, "warmup-epochs is 2, but lr-schedule is step"),
     ],
 )

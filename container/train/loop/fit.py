@@ -24,6 +24,7 @@ from container.train.loop.job import Job
 from container.train.loop.loaders import evaluation_loader, train_loader
 from container.train.loop.losses import Logged, LossNotFinite
 from container.train.loop.optimizer import make_optimizer
+from container.train.loop.probe import probe
 from container.train.loop.progress import Progress
 from container.train.loop.schedule import Schedule
 from container.train.loop.stepper import Stepper, seed_step
@@ -73,6 +74,9 @@ def fit(model: nn.Module, job: Job) -> Progress:
     if progress is None:
         job.start.log()
         progress = Progress()
+        if config.probe != "off":
+            _probe(model, job, progress)
+            checkpoints.write(progress)
     if config.compile:
         model.compile()  # in place: the state dict keeps its names
     job.debugger.watch(model)
@@ -80,7 +84,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
     train, validation = train_loader(job), evaluation_loader(job, "validation", job.preprocessing, last=config.epochs)
     with job.writer, train, validation:
         try:
-            for epoch in range(progress.epoch, config.epochs + 1):
+            for epoch in range(progress.epoch, 1 if config.probe == "only" else config.epochs + 1):
                 if _stops_early(progress, config):
                     break
                 started = time.perf_counter() - progress.train_s  # the time of an interruption does not count
@@ -123,6 +127,18 @@ def fit(model: nn.Module, job: Job) -> Progress:
     return progress
 
 
+def _probe(model: nn.Module, job: Job, progress: Progress) -> None:
+    """Fit the head, which counts as epoch 0."""
+    started = time.perf_counter()
+    fitted = probe(model, job)
+    if fitted is not None:
+        progress.epoch, progress.losses = 0, [fitted.loss]
+        _emit_evaluation(job, fitted.evaluation)
+        _record_epoch(job, progress, fitted.evaluation, learning_rate=0.0, seconds=time.perf_counter() - started)
+        _keep_if_best(model, job, progress, fitted.evaluation.loss)
+        progress.next_epoch()
+
+
 def _batch_weights(job: Job, epoch: int) -> list[float]:
     """The weight of each batch of all processes together; each process computes the same ones."""
     weights = [1.0] * len(job.splits.classes) if job.class_weights is None else job.class_weights.tolist()
@@ -157,14 +173,18 @@ def _evaluate(model: nn.Module, loader: EpochLoader, job: Job, epoch: int) -> Ev
             world=job.world,
             debugger=job.debugger,
         )
-    if job.world.is_first:
-        emit(EvaluationLine(phase="EVAL", loss=result.loss, correct=result.correct, total=result.total))
+    _emit_evaluation(job, result)
     if not math.isfinite(result.loss):
         raise TrainingError(
             f"the evaluation loss is {result.loss} after epoch {epoch}: training diverged. Lower opt-learning-rate (a "
             "tenth is a good next try), or set amp to off"
         )
     return result
+
+
+def _emit_evaluation(job: Job, result: Evaluation) -> None:
+    if job.world.is_first:
+        emit(EvaluationLine(phase="EVAL", loss=result.loss, correct=result.correct, total=result.total))
 
 
 def _record_epoch(job: Job, progress: Progress, result: Evaluation, *, learning_rate: float, seconds: float) -> None:

@@ -31,14 +31,13 @@ def train_loader(job: Job) -> EpochLoader:
 
 
 def evaluation_loader(
-    job: Job, split: Literal["validation", "test"], preprocessing: Preprocessing, last: int
+    job: Job, split: Literal["train", "validation", "test"], preprocessing: Preprocessing, last: int
 ) -> EpochLoader:
-    """Load this process's share of a split, in its order, up to `last` times."""
+    """Load this process's share of a split as serving reads it, in its order, up to `last` times."""
     samples = getattr(job.splits, split)
     mine = range(job.world.rank, len(samples), job.world.size)
-    pictures = EvaluationPictures(
-        [samples[index] for index in mine], preprocessing, cache=job.caches.get(split), indices=mine
-    )
+    cache = None if split == "train" else job.caches.get(split)  # training pictures are cached to be augmented
+    pictures = EvaluationPictures([samples[index] for index in mine], preprocessing, cache=cache, indices=mine)
     batches = in_order(len(mine), job.config.batch_size)
     return EpochLoader(
         pictures,
