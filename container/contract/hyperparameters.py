@@ -12,12 +12,18 @@ from typing import Any, Self
 
 from container.contract.errors import HyperparameterError
 from container.contract.fields import Field, declare
-from container.contract.recipes import SEED_NETWORKS, describe_default, with_defaults
+from container.contract.networks import is_resnet, may_be_network
 from container.contract.recipes import Value as Value
+from container.contract.recipes import describe_default, with_defaults
 
 # Keys that SageMaker and its SDKs add to a job's hyperparameters for their own use.
 _RESERVED_PREFIX = "sagemaker_"
 _RESERVED = ("_tuning_objective_metric",)
+
+# The seed project's notebooks use both.
+_OTHER_NAMES = {"model-name": "model-type"}
+
+_SMALLEST_IMAGE = 32  # pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +72,12 @@ def _decode(text: object) -> object:
 class TrainConfig:
     """One job's hyperparameters, checked. A field is named as in the table, with `_` for `-`."""
 
-    model_type: str = declare("resnet50", "Architecture.", choices=SEED_NETWORKS)
+    model_type: str = declare(
+        "resnet50",
+        "Architecture; model-name is another name of this hyperparameter.",
+        form=may_be_network,
+        described="resnet18, resnet34, resnet50, resnet101, resnet152, or a network of timm",
+    )
     recipe: str = declare(
         "seed",
         "Defaults of what is not given: seed (AdamW, StepLR) or modern (fine-tuning as of today; no weight decay on "
@@ -102,6 +113,13 @@ class TrainConfig:
         above=0,
         high=1,
     )
+    drop_path: float = declare(
+        0.0,
+        "Stochastic depth: probability with which the last block is left out of a step, less for earlier ones. The "
+        "five ResNets have none.",
+        low=0,
+        high=0.9,
+    )
     clip_grad: float = declare(0.0, "Clip the gradients' norm to this; 0 disables.", low=0, high=1e6)
     ema_decay: float = declare(
         0.0,
@@ -118,11 +136,16 @@ class TrainConfig:
     wandb: bool = declare(False, "Log to Weights & Biases; offline without WANDB_API_KEY.")
     weights: str = declare(
         "default",
-        "Where training starts: default (the weights channel, else the image's or torchvision's ImageNet "
-        "weights) or none.",
+        "Where training starts: default (the weights channel, else the image's, else those that torchvision or timm "
+        "downloads) or none.",
         choices=("default", "none"),
     )
-    image_size: int = declare(224, "Side of the network's input, pixels.", low=32, high=1024)
+    image_size: int = declare(
+        0,
+        "Side of the network's input, pixels, at least 32; 0 is the network's own, 224 for a ResNet.",
+        low=0,
+        high=1024,
+    )
     augmentation: str = declare(
         "default",
         "Augmentation of training pictures: default (flip, 15 degrees, crops from 8 % of the area, brightness and "
@@ -163,8 +186,18 @@ class TrainConfig:
     bad_images: str = declare("skip", "What to do about an unreadable picture.", choices=("skip", "fail"))
 
     def __post_init__(self) -> None:
+        if 0 < self.image_size < _SMALLEST_IMAGE:
+            raise HyperparameterError(
+                f"hyperparameter image-size is {str(self.image_size)!r}; it must be a whole number from "
+                f"{_SMALLEST_IMAGE} to 1024, or 0 for the network's own size"
+            )
         if self.amp == "fp16" and not self.use_cuda:
             raise HyperparameterError("hyperparameter amp is fp16, which needs a GPU, but use-cuda is false")
+        if self.drop_path and is_resnet(self.model_type):
+            raise HyperparameterError(
+                f"hyperparameter drop-path is {self.drop_path:g}, but {self.model_type} has no stochastic depth; leave "
+                "it out, or choose a network of timm"
+            )
         self._check_schedule()
         self._check_probe()
 
@@ -208,10 +241,16 @@ class TrainConfig:
         for name, text in values.items():
             if name.startswith(_RESERVED_PREFIX) or name in _RESERVED:
                 continue
+            name = _OTHER_NAMES.get(name, name)
             if name not in known:
                 raise HyperparameterError(_unknown(name, list(known)))
-            if _decode(text) is not None:
-                given[name] = known[name].parse(text)
+            if _decode(text) is None:
+                continue
+            value = known[name].parse(text)
+            if given.setdefault(name, value) != value:
+                raise HyperparameterError(
+                    f"hyperparameter {name} is {given[name]!r}, and under its other name {value!r}; give one of them"
+                )
         concrete: dict[str, Any] = with_defaults(given, {row.name: row.default for row in HYPERPARAMETERS})
         return cls(**{name.replace("-", "_"): value for name, value in concrete.items()})
 

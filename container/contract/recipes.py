@@ -6,13 +6,12 @@ host side validates with the same table before a job is created.
 
 from collections.abc import Mapping
 
+from container.contract.networks import is_resnet
+
 Value = int | float | bool | str
 
 SEED = "seed"
 MODERN = "modern"
-
-SEED_NETWORKS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
-"""The seed project's networks, whose jobs have the seed recipe unless they name another."""
 
 MODERN_DEFAULTS: Mapping[str, Value] = {
     "opt-learning-rate": 5e-4,
@@ -22,6 +21,7 @@ MODERN_DEFAULTS: Mapping[str, Value] = {
     "layer-decay": 0.75,
     "clip-grad": 1.0,
     "ema-decay": 0.999,
+    "drop-path": 0.1,
     "label-smoothing": 0.1,
     "probe": "first",
 }
@@ -44,12 +44,14 @@ def with_defaults(given: Mapping[str, Value], table: Mapping[str, Value]) -> dic
         given: Values by name.
         table: The seed recipe's default of every hyperparameter.
     """
-    network = given.get("model-type", table["model-type"])
-    recipe = given.get("recipe") or (SEED if network in SEED_NETWORKS else MODERN)
+    network = str(given.get("model-type", table["model-type"]))
+    recipe = given.get("recipe") or (SEED if is_resnet(network) else MODERN)
     found = {**table, **(MODERN_DEFAULTS if recipe == MODERN else {}), "recipe": recipe, **given}
     if found["optimizer"] == "sgd":
         found |= {name: value for name, value in SGD_DEFAULTS.items() if name not in given}
     # A default must not contradict what was given.
+    if is_resnet(network) and "drop-path" not in given:
+        found["drop-path"] = table["drop-path"]
     for name, (other, value) in _NEEDS.items():
         if name not in given and found[other] != value:
             found[name] = table[name]

@@ -12,6 +12,7 @@ from container.contract.errors import TrainingError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.metric_lines import EvaluationLine, TrainLine, emit
 from container.folder import printable
+from container.networks.head import head_names
 from container.train.checkpoints.background_writer import copied
 from container.train.checkpoints.checkpoint import has_checkpoint
 from container.train.data.loading import EpochLoader
@@ -66,6 +67,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
         label_smoothing=config.label_smoothing,
         clip_grad=config.clip_grad,
         averages=averages,
+        head=head_names(config.model_type, model),
         debugger=job.debugger,
     )
     parts = {"model": model, "optimizer": optimizer, "scheduler": schedule, "scaler": stepper.scaler}
@@ -73,7 +75,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
     progress = checkpoints.resume()
     if progress is None:
         job.start.log()
-        progress = Progress()
+        progress = Progress(weights=job.start.weights)
         if config.probe != "off":
             _probe(model, job, progress)
             checkpoints.write(progress)

@@ -13,9 +13,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from container.contract.errors import HyperparameterError
+from container.networks.head import head_names
 from container.train.launch.distributed import World
 from container.train.loop.features import Features, compute_features
-from container.train.loop.head import linear_head
 from container.train.loop.job import Job
 from container.train.records.evaluation import Evaluation
 
@@ -46,10 +47,15 @@ def probe(model: nn.Module, job: Job) -> Fitted | None:
         The head, or None if the network's is not one linear layer.
 
     Raises:
+        HyperparameterError: The head is not one linear layer, and nothing but a probe is asked for.
         Interrupted: The job was asked to end.
     """
     started, name = time.perf_counter(), job.config.model_type
-    head = linear_head(model, name)
+    head = _linear_head(model, name)
+    if head is None and job.config.probe == "only":
+        raise HyperparameterError(
+            f"hyperparameter probe is only, but the head of {name} is not one linear layer; set probe to off"
+        )
     if head is None:
         logger.warning("no linear probe: the head of %s is not one linear layer", name)
         return None
@@ -74,6 +80,12 @@ def probe(model: nn.Module, job: Job) -> Fitted | None:
         *(len(train.targets), time.perf_counter() - started, found.evaluation.accuracy),
     )
     return found
+
+
+def _linear_head(model: nn.Module, architecture: str) -> nn.Linear | None:
+    places = {name.rpartition(".")[0] for name in head_names(architecture, model)}
+    head = model.get_submodule(places.pop()) if len(places) == 1 else None
+    return head if isinstance(head, nn.Linear) and head.bias is not None else None
 
 
 def _share(fitted: Fitted, world: World) -> Fitted:

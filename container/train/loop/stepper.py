@@ -1,11 +1,12 @@
 """One optimizer step at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
+from container.networks.batch_norm import freeze_statistics
 from container.preprocessing import Preprocessing
 from container.train.data.loading import Batch
 from container.train.debugger.session import Debugger
@@ -29,6 +30,7 @@ class Stepper:
         label_smoothing: From 0 to 1.
         clip_grad: Largest norm of all gradients together; 0 does not clip.
         averages: Updated after each step.
+        head: Names of the classifier's parameters, which are all that a head-only epoch trains.
         debugger: Shown each batch, and the gradients as backward leaves them, unscaled and not yet clipped.
     """
 
@@ -44,6 +46,7 @@ class Stepper:
         label_smoothing: float = 0.0,
         clip_grad: float = 0.0,
         averages: AveragedWeights | None = None,
+        head: Collection[str] = (),
         debugger: Debugger | None = None,
     ) -> None:
         self.model = model
@@ -59,6 +62,7 @@ class Stepper:
         self._criterion = nn.CrossEntropyLoss(
             weight=class_weights, label_smoothing=label_smoothing, reduction="mean" if world.size == 1 else "sum"
         )
+        self._head = frozenset(head)
         self._network: nn.Module | None = None
         self._head_only = False
 
@@ -73,11 +77,9 @@ class Stepper:
         """
         self.model.train()
         for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(not head_only or name.startswith("fc."))
+            parameter.requires_grad_(not head_only or name in self._head)
         if head_only:
-            for module in self.model.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+            freeze_statistics(self.model)
         if self._network is None or head_only != self._head_only:
             self._network, self._head_only = self._world.parallel(self.model), head_only
         self.losses = Losses(self._world, self._device, epoch=epoch, done=done, count=count)

@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from container import artifact
-from container.model import build_model
+from container.networks.build import build_model
 from container.train.loop import probe
 from container.train.loop.features import Features
 from container.train.loop.probe import fit_head

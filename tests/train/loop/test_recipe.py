@@ -12,7 +12,7 @@ from torch import nn
 from container import artifact
 from container.contract.hyperparameters import TrainConfig
 from container.contract.paths import MlPaths
-from container.model import build_model
+from container.networks.build import build_model
 from container.train.data.channels import complete_splits, list_splits
 from container.train.launch.distributed import World
 from container.train.launch.hosts import Rank
