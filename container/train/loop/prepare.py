@@ -18,6 +18,7 @@ from container.contract.errors import HostsError, HyperparameterError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.model_files import CARD
 from container.contract.paths import MlPaths
+from container.contract.recipes import MODERN_DEFAULTS
 from container.networks.batch_norm import fewest_pictures
 from container.networks.check import check_network
 from container.networks.inputs import preprocessing_for
@@ -59,7 +60,7 @@ def prepare(
     checkpoints = checkpoint_directory(paths)
     resumes = has_checkpoint(checkpoints)
     # Before any picture is read: a misspelt network and weights of another one should fail at once.
-    check_network(config.model_type, config.image_size)
+    config = _checked_network(config)
     model, start = initial_model(config, len(splits.classes), given, world, resumes=resumes)
     for note in splits.notes:
         logger.info("%s", note)
@@ -114,6 +115,19 @@ def prepare(
         debugger=debugger,
         writer=writer,
     )
+
+
+def _checked_network(config: TrainConfig) -> TrainConfig:
+    """Check the network; one without stochastic depth is trained without, unless it was asked for."""
+    try:
+        check_network(config.model_type, config.image_size, config.drop_path)
+    except HyperparameterError:
+        if config.drop_path != MODERN_DEFAULTS["drop-path"]:
+            raise
+        check_network(config.model_type, config.image_size)
+        config = replace(config, drop_path=0.0)
+        logger.info("drop-path 0: %s has no stochastic depth", config.model_type)
+    return config
 
 
 def _check_same_pictures(splits: Splits, world: World) -> None:

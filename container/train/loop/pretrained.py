@@ -5,17 +5,15 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from container.contract.errors import HyperparameterError, WeightsError
+from container.contract.errors import WeightsError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.networks import is_resnet
-from container.contract.recipes import MODERN_DEFAULTS
 from container.networks import hub_folder
 from container.networks.build import build_model
 from container.networks.download import download
@@ -90,8 +88,9 @@ def initial_model(
         WeightsError: The file does not hold this architecture's weights; or there are no weights of a network that is
             not a ResNet.
     """
+    torch.manual_seed(config.seed)
     name = config.model_type
-    model = _build(config, class_count)
+    model = build_model(name, class_count, image_size=config.image_size, drop_path=config.drop_path)
     if not world.is_first:
         return model, Start("the weights are the first process's")
     if config.weights == "none":
@@ -103,20 +102,6 @@ def initial_model(
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     return model, Start(f"{name} starts from {source}", weights={"source": source, "sha256": digest})
-
-
-def _build(config: TrainConfig, class_count: int) -> nn.Module:
-    build = partial(build_model, config.model_type, class_count, image_size=config.image_size)
-    torch.manual_seed(config.seed)
-    try:
-        return build(drop_path=config.drop_path)
-    except HyperparameterError:
-        if config.drop_path != MODERN_DEFAULTS["drop-path"]:
-            raise
-    torch.manual_seed(config.seed)
-    model = build()
-    logger.info("%s has no stochastic depth: it is trained without", config.model_type)
-    return model
 
 
 def _without_weights(name: str, *, resumes: bool) -> Start:

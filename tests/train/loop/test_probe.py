@@ -57,7 +57,8 @@ def test_a_probe_alone_trains_the_head_only_and_counts_as_epoch_0(tmp_path: Path
     torch.manual_seed(3)
     start = build_model("resnet18", 1000).state_dict()
     torch.save(start, data / "weights" / "imagenet.pth")
-    job = Job(tmp_path / "job", data, weights="default", probe="only")
+    values = {"model-type": "resnet18", "drop-path": "0", "recipe": "modern", "weights": "default", "probe": "only"}
+    job = Job(tmp_path / "job", data, **values)
     job.run()
     saved, card = artifact.load(job.paths.model)
     assert card.training["evaluation"]["epoch"] == 0
