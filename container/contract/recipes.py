@@ -14,11 +14,11 @@ SEED = "seed"
 MODERN = "modern"
 
 MODERN_DEFAULTS: Mapping[str, Value] = {
-    "opt-learning-rate": 5e-4,
+    "opt-learning-rate": 1e-3,
     "opt-weight-decay": 0.05,
     "lr-schedule": "cosine",
     "warmup-epochs": 1.0,
-    "layer-decay": 0.75,
+    "layer-decay": 0.9,
     "clip-grad": 1.0,
     "ema-decay": 0.999,
     "drop-path": 0.1,

@@ -139,7 +139,7 @@ def test_what_sagemaker_adds_for_itself_is_left_alone():
     ("given", "wanted"),
     [
         ({}, {"recipe": "seed", "optimizer": "adamw", "lr-schedule": "step", "opt-learning-rate": "0.0001"}),
-        ({"recipe": "modern"}, {"lr-schedule": "cosine", "warmup-epochs": "1.0", "opt-learning-rate": "0.0005"}),
+        ({"recipe": "modern"}, {"lr-schedule": "cosine", "warmup-epochs": "1.0", "opt-learning-rate": "0.001"}),
         (
             {"recipe": "modern", "label-smoothing": "0", "ema-decay": "null"},
             {"label-smoothing": "0.0", "ema-decay": "0.999"},
