@@ -6,6 +6,7 @@ No torch here: the host side validates with the same table before a job is creat
 import dataclasses
 import difflib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -53,7 +54,15 @@ class Hyperparameter(Field[Value]):
         value = _decode(text)
         if value is None:
             return self.default
+        if self.unit == "minutes":
+            value = _minutes(value)
         return self.read(value, f"hyperparameter {self.name}", HyperparameterError, given=text)
+
+
+def _minutes(value: object) -> object:
+    """Convert a duration such as "90s", "10m" or "1.5h" to minutes; anything else is returned as it is."""
+    match = re.fullmatch(r"\s*(\d+\.?\d*)\s*([smh])\s*", str(value), re.ASCII)
+    return value if match is None else float(match[1]) * {"s": 1 / 60, "m": 1, "h": 60}[match[2]]
 
 
 def _decode(text: object) -> object:
@@ -86,6 +95,14 @@ class TrainConfig:
         shown="seed for the five ResNets, else modern",
     )
     epochs: int = declare(20, "Passes over the training set.", low=1, high=10_000)
+    budget: float = declare(
+        0.0,
+        "Time for the whole job, such as 10m or 1h: it measures its device, chooses probe, image-size unless given, "
+        "and the number of epochs, at most epochs, and ends in time. 0 is no limit.",
+        low=0,
+        high=100_000,
+        unit="minutes",
+    )
     batch_size: int = declare(
         64, "Pictures per step, over all devices; 0 measures and chooses a fast one.", low=0, high=65_536
     )

@@ -16,6 +16,7 @@ def test_the_set_of_hyperparameters_is_frozen():
         "model-type": "resnet50",
         "recipe": "seed",
         "epochs": 20,
+        "budget": 0.0,
         "batch-size": 64,
         "optimizer": "adamw",
         "opt-learning-rate": 1e-4,
@@ -68,6 +69,10 @@ def test_the_set_of_hyperparameters_is_frozen():
         ("model-type", "resnet18", "resnet18"),
         ("model-type", '"resnet18"', "resnet18"),
         ("model-type", '"\\"resnet18\\""', "resnet18"),
+        ("budget", "90s", 1.5),
+        ("budget", '"10m"', 10.0),
+        ("budget", "1.5 h", 90.0),
+        ("budget", "2", 2.0),
         ("use-cuda", "true", True),
         ("use-cuda", "True", True),
         ("use-cuda", '"false"', False),
@@ -99,6 +104,8 @@ def test_values_are_read_in_every_form_that_clients_send(name: str, sent: object
         ("use-cuda", "maybe"),
         ("use-cuda", "2"),
         ("bad-images", "ignore"),
+        ("budget", "soon"),
+        ("budget", "-1m"),
     ],
 )
 def test_a_wrong_value_names_the_hyperparameter_the_value_and_what_is_allowed(name: str, sent: str):

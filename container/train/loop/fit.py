@@ -33,6 +33,8 @@ from container.train.records.evaluation import Evaluation
 
 logger = logging.getLogger(__name__)
 
+# What is due after a step.
+_CHECKPOINT, _LATE = 1, 2
 # How many pictures of a batch are named if its loss is not finite.
 _NAMED = 8
 
@@ -79,6 +81,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
         if config.probe != "off":
             _probe(model, job, progress)
             checkpoints.write(progress)
+    progress.planned_epochs = 0 if config.probe == "only" else config.epochs
     if config.compile:
         model.compile()  # in place: the state dict keeps its names
     job.debugger.watch(model)
@@ -86,9 +89,8 @@ def fit(model: nn.Module, job: Job) -> Progress:
     train, validation = train_loader(job), evaluation_loader(job, "validation", job.preprocessing, last=config.epochs)
     with job.writer, train, validation:
         try:
-            for epoch in range(progress.epoch, 1 if config.probe == "only" else config.epochs + 1):
-                if _stops_early(progress, config):
-                    break
+            while progress.epoch <= progress.planned_epochs and not _stops_early(progress, config):
+                epoch = progress.epoch
                 started = time.perf_counter() - progress.train_s  # the time of an interruption does not count
                 stepper.begin_epoch(epoch, count=steps, done=progress.step, head_only=epoch <= config.freeze_epochs)
                 batches = train.batches(epoch, progress.step)
@@ -105,9 +107,8 @@ def fit(model: nn.Module, job: Job) -> Progress:
                         progress.step += 1
                         progress.train_s = time.perf_counter() - started
                         _log(job, progress, logged)
-                        if world.check(job.stop, checkpoints.is_due_within_epoch()) and progress.step < steps:
-                            _log(job, progress, stepper.losses.read())
-                            checkpoints.write(progress)
+                        if _is_over(job, progress, stepper, checkpoints, steps=steps):
+                            break
 
                 trained_s = time.perf_counter() - started
                 with averages.in_place():
@@ -116,6 +117,8 @@ def fit(model: nn.Module, job: Job) -> Progress:
                     _keep_if_best(model, job, progress, result.loss)
                 schedule.after_epoch()
                 progress.next_epoch()
+                more = world.share(_epochs_left(job, seconds=time.perf_counter() - started))
+                progress.planned_epochs = schedule.epochs = min(progress.planned_epochs, epoch + more)
                 if checkpoints.is_due_after(epoch):
                     checkpoints.write(progress)
                 job.profiler.end_epoch()
@@ -127,6 +130,30 @@ def fit(model: nn.Module, job: Job) -> Progress:
             checkpoints.write(progress)
             raise
     return progress
+
+
+def _is_over(job: Job, progress: Progress, stepper: Stepper, checkpoints: Checkpoints, *, steps: int) -> bool:
+    """Write a checkpoint within an epoch if one is due; returns whether the budget ends the epoch.
+
+    Raises:
+        Interrupted: The job was asked to end.
+    """
+    wish = _CHECKPOINT * checkpoints.is_due_within_epoch() | _LATE * job.is_late()
+    due = job.world.check(job.stop, wish)
+    if due and progress.step < steps:
+        _log(job, progress, stepper.losses.read())
+        if due & _CHECKPOINT:
+            checkpoints.write(progress)
+    if due & _LATE:
+        logger.info("the budget ends at step %d of epoch %d", progress.step, progress.epoch)
+    return bool(due & _LATE)
+
+
+def _epochs_left(job: Job, *, seconds: float) -> int:
+    """How many more epochs of this length the budget has time for."""
+    if job.is_late():
+        return 0
+    return job.config.epochs if job.deadline == math.inf else int((job.deadline - time.monotonic()) / seconds)
 
 
 def _probe(model: nn.Module, job: Job, progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ _MAY_CHANGE = frozenset(
         "debug",
         "profile",
         "use-cuda",
+        "budget",
     )
 )
 
@@ -71,6 +73,12 @@ class Job:
     debugger: Debugger
     writer: BackgroundWriter
     """Writes models and checkpoints."""
+    deadline: float
+    """When training has to stop, on time.monotonic's clock; infinite without a budget."""
+
+    def is_late(self) -> bool:
+        """Whether training has to stop for the job to end within its budget."""
+        return time.monotonic() >= self.deadline
 
     def fingerprint(self) -> dict[str, Any]:
         """What a checkpoint must agree with for the job to resume from it."""

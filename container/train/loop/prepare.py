@@ -37,6 +37,15 @@ from container.train.launch.distributed import World
 from container.train.launch.stopping import GRACE_S, Stop
 from container.train.loop.batch_size import checkpoint_batch_size, find_batch_size
 from container.train.loop.best_model import package_versions
+from container.train.loop.budget import (
+    deadline_of,
+    describe,
+    measure,
+    plan,
+    plan_of_checkpoint,
+    seconds_left,
+    sizes_to_choose_from,
+)
 from container.train.loop.job import Job
 from container.train.loop.pretrained import find_given, initial_model
 from container.train.profiler.start import start_profiler
@@ -55,16 +64,24 @@ def prepare(
     """Make the model, on the device, and the job; arguments and errors are those of `train_model`."""
     name = os.environ.get("TRAINING_JOB_NAME", "")
     given = find_given(config, paths.channels)
+    has_size = config.image_size > 0
     preprocessing = preprocessing_for(config.model_type, config.image_size, given.pretrained_cfg)
     config = replace(config, image_size=preprocessing.size)
     checkpoints = checkpoint_directory(paths)
     resumes = has_checkpoint(checkpoints)
     # Before any picture is read: a misspelt network and weights of another one should fail at once.
     config = _checked_network(config)
+    device = choose_device(config, world)
     model, start = initial_model(config, len(splits.classes), given, world, resumes=resumes)
     for note in splits.notes:
         logger.info("%s", note)
     _check_same_pictures(splits, world)
+    deadline = math.inf
+    if config.budget:
+        model = model.to(device.torch_device)
+        config, deadline = _plan(config, model, device, preprocessing, splits, checkpoints, stop, world, has_size)
+        preprocessing = preprocessing_for(config.model_type, config.image_size, given.pretrained_cfg)
+        model, start = initial_model(config, len(splits.classes), given, world, resumes=resumes)
     found = _read_pictures(config, splits, preprocessing, stop, world)
     splits = found.splits
     _report_pictures(found, paths, world)
@@ -73,7 +90,6 @@ def prepare(
     if config.batch_size:
         _check_batch_size(config, splits, model, world)
 
-    device = choose_device(config, world)
     model = model.to(device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not config.batch_size:
         size = checkpoint_batch_size(checkpoints, world)
@@ -114,6 +130,7 @@ def prepare(
         profiler=profiler,
         debugger=debugger,
         writer=writer,
+        deadline=deadline,
     )
 
 
@@ -128,6 +145,29 @@ def _checked_network(config: TrainConfig) -> TrainConfig:
         config = replace(config, drop_path=0.0)
         logger.info("drop-path 0: %s has no stochastic depth", config.model_type)
     return config
+
+
+def _plan(
+    config: TrainConfig,
+    model: nn.Module,
+    device: Device,
+    preprocessing: Preprocessing,
+    splits: Splits,
+    checkpoints: Path,
+    stop: Stop,
+    world: World,
+    has_size: bool,
+) -> tuple[TrainConfig, float]:
+    """Choose what the budget allows; returns the hyperparameters and when training has to stop."""
+    read = prepare_training(config.augmentation, config.image_size, preprocessing.interpolation)
+    costs = measure(model, device, preprocessing, read, splits, config.batch_size, stop, world, budget=config.budget)
+    seconds = world.share(seconds_left(config.budget))
+    chosen = plan_of_checkpoint(config, checkpoints, world)
+    if chosen is None:
+        chosen = plan(config, costs, seconds, splits, sizes=sizes_to_choose_from(config, fixed=has_size))
+    logger.info("%s", describe(chosen, costs, seconds))
+    share = (chosen.image_size / config.image_size) ** 2
+    return chosen, deadline_of(costs, seconds, splits, share=share)
 
 
 def _check_same_pictures(splits: Splits, world: World) -> None:

@@ -31,5 +31,8 @@ class Progress:
     weights: dict[str, str] = field(default_factory=dict)
     """The pretrained weights that the job began with, as in `ModelCard.weights`."""
 
+    planned_epochs: int = 0
+    """The last epoch, which a budget may have chosen or lowered."""
+
     def next_epoch(self) -> None:
         self.epoch, self.step, self.losses, self.train_s = self.epoch + 1, 0, [], 0.0

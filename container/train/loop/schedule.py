@@ -20,8 +20,10 @@ class Schedule:
     def __init__(self, optimizer: torch.optim.Optimizer, config: TrainConfig, *, steps: int) -> None:
         self._optimizer = optimizer
         self._peaks = [group["lr"] for group in optimizer.param_groups]
-        self._total = config.epochs * steps
+        self._steps = steps
         self._warmup = min(config.warmup_epochs, config.epochs / 2) * steps
+        self.epochs = config.epochs
+        """Epochs until the cosine is at 0; a job that would exceed its budget lowers them."""
         self._by_epoch = None
         if config.lr_schedule == "step":
             self._by_epoch = torch.optim.lr_scheduler.StepLR(
@@ -36,7 +38,7 @@ class Schedule:
     def before_step(self, step: int) -> None:
         """Set the learning rate of a step, counted from 0 over all epochs."""
         if self._by_epoch is None:
-            factor = cosine_with_warmup(step, total=self._total, warmup=self._warmup)
+            factor = cosine_with_warmup(step, total=self.epochs * self._steps, warmup=self._warmup)
             for group, peak in zip(self._optimizer.param_groups, self._peaks, strict=True):
                 group["lr"] = peak * factor
 

@@ -32,12 +32,14 @@ MODERN = {"model-type": "test_resnet", "drop-path": "0.3", "ema-decay": "0.9", "
 class Job:
     """A job of the modern recipe in this process."""
 
-    def __init__(self, base: Path, data: Path, **values: str) -> None:
+    def __init__(self, base: Path, data: Path, *, resumes: bool = False, **values: str) -> None:
         self.paths = MlPaths(base)
-        for folder in (self.paths.model, self.paths.output_data, base / "checkpoints", base / "input"):
-            folder.mkdir(parents=True)
-        (base / "input" / "data").symlink_to(data)
-        self._config = TrainConfig.from_strings({**SMALL, **MODERN, **values})
+        if not resumes:
+            for folder in (self.paths.model, self.paths.output_data, base / "checkpoints", base / "input"):
+                folder.mkdir(parents=True)
+            (base / "input" / "data").symlink_to(data)
+        given = {name.replace("_", "-"): value for name, value in values.items()}
+        self._config = TrainConfig.from_strings({**SMALL, **MODERN, **given})
 
     def run(self, stop: Stop | None = None) -> None:
         splits = complete_splits(list_splits(self.paths.channels), self._config.seed)
