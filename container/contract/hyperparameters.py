@@ -255,18 +255,19 @@ class TrainConfig:
         """
         known = {row.name: row for row in HYPERPARAMETERS}
         given: dict[str, Value] = {}
-        for name, text in values.items():
-            if name.startswith(_RESERVED_PREFIX) or name in _RESERVED:
+        for sent, text in values.items():
+            if sent.startswith(_RESERVED_PREFIX) or sent in _RESERVED:
                 continue
-            name = _OTHER_NAMES.get(name, name)
+            name = _OTHER_NAMES.get(sent, sent)
             if name not in known:
                 raise HyperparameterError(_unknown(name, list(known)))
             if _decode(text) is None:
                 continue
             value = known[name].parse(text)
             if given.setdefault(name, value) != value:
+                other = next(other for other in _OTHER_NAMES if _OTHER_NAMES[other] == name)
                 raise HyperparameterError(
-                    f"hyperparameter {name} is {given[name]!r}, and under its other name {value!r}; give one of them"
+                    f"hyperparameter {name} is {given[name]!r} and {value!r}, under two names: give {name} or {other}"
                 )
         concrete: dict[str, Any] = with_defaults(given, {row.name: row.default for row in HYPERPARAMETERS})
         return cls(**{name.replace("-", "_"): value for name, value in concrete.items()})

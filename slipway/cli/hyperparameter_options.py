@@ -45,7 +45,7 @@ def hyperparameter_options(*, without: Sequence[str] = ()) -> Callable[[Callable
 
 def _option(row: Hyperparameter) -> Callable[[Callable[..., None]], Callable[..., None]]:
     if row.name == "weights":
-        text = "A file of pretrained weights (.pth or .safetensors), default (ImageNet's) or none."
+        text = "Pretrained weights: a file (.pth or .safetensors), a folder of timm's, default (downloaded) or none."
         return click.option(
             "--weights", cls=HyperparameterOption, metavar="FILE", help=f"{text}  [default: {row.default}]"
         )
