@@ -22,6 +22,8 @@ docker/venv.sh smdebug
 export PATH="$PWD/.venv/bin:$PATH"
 # One thread per process: tests run in parallel, and threads that share cores mostly wait for each other.
 export OMP_NUM_THREADS=1
+# Hundreds of processes import torch, which takes twice as long where none may keep what it compiled.
+unset PYTHONDONTWRITEBYTECODE
 
 if (($# > 0)); then
 	exec pytest "$@"

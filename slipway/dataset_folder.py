@@ -1,4 +1,4 @@
-"""The user's data folder: its train, validation and test splits, and their class folders."""
+"""The user's data folder: its train, validation and test splits, and their class folders or manifests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from container.contract.channels import CHANNEL_NAMES
 from container.contract.errors import DataError
 from container.folder import ImageFolder, leftover, list_files, list_image_folder, printable
+from container.manifest import Manifest, find_manifests, read_manifest
 
 SPLIT_FOLDERS = CHANNEL_NAMES
 """The folder names that are accepted for each split: those of the channels."""
@@ -13,6 +14,9 @@ SPLIT_FOLDERS = CHANNEL_NAMES
 
 def find_splits(directory: Path) -> dict[str, Path]:
     """Find the splits below a data folder, in the order train, validation, test; empty if it has none.
+
+    Folders that hold nothing but pictures are no splits if a manifest lies beside them, as Kaggle's `labels.csv` beside
+    `train/` and `test/`: it names the pictures.
 
     Raises:
         DataError: The folder is missing or a file, or has two subfolders for one split.
@@ -29,7 +33,24 @@ def find_splits(directory: Path) -> dict[str, Path]:
             )
         if found:
             splits[split] = found[0]
+    if all(map(holds_only_files, splits.values())) and find_manifests(directory).forms:
+        return {}
     return splits
+
+
+def holds_only_files(folder: Path) -> bool:
+    """Whether a folder has neither folders nor a manifest, so that nothing says what its pictures show."""
+    folders = any(entry.is_dir() and not leftover(entry.name) for entry in folder.iterdir())
+    return not folders and not find_manifests(folder).forms
+
+
+def data_channels(directory: Path) -> dict[str, Path]:
+    """Find the channels in a data folder: its splits, or the folder itself as train if it holds a manifest.
+
+    Raises:
+        DataError: As for `find_splits`, or the manifest cannot be used.
+    """
+    return find_splits(directory) or ({"train": directory} if read_manifest(directory).manifest else {})
 
 
 def other_folders(directory: Path) -> list[str]:
@@ -49,20 +70,28 @@ def require_folder(directory: Path) -> None:
         raise DataError(f"{directory} is a file; name the folder that holds the pictures")
 
 
-def class_folders(split: Path) -> ImageFolder:
-    """List the class folders of an ImageFolder tree.
+def classes_of(split: Path) -> tuple[ImageFolder | Manifest, tuple[str, ...]]:
+    """Read the manifest of a split, or list its class folders if it has none.
+
+    Returns:
+        Either, and a sentence for each file that could be a manifest and is none.
 
     Raises:
-        DataError: There is none, or two have the same name in different Unicode forms.
+        DataError: There is neither, the manifest cannot be used, or two class folders have the same name in different
+            Unicode forms.
     """
+    looked = read_manifest(split)
+    if looked.manifest is not None:
+        return looked.manifest, looked.others
     found = list_image_folder(split)
     if not found.classes:
-        problems = "".join(f". {reason}" for reason in list(found.unreadable.values())[:3])
+        problems = "".join(f". {reason}" for reason in [*looked.others, *found.unreadable.values()][:3])
         raise DataError(
             f"{printable(split)} has no class folders; pictures go into one folder for each class: "
-            f"{printable(split)}/<class>/<picture>, for example {printable(split)}/cat/001.jpg{problems}"
+            f"{printable(split)}/<class>/<picture>, for example {printable(split)}/cat/001.jpg; or a manifest with the "
+            f"header file,label names them{problems}"
         )
-    return found
+    return found, looked.others
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ class HyperparameterError(UserError):
 
 
 class DataError(UserError):
-    """A channel is missing, empty, or not an ImageFolder."""
+    """A channel is missing, empty, or has neither class folders nor a manifest, or its manifest is wrong."""
 
 
 class PictureError(UserError):

@@ -27,7 +27,7 @@ def as_channels(inputs: Inputs, *, local: bool, own_script: bool) -> dict[str, A
         own_script: Whether any channel name is allowed, as for a user's own script.
 
     Raises:
-        SettingError: A channel has an unknown name or cannot be one, or there is no train channel.
+        SettingError: A channel has an unknown name, cannot be one or is in Pipe mode, or there is no train channel.
     """
     given = inputs if isinstance(inputs, Mapping) else {} if inputs is None else {"train": inputs}
     if not own_script:
@@ -40,6 +40,8 @@ def as_channels(inputs: Inputs, *, local: bool, own_script: bool) -> dict[str, A
             raise SettingError(
                 "there is no train channel; give fit() at least {'train': 's3://bucket/dogImages/train'}"
             )
+        for name, value in given.items():
+            _refuse_pipe(name, getattr(value, "config", None))
     return {name: _channel(name, value, local=local) for name, value in given.items()}
 
 
@@ -58,6 +60,18 @@ def _channel(name: str, value: Any, *, local: bool) -> Any:
     if not path.exists():
         raise SettingError(f"the {name} channel is {path}, which does not exist")
     return f"file://{path.resolve()}"
+
+
+def _refuse_pipe(name: str, config: Any) -> None:
+    if not isinstance(config, Mapping):
+        return
+    augmented = config.get("DataSource", {}).get("S3DataSource", {}).get("S3DataType") == "AugmentedManifestFile"
+    if augmented or config.get("InputMode") == "Pipe":
+        what = "an AugmentedManifestFile, which needs Pipe mode, and that" if augmented else "in Pipe mode, which"
+        raise SettingError(
+            f"the {name} channel is {what} is not supported; give the address of the pictures' folder, for File or "
+            f"FastFile mode{', with the manifest in it' * augmented}"
+        )
 
 
 def channel_addresses(channels: Mapping[str, Any]) -> dict[str, str]:

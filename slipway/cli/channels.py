@@ -7,14 +7,15 @@ import click
 
 from container.contract.errors import DataError
 from container.contract.hyperparameters import HYPERPARAMETERS
-from slipway.dataset_folder import find_splits, require_folder
+from container.manifest import find_manifests
+from slipway.dataset_folder import data_channels, holds_only_files, require_folder
 
 _WEIGHTS = "weights"
 
 
 def local_channels(data_dir: Path | None, named: Mapping[str, Path | None], weights: Path | None) -> dict[str, Path]:
     """The folder of each channel, from the data folder and the options; the options win."""
-    channels = find_splits(data_dir) if data_dir else {}
+    channels = data_channels(data_dir) if data_dir else {}
     for name, path in named.items():
         if path is not None:
             require_folder(path)
@@ -25,11 +26,17 @@ def local_channels(data_dir: Path | None, named: Mapping[str, Path | None], weig
         found = sorted(path.name for path in data_dir.iterdir() if path.is_dir())
         raise DataError(
             f"there is no train folder in {data_dir}; its folders are: {', '.join(found[:8]) or 'none'}. "
-            f"If they are the classes themselves, use --train {data_dir}"
+            f"If they are the classes themselves, use --train {data_dir}{_tables(data_dir)}"
         )
+    if data_dir and channels["train"].parent == data_dir and holds_only_files(channels["train"]):
+        raise DataError(f"{channels['train']} has neither class folders nor a manifest{_tables(data_dir)}")
     if weights is not None:
         channels[_WEIGHTS] = weights
     return channels
+
+
+def _tables(data_dir: Path) -> str:
+    return "".join(f"; {text}" for text in find_manifests(data_dir).others)
 
 
 def weights_file(given: dict[str, str]) -> Path | None:

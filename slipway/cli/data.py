@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from container.folder import describe_leftovers
+from container.folder import describe_leftovers, printable
 from slipway.cli.aws_options import profile_option, region_option
 from slipway.cli.console import complain, progress_bar, say, transfer_bar
-from slipway.dataset_folder import find_splits
+from slipway.dataset_folder import data_channels
 from slipway.errors import PageError
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ def sample(directory: Path) -> None:
 def explore(directory: Path, output: Path) -> None:
     """Examine the pictures below DIRECTORY and write the findings as one HTML page.
 
-    DIRECTORY holds train, validation (or valid) and test folders, or the class folders themselves. The page shows
-    class sizes, picture sizes and formats, unreadable files, duplicates within and across splits, and samples. It is
-    self-contained.
+    DIRECTORY holds train, validation (or valid) and test folders, or the class folders themselves; a manifest can take
+    the place of class folders. The page shows class sizes, picture sizes and formats, unreadable files, duplicates
+    within and across splits, and samples. It is self-contained.
     """
     from slipway.explore import examine, render_page, scan
 
@@ -106,15 +106,18 @@ def upload(
     Folder names are kept. Objects that are already there with the same size and SHA-256 are not sent again, so
     running the same command again resumes an interrupted upload. S3 verifies the checksums. Files that systems and
     tools leave behind (hidden files, __MACOSX, Thumbs.db and the like) are skipped; nothing in the bucket is deleted.
+    Where a manifest names a channel's pictures, it and they are uploaded.
     """
     from slipway.aws.connection import Aws
+    from slipway.upload.selection import files_to_send
     from slipway.upload.transfer import Upload, destination
-    from slipway.upload.walk import LocalFile, walk
+    from slipway.upload.walk import LocalFile
 
     place = destination(to)
-    splits = find_splits(directory)
+    channels = data_channels(directory)
     files, leftovers = [0, 0], Counter[str]()
-    for item in walk(directory, leftovers=leftovers):
+    unnamed: list[Path] = []
+    for item in files_to_send(directory, leftovers, unnamed):
         if isinstance(item, LocalFile):
             files = [files[0] + 1, files[1] + item.size]
             if dry_run:
@@ -123,6 +126,8 @@ def upload(
             complain(f"{item.path}: {item.reason}")
     if leftovers:
         say(f"note: skipped, left behind by systems and tools: {describe_leftovers(leftovers)}")
+    if unnamed:
+        say(f"note: skipped {len(unnamed):,} files that no manifest names, the first {printable(unnamed[0])}")
     if dry_run:
         say(f"{files[0]:,} files, {files[1] / 1e6:,.1f} MB; nothing was sent, and the bucket was not checked.")
         return
@@ -136,7 +141,7 @@ def upload(
         )
         sys.exit(130)
     _print_result(done, str(place))
-    if "train" in splits:
+    if "train" in channels:
         say(f"Next: slipway train {place} --instance-type ml.g4dn.xlarge")
     sys.exit(1 if done.failed else 0)
 

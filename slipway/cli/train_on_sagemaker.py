@@ -17,7 +17,7 @@ from slipway.aws.session import is_local, session_for
 from slipway.checks.instance_type import has_own_disk
 from slipway.cli.aws_options import dry_run_option, instance_type_option, region_option, role_option, show_requests
 from slipway.cli.console import say, say_place
-from slipway.dataset_folder import SPLIT_FOLDERS, find_splits
+from slipway.dataset_folder import SPLIT_FOLDERS, data_channels
 from slipway.errors import JobError, SettingError
 from slipway.s3_channels import find_s3_channels
 from slipway.settings import Settings
@@ -301,7 +301,7 @@ def _below(data: str | None, session: Any, *, assumed: bool) -> dict[str, str]:
     if data is None:
         return {}
     if not data.startswith("s3://"):
-        return {name: str(path) for name, path in find_splits(Path(data)).items()}
+        return {name: str(path) for name, path in data_channels(Path(data)).items()}
     if assumed:
         # A dry run does not look into S3.
         return {split: f"{data.rstrip('/')}/{names[0]}" for split, names in SPLIT_FOLDERS.items()}

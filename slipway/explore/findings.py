@@ -146,6 +146,8 @@ def _remarks(
             verb = "has" if len(absent) == 1 else "have"
             advice = " Training refuses that: add pictures, or remove the class." if split in _LEARNT else ""
             say("problem", f"{_listed(absent)} {verb} no readable picture in {split}.{advice}")
+    for text in dataset.absent:
+        say("problem", f"{text}. Training refuses that: add the files, or remove their lines.")
     leaks = [group for group in duplicates if group.leaks]
     contradictions = [group for group in duplicates if group.contradicts]
     if leaks:
@@ -181,6 +183,8 @@ def _remarks(
             f"{what} beside the class folders and will be skipped, the first {dataset.relative(dataset.beside[0])}; "
             "move pictures among them into a class folder.",
         )
+    for text in dataset.notes:
+        say("notice", text)
     if dataset.other_folders:
         say("notice", f"Folders beside the splits are ignored: {_listed(dataset.other_folders)}.")
     if dataset.loops:

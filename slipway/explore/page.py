@@ -22,6 +22,7 @@ _MOST_GROUPS = 100
 
 _IGNORED = "its name does not end as a picture's does; training ignores it"
 _BESIDE = "it lies beside the class folders; training ignores it"
+_UNNAMED = "the manifest does not name it; training ignores it"
 _LOOP = "a link to a folder that contains it; it is not followed"
 
 
@@ -91,6 +92,11 @@ def _formats(dataset: Dataset) -> list[list[str]]:
 def _left_out(dataset: Dataset) -> list[list[str]]:
     """List the files that training skips, and why."""
     rows = [[dataset.relative(entry), entry.reason] for entry in dataset.unreadable]
-    for entries, reason in ((dataset.ignored, _IGNORED), (dataset.beside, _BESIDE), (dataset.loops, _LOOP)):
+    for entries, reason in (
+        (dataset.ignored, _IGNORED),
+        (dataset.beside, _BESIDE),
+        (dataset.unnamed, _UNNAMED),
+        (dataset.loops, _LOOP),
+    ):
         rows += [[dataset.relative(entry), reason] for entry in entries]
     return rows

@@ -9,21 +9,13 @@ from pathlib import Path
 
 from container.contract.errors import PictureError
 from container.cpus import available_cpus
-from container.folder import Listing, list_class, printable, same_name
-from container.picture import ENDINGS, open_picture, read_picture
-from slipway.dataset_folder import class_folders, find_splits, other_folders
+from container.folder import printable
+from container.picture import open_picture, read_picture
+from slipway.dataset_folder import find_splits, other_folders
+from slipway.explore.listing import Entry, Unreadable, list_split
 
 WHOLE = "all"
-"""Name of the split if the folder is one ImageFolder without splits."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One file in a class folder."""
-
-    path: Path
-    split: str
-    label: str
+"""Name of the split if the folder has no splits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,25 +35,24 @@ class Picture(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unreadable(Entry):
-    """A file with a picture's file extension that training will skip or refuse."""
-
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """All files found below a folder."""
 
     root: Path
     classes: dict[str, tuple[str, ...]]
-    """Class folders of each split, including empty ones."""
+    """Classes of each split, including empty ones."""
     pictures: tuple[Picture, ...]
     unreadable: tuple[Unreadable, ...]
     ignored: tuple[Entry, ...] = ()
     """Files without a picture's file extension, which training ignores."""
     beside: tuple[Entry, ...] = ()
     """Files beside the class folders, which training ignores too."""
+    unnamed: tuple[Entry, ...] = ()
+    """Files that their split's manifest does not name, which training ignores too."""
+    absent: tuple[str, ...] = ()
+    """Which files manifests name that are not there: a sentence for each manifest."""
+    notes: tuple[str, ...] = ()
+    """What was decided about manifests: sentences."""
     loops: tuple[Entry, ...] = ()
     """Links to a folder that contains them, which are not followed."""
     leftovers: Mapping[str, int] = field(default_factory=dict)
@@ -82,34 +73,17 @@ def scan(root: Path, advance: Callable[[int, int], None] = lambda done, total: N
     """Read all pictures below a folder, several at a time.
 
     Args:
-        root: Contains train, validation (or valid) and test folders, or class folders.
+        root: Contains train, validation (or valid) and test folders, or class folders, or a manifest and pictures.
         advance: Called with the number of files read so far and the total.
 
     Raises:
-        DataError: The folder is missing, or contains no class folders.
+        DataError: The folder is missing or contains no class folders, or its manifest cannot be used.
     """
-    splits = find_splits(root) or {WHOLE: root}
-    trees = {split: class_folders(path) for split, path in splits.items()}
     names: dict[str, str] = {}
-    found: list[Entry] = []
-    read: list[Picture | Unreadable] = []
-    loops: list[Entry] = []
-    leftovers: Counter[str] = Counter()
-    for split, tree in trees.items():
-        listings: list[tuple[str, Listing]] = [("", tree)]
-        for name, folder in tree.classes.items():
-            listing = list_class(splits[split], folder)
-            label = names.setdefault(same_name(name), name)
-            listings.append((label, listing))
-            found += [Entry(path=path, split=split, label=label) for path in listing.files]
-        for label, listing in listings:
-            read += [
-                Unreadable(path=path, split=split, label=label, reason=reason)
-                for path, reason in listing.unreadable.items()
-            ]
-            loops += [Entry(path=path, split=split, label=label) for path in listing.loops]
-            leftovers += listing.leftovers
-    entries = [entry for entry in found if entry.path.suffix.lower() in ENDINGS]
+    folders = find_splits(root) or {WHOLE: root}
+    listings = {split: list_split(split, folder, names) for split, folder in folders.items()}
+    entries = [entry for listing in listings.values() for entry in listing.entries]
+    read: list[Picture | Unreadable] = [entry for listing in listings.values() for entry in listing.unreadable]
     # Threads suffice: decoding and hashing release the GIL.
     executor = ThreadPoolExecutor(max_workers=available_cpus())
     try:
@@ -120,13 +94,16 @@ def scan(root: Path, advance: Callable[[int, int], None] = lambda done, total: N
         executor.shutdown(cancel_futures=True)
     return Dataset(
         root=root,
-        classes={split: tuple(names[same_name(name)] for name in tree.classes) for split, tree in trees.items()},
+        classes={split: listing.classes for split, listing in listings.items()},
         pictures=tuple(result for result in read if isinstance(result, Picture)),
         unreadable=tuple(result for result in read if isinstance(result, Unreadable)),
-        ignored=tuple(entry for entry in found if entry.path.suffix.lower() not in ENDINGS),
-        beside=tuple(Entry(path=path, split=split, label="") for split, tree in trees.items() for path in tree.files),
-        loops=tuple(loops),
-        leftovers=leftovers,
+        ignored=tuple(entry for listing in listings.values() for entry in listing.ignored),
+        beside=tuple(entry for listing in listings.values() for entry in listing.beside),
+        unnamed=tuple(entry for listing in listings.values() for entry in listing.unnamed),
+        absent=tuple(text for listing in listings.values() for text in listing.absent),
+        notes=tuple(note for listing in listings.values() for note in listing.notes),
+        loops=tuple(entry for listing in listings.values() for entry in listing.loops),
+        leftovers=sum((listing.leftovers for listing in listings.values()), Counter()),
         other_folders=tuple(other_folders(root)),
     )
 

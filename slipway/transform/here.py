@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from slipway.dataset_folder import files_below, require_folder
 from slipway.errors import NoServerError, RequestError, StoppedError, TransformError
 from slipway.invocations import Endpoint
 from slipway.process import ChildProcess, child_process
 from slipway.serving import SUPERVISOR, model_directory
+from slipway.transform.labels import LocalPictures
 from slipway.transform.predictions_file import Format, Row
 
 _WORKERS = 8
@@ -28,32 +28,28 @@ _LISTENING = re.compile(r"event=listening .*port=(\d+)")
 _LAST_LINES = 5
 
 
-def rows_here(folder: Path, model: Path, form: Format, advance: Callable[[int, int], None]) -> Iterator[Row]:
-    """Predict each picture below a folder, and yield the rows in the order of the pictures' names.
+def rows_here(pictures: LocalPictures, model: Path, form: Format, advance: Callable[[int, int], None]) -> Iterator[Row]:
+    """Predict each picture, and yield the rows in the order of the pictures' names.
 
     Args:
-        folder: Folder of pictures, with subfolders.
+        pictures: The pictures.
         model: A model.tar.gz, a model directory, or a job directory.
         form: As for `write_predictions`.
         advance: Called with the number of pictures predicted so far, and the total.
 
     Raises:
-        DataError: There is no such folder.
-        TransformError: The folder holds no files, or the server did not start.
+        TransformError: The server did not start.
         JobError, ArchiveError: There is no model.
         StoppedError: A signal stopped it.
     """
-    require_folder(folder)
-    files = list(files_below(folder))
-    if not files:
-        raise TransformError(f"there is nothing below {folder}; name the folder that holds the pictures")
+    files = pictures.files
     with model_directory(model) as base, _server(base) as (child, url), ThreadPoolExecutor(_WORKERS) as pool:
         own = threading.local()
 
         def row(file: Path) -> Row:
             if not hasattr(own, "endpoint"):
                 own.endpoint = Endpoint(url)
-            name = file.relative_to(folder).as_posix()
+            name = file.relative_to(pictures.folder).as_posix()
             try:
                 return Row(name, _answer(own.endpoint, file, form))
             except RequestError as error:

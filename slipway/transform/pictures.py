@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from container.manifest import ENDINGS
 from slipway.aws.connection import Service
 from slipway.checks.s3_address import S3Address
 from slipway.errors import TransformError
@@ -29,7 +30,7 @@ def list_pictures(s3: Service, address: S3Address) -> list[Picture]:
     """List all objects below an address that ends with a slash, except empty folders and hidden files.
 
     Raises:
-        TransformError: There is none, or one exceeds SageMaker's limit.
+        TransformError: There is none, one exceeds SageMaker's limit, or a file that can be a manifest lies there.
         ServiceError: AWS refuses.
     """
     listing = s3.pages("ListObjectsV2", "Contents", Bucket=address.bucket, Prefix=address.key)
@@ -37,6 +38,11 @@ def list_pictures(s3: Service, address: S3Address) -> list[Picture]:
     pictures = [item for item in found if not item.name.endswith("/") and item.name]
     if not pictures:
         raise TransformError(f"there is nothing below {address}; slipway data upload FOLDER {address} uploads pictures")
+    if tables := [item.name for item in pictures if "/" not in item.name and item.name.lower().endswith(ENDINGS)]:
+        raise TransformError(
+            f"{address}{tables[0]} is no picture, and batch transform would send it to the model like the others; move "
+            "it away from them. slipway transform --labels FILE takes the labels from a manifest on this machine"
+        )
     largest = max(pictures, key=lambda picture: picture.size)
     if largest.size > _MAX_MB * _MB:
         raise TransformError(

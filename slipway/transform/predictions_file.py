@@ -27,6 +27,8 @@ class Row:
     """The container's answer, in the requested content type; None if there is none."""
     reason: str = ""
     """Reason why there is no answer."""
+    expected: str | None = None
+    """The picture's label in a manifest."""
 
 
 def require_absent(path: Path) -> None:
@@ -39,8 +41,14 @@ def require_absent(path: Path) -> None:
         raise TransformError(f"{path} already exists; name another file with --predictions, or remove it")
 
 
-def write_predictions(path: Path, rows: Iterable[Row], form: Format) -> int:
+def write_predictions(path: Path, rows: Iterable[Row], form: Format, *, labelled: bool = False) -> int:
     """Write the file atomically; a picture without an answer has a line with the reason.
+
+    Args:
+        path: The file.
+        rows: A row for each picture.
+        form: Format of the answers.
+        labelled: Whether to write the labels.
 
     Returns:
         The number of pictures without an answer.
@@ -55,10 +63,10 @@ def write_predictions(path: Path, rows: Iterable[Row], form: Format) -> int:
             part = Path(scratch) / path.name
             with part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
                 if form == "csv":
-                    file.write("image,label,probability,error\n")
+                    file.write("image,label,probability,error" + ",expected" * labelled + "\n")
                 for row in rows:
                     failed += row.answer is None
-                    file.write(_csv(row) if form == "csv" else _json_lines(row))
+                    file.write(_csv(row, labelled=labelled) if form == "csv" else _json_lines(row))
             part.replace(path)
     except OSError as error:
         raise TransformError(
@@ -67,28 +75,30 @@ def write_predictions(path: Path, rows: Iterable[Row], form: Format) -> int:
     return failed
 
 
-def _csv(row: Row) -> str:
+def _csv(row: Row, *, labelled: bool) -> str:
     text = io.StringIO()
+    end = (row.expected or "",) * labelled
     writer = csv.writer(text, lineterminator="\n")
     if row.answer is None:
-        writer.writerow((row.image, "", "", row.reason))
+        writer.writerow((row.image, "", "", row.reason, *end))
     else:
         for fields in csv.reader(io.StringIO(row.answer, newline="")):
-            writer.writerow((row.image, *fields, ""))
+            writer.writerow((row.image, *fields, "", *end))
     return text.getvalue()
 
 
 def _json_lines(row: Row) -> str:
     if row.answer is None:
-        return json.dumps({"image": row.image, "error": row.reason}, ensure_ascii=False) + "\n"
-    return "".join(_json_line(row.image, line) for line in row.answer.split("\n") if line.strip())
+        return _json_line(row, json.dumps({"error": row.reason}))
+    return "".join(_json_line(row, line) for line in row.answer.split("\n") if line.strip())
 
 
-def _json_line(image: str, line: str) -> str:
+def _json_line(row: Row, line: str) -> str:
     try:
         value = json.loads(line)
     except ValueError:
         # A user's own inference.py may answer in another form.
         value = line
     fields = value if isinstance(value, dict) else {"answer": value}
-    return json.dumps({"image": image, **fields}, ensure_ascii=False) + "\n"
+    label = {} if row.expected is None else {"expected": row.expected}
+    return json.dumps({"image": row.image, **fields, **label}, ensure_ascii=False) + "\n"

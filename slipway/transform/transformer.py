@@ -18,10 +18,10 @@ from slipway.aws.session import is_local, session_for
 from slipway.aws.tags import Tags, with_own_tag
 from slipway.checks.instance_type import check_instance_type
 from slipway.checks.s3_address import S3Address
-from slipway.dataset_folder import files_below, require_folder
 from slipway.errors import RemoteJobError, TransformError
 from slipway.invocations import ANY_PICTURE
 from slipway.settings import Settings
+from slipway.transform.labels import Tally, labels_from, local_pictures
 from slipway.transform.local import transform_here
 from slipway.transform.outputs import count_outputs, link_name, rows_in_folder, rows_in_s3
 from slipway.transform.pictures import Picture, list_pictures, load_for
@@ -74,6 +74,7 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         self._model: Model | None = None
         self._links: tempfile.TemporaryDirectory[str] | None = None
         self._pictures: list[Picture] = []
+        self._labels: Mapping[str, str] = {}
         self._data = ""
         self._own_output = output_path is None
         super().__init__(
@@ -117,6 +118,7 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         content_type: str = ANY_PICTURE,
         job_name: str | None = None,
         *,
+        labels: Path | str | None = None,
         wait: bool = True,
         logs: bool = False,
         advance: Advance = lambda done, total: None,
@@ -128,20 +130,23 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
             data: Pictures below s3://BUCKET/PREFIX/; in local mode a folder.
             content_type: Content type of the pictures; the containers detect the formats themselves.
             job_name: Name of the job; None: `base_transform_job_name` and the time.
+            labels: Manifest with the pictures' labels, to be written beside the predictions; None: in local mode the
+                folder's, if it has one.
             wait: Wait until the job has ended; local mode always waits.
             logs: Show logs as the SDK does; in local mode, the container's lines.
             advance: Called with the number of pictures predicted so far, and the total.
             sdk_arguments: Further arguments of the SDK's transform(), such as model_client_config.
 
         Raises:
-            TransformError: There are no pictures, or one is too large.
+            TransformError: There are no pictures, one is too large, or a manifest lies beside them in S3.
+            DataError: The manifest cannot be used.
             RemoteJobError: The job failed or was stopped; in local mode, the message has the container's last lines.
             SettingError: Something else listens at the port of local mode's container.
             ServiceError: AWS refuses.
         """
         name = job_name or name_from_base(self.base_transform_job_name)
         with explained("looking for the pictures"):
-            self._look_for(data, name)
+            self._look_for(data, name, Path(labels) if labels else None)
         load = load_for(self._pictures)
         self.max_payload: int | None = self.max_payload or load.max_payload_mb
         # Local mode sends one request at a time, and warns otherwise.
@@ -163,17 +168,16 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
             self.sagemaker_session, name, lambda done: advance(done, total), show=print if logs else None
         )
 
-    def _look_for(self, data: str, name: str) -> None:
+    def _look_for(self, data: str, name: str, labels: Path | None) -> None:
         if is_local(self.instance_type):
-            folder = Path(data.removeprefix("file://"))
-            require_folder(folder)
-            files = list(files_below(folder))
-            if not files:
-                raise TransformError(f"there is nothing below {folder}; name the folder that holds the pictures")
-            self._pictures = [Picture(str(file.relative_to(folder)), file.stat().st_size) for file in files]
+            found = local_pictures(Path(data.removeprefix("file://")), labels)
+            self._pictures = [
+                Picture(name, file.stat().st_size) for name, file in zip(found.names, found.files, strict=True)
+            ]
+            self._labels = found.labels
             # The SDK does not look into folders below.
             self._links = tempfile.TemporaryDirectory(prefix="slipway-pictures-")
-            for number, file in enumerate(files):
+            for number, file in enumerate(found.files):
                 (Path(self._links.name) / link_name(number)).symlink_to(file.resolve())
             self._data = f"file://{self._links.name}"
             if self._own_output:
@@ -184,6 +188,7 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         if self._own_output:
             self.output_path: str | None = f"s3://{address.bucket}/jobs/{name}"
         self._pictures = list_pictures(Service("s3", self.sagemaker_session.boto_session.client("s3")), address)
+        self._labels = labels_from(labels, [picture.name for picture in self._pictures]) if labels else {}
 
     def wait_for_pictures(self, advance: Advance = lambda done, total: None, poll_s: float = _POLL_S) -> None:
         """Wait until the job has ended.
@@ -218,6 +223,11 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
     def picture_count(self) -> int:
         """Number of pictures of the last job."""
         return len(self._pictures)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Labels of the last job's pictures, by name; empty without a manifest."""
+        return self._labels
 
     def _description(self) -> Mapping[str, Any]:
         with explained(f"looking at the transform job {self._current_job_name}"):
@@ -259,4 +269,5 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
             TransformError: There was no job, or the file cannot be written.
             ServiceError: AWS refuses.
         """
-        return write_predictions(Path(path), self.rows(), self.form)
+        rows = Tally(form=self.form, labels=self._labels).add(self.rows())
+        return write_predictions(Path(path), rows, self.form, labelled=bool(self._labels))

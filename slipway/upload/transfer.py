@@ -14,7 +14,8 @@ from slipway.dataset_folder import require_folder
 from slipway.errors import UploadError
 from slipway.settings import Settings
 from slipway.upload.objects import is_there, require_bucket, send
-from slipway.upload.walk import LocalFile, Unsent, walk
+from slipway.upload.selection import files_to_send
+from slipway.upload.walk import MAX_KEY_BYTES, LocalFile, Unsent
 
 DATA_PREFIX = "dogImages"
 """Default prefix of data in a bucket."""
@@ -41,6 +42,8 @@ class Uploaded:
     unsent: list[Unsent] = field(default_factory=list)
     leftovers: Counter[str] = field(default_factory=Counter)
     """Skipped leftovers of systems and tools, such as hidden files, by name."""
+    unnamed: list[Path] = field(default_factory=list)
+    """Skipped files of a channel whose manifest does not name them."""
 
     @property
     def failed(self) -> bool:
@@ -69,6 +72,8 @@ def upload(
 ) -> Uploaded:
     """Upload every file below a folder that S3 does not have yet, with its folder names.
 
+    Of a channel with a manifest, the manifest and the files that it names are uploaded.
+
     Args:
         directory: Folder to upload; leftovers of systems and tools, such as hidden files, are skipped.
         to: s3://BUCKET/PREFIX; for s3://BUCKET, its dogImages/.
@@ -78,7 +83,7 @@ def upload(
         advance: Called with the progress.
 
     Raises:
-        DataError: There is no such folder.
+        DataError: There is no such folder, or a manifest cannot be used or names absent files.
         UploadError: There is no such bucket, it is in another region, or the folder holds no files.
         ServiceError: AWS refuses.
     """
@@ -146,7 +151,8 @@ class Upload:
         prefix = self._place.key.rstrip("/") + "/"
         listing = s3.pages("ListObjectsV2", "Contents", Bucket=self._place.bucket, Prefix=prefix)
         found: Any = next(listing, None)
-        for item in walk(self._directory, 1024 - len(prefix.encode()), self.done.leftovers):
+        room = MAX_KEY_BYTES - len(prefix.encode())
+        for item in files_to_send(self._directory, self.done.leftovers, self.done.unnamed, room):
             if isinstance(item, LocalFile):
                 key = (prefix + item.name).encode()
                 # Both are in the same order, so that neither has to be kept in memory.

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from container.folder import leftover
 
-_MAX_KEY_BYTES = 1024
+MAX_KEY_BYTES = 1024
+"""S3's limit on the length of a key."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Unsent:
 
 
 def walk(
-    folder: Path, room_bytes: int = _MAX_KEY_BYTES, leftovers: Counter[str] | None = None
+    folder: Path, room_bytes: int = MAX_KEY_BYTES, leftovers: Counter[str] | None = None
 ) -> Iterator[LocalFile | Unsent]:
     """Yield every file below a folder, ordered by the bytes of its name, without leftovers of systems and tools.
 
@@ -79,7 +80,7 @@ def _walk(
 def _file(path: Path, name: str, entry: os.DirEntry[str], room_bytes: int) -> LocalFile | Unsent:
     try:
         if len(name.encode()) > room_bytes:
-            return Unsent(path, f"its key would be longer than S3's {_MAX_KEY_BYTES} bytes")
+            return Unsent(path, f"its key would be longer than S3's {MAX_KEY_BYTES} bytes")
         if not entry.is_file():
             return Unsent(path, "is a link to nothing" if entry.is_symlink() else "is not a regular file")
         return LocalFile(path, name, entry.stat().st_size)

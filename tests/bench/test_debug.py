@@ -15,7 +15,7 @@ def test_it_prints_and_writes_the_ratios_of_step_times(tmp_path: Path):
     need_smdebug()
     small = ["--image-size=32", "--batch-size=2", "--rounds=1", "--steps=2", "--saving-steps=1"]
     command = [sys.executable, "-m", "bench.debug", *small, f"--json={tmp_path / 'result.json'}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "result.json").read_text())
     for name in RATIOS:

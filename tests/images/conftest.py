@@ -81,9 +81,7 @@ def build(docker: Docker, images: Images, checkout: Path) -> Iterator[Build]:
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         command = ["./build.sh", *options, *arguments]
-        return subprocess.run(
-            command, cwd=checkout, env={**os.environ, **environment}, capture_output=True, text=True, timeout=250
-        )
+        return subprocess.run(command, cwd=checkout, env={**os.environ, **environment}, capture_output=True, text=True)
 
     yield run
     for tag in docker("image", "ls", "--format", "{{.Tag}}", NAME).splitlines():

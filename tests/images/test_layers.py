@@ -14,9 +14,6 @@ from pip._internal.models.index import PyPI
 from tests.images.containers import Docker, Images
 from tests.images.saved_layers import Layer, read_layers
 
-# Reading all the layers takes minutes where the disk is slow.
-pytestmark = pytest.mark.timeout(900)
-
 TARGETS = ("train", "serve")
 _LEFT_OUT = tuple(
     f"requires {name}, which is not installed." for name in ("triton", "openvino-telemetry", "huggingface-hub")

@@ -487,7 +487,6 @@ def test_missing_credentials_are_named(both):
     assert "aws sso login" in line
 
 
-@pytest.mark.timeout(1200)
 def test_the_real_images_are_pushed_and_a_changed_line_costs_little(
     docker: Docker, build: Build, checkout: Path, credentials: None, registry: LocalRegistry, tmp_path: Path
 ):

@@ -16,8 +16,6 @@ import pytest
 from tests.images.containers import Docker, Images
 from tests.serve.server_process import REPOSITORY
 
-pytestmark = pytest.mark.timeout(600)
-
 
 def block() -> list[str]:
     """The commands, continued lines joined."""
@@ -83,4 +81,4 @@ def test_the_local_mode_lines_work_as_they_stand(newcomer, tmp_path):
             assert " %" in run(ask, newcomer, tmp_path)
         finally:
             server.send_signal(signal.SIGINT)
-        assert server.wait(timeout=120) == 0
+        assert server.wait() == 0

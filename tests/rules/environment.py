@@ -30,5 +30,4 @@ def run_python(*arguments: object, **environment: str) -> subprocess.CompletedPr
         env={**os.environ, "PYTHONPATH": "", **quiet, **environment},
         capture_output=True,
         text=True,
-        timeout=180,
     )

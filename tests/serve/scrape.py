@@ -5,6 +5,8 @@ import socket
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.serve.server_process import PATIENCE_S
+
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -16,7 +18,7 @@ def free_port() -> int:
 
 def get(port: int, path: str = "/metrics", method: str = "GET") -> tuple[int, str, str]:
     """Status, content type and text."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         connection.request(method, path)
         response = connection.getresponse()

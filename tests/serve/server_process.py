@@ -19,7 +19,7 @@ from typing import Any
 REPOSITORY = Path(__file__).parents[2]
 
 # Far more than it takes, because other work may share the machine.
-PATIENCE_S = 120.0
+PATIENCE_S = 400.0
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,6 @@ def slipway() -> Slipway:
             env={**os.environ, **(env or {})},
             capture_output=True,
             text=True,
-            timeout=180,
         )
 
     return run

@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 
 from slipway.checks.s3_address import S3Address
+from tests.serve.server_process import PATIENCE_S
 
 FOREIGN = "foreign"
 """An endpoint whose container is not ours, and always fails."""
@@ -40,7 +41,7 @@ class InferencePlatform(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def ask_container(self, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.container_port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.container_port, timeout=PATIENCE_S)
         connection.request("POST", "/invocations", body, headers)
         response = connection.getresponse()
         answer = response.status, response.getheader("Content-Type", ""), response.read()

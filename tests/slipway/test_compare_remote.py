@@ -183,6 +183,18 @@ def test_channels_are_found_below_a_prefix(account):
         find_s3_channels(account.session, "s3://dogs")
 
 
+def test_a_manifest_in_s3_makes_its_prefix_the_train_channel(account):
+    for key in ("kaggle/labels.csv", "kaggle/train/1.png", "kaggle/test/2.png", "flat/output.manifest", "flat/1.png"):
+        account.s3.put_object(Bucket="dogs", Key=key, Body=b"")
+    for folder in ("kaggle", "flat"):
+        assert find_s3_channels(account.session, f"s3://dogs/{folder}") == {"train": f"s3://dogs/{folder}/"}
+    account.s3.put_object(Bucket="dogs", Key="kaggle/train/labels.csv", Body=b"")
+    assert find_s3_channels(account.session, "s3://dogs/kaggle") == {
+        "train": "s3://dogs/kaggle/train",
+        "test": "s3://dogs/kaggle/test",
+    }
+
+
 def test_finished_jobs_are_compared_from_the_shell(account, credentials, slipway, tmp_path):
     for job in ("first", "second"):
         account.start(VARIANTS[0], job, tmp_path)

@@ -12,7 +12,7 @@ DEMO = Path(__file__).parents[2] / "demo.sh"
     ("arguments", "code", "stream"), [(["--help"], 0, "stdout"), (["-h"], 0, "stdout"), (["--quick"], 2, "stderr")]
 )
 def test_help_starts_nothing(arguments, code, stream):
-    done = subprocess.run([DEMO, *arguments], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([DEMO, *arguments], capture_output=True, text=True)
     assert done.returncode == code
     assert "Usage: ./demo.sh [--fresh]" in getattr(done, stream)
     assert "Environment" not in done.stdout

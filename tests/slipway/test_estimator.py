@@ -183,6 +183,14 @@ def test_what_is_wrong_is_said_before_anything_is_asked_of_aws(account, argument
         ({"validation": "s3://my-dogs/v"}, "there is no train channel"),
         ({"train": "dogs/train"}, "slipway data upload dogs/train"),
         ({"train": "s3://"}, "is not an S3 address"),
+        (
+            {"train": TrainingInput("s3://b/t", input_mode="Pipe")},
+            "train channel is in Pipe mode, which is not supported",
+        ),
+        (
+            TrainingInput("s3://b/t/x.manifest", s3_data_type="AugmentedManifestFile", attribute_names=["label"]),
+            "is an AugmentedManifestFile, which needs Pipe mode, .* mode, with the manifest in it",
+        ),
     ],
 )
 def test_channels_that_cannot_be_are_refused(account, inputs, message):

@@ -90,6 +90,7 @@ FLAGS = {
         "--output",
         "--format",
         "--predictions",
+        "--labels",
         "--bucket",
         "--image",
         "--role",

@@ -38,7 +38,7 @@ def server(trained) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         threading.Thread(target=process.stdout.read, daemon=True).start()
         yield f"http://127.0.0.1:{port}", process
         process.terminate()
-        process.wait(timeout=60)
+        process.wait()
 
 
 def test_pictures_are_answered_with_their_classes(server, colours, slipway):
@@ -103,7 +103,7 @@ def test_sigterm_ends_it_well_and_leaves_nothing(server):
     started = descendants(process)
     assert len(started) > 2
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 0
+    assert process.wait() == 0
     assert not still_running(started)
 
 

@@ -79,7 +79,7 @@ def test_ctrl_c_keeps_the_best_model_so_far_and_leaves_no_process(number, colour
                 break
         started = descendants(process)
         process.send_signal(number)
-        rest, errors = process.communicate(timeout=120)
+        rest, errors = process.communicate()
     assert process.returncode == 128 + number, errors
     assert "Stopped. The best model so far is" in rest
     assert f"--job-dir {tmp_path / 'job'} resumes from the last checkpoint" in rest

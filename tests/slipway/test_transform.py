@@ -7,12 +7,14 @@ import os
 import boto3
 import pytest
 
+from container.contract.errors import DataError
 from slipway import Estimator
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import aws_session
 from slipway.checks.s3_address import S3Address
 from slipway.errors import RemoteJobError, SettingError, TransformError
+from slipway.transform.labels import Tally, labels_from
 from slipway.transform.outputs import link_name, rows_in_folder, rows_in_s3
 from slipway.transform.pictures import Load, Picture, load_for
 from slipway.transform.predictions_file import Row, require_absent, write_predictions
@@ -71,6 +73,37 @@ def test_a_json_lines_file_has_them_too_whatever_a_users_own_code_answers(tmp_pa
     ]
 
 
+@pytest.mark.parametrize(
+    ("form", "beagle", "share"),
+    [
+        ("csv", "Beagle,0.9\n", "2 of 3 labelled pictures are predicted right (66.67 %)"),
+        ("jsonl", '{"predictions": [{"label": "Beagle"}]}', "2 of 3 labelled pictures are predicted right (66.67 %)"),
+        ("jsonl", "own words", "0 of 3 labelled pictures are predicted right (0.00 %)"),
+    ],
+)
+def test_labels_of_a_manifest_stand_beside_the_predictions(form, beagle, share, tmp_path):
+    names = [f"test/{number}.jpg" for number in range(5)]
+    manifest = tmp_path / "output.manifest"
+    manifest.write_text(
+        "".join(
+            json.dumps({"source-ref": f"s3://my-dogs/dogImages/test/{number}.jpg", "label": label}) + "\n"
+            for number, label in enumerate(["Beagle", "Beagle", "Borzoi", "Beagle"])
+        )
+    )
+    tally = Tally(form=form, labels=labels_from(manifest, names))
+    rows = [*(Row(name, beagle) for name in names[:3]), Row(names[3], None, "bad"), Row(names[4], beagle)]
+    assert write_predictions(tmp_path / "p", tally.add(rows), form, labelled=True) == 1
+    assert tally.describe() == share
+    text = (tmp_path / "p").read_text()
+    if form == "csv":
+        written = [row["expected"] or None for row in csv.DictReader(text.splitlines())]
+    else:
+        written = [json.loads(line).get("expected") for line in text.splitlines()]
+    assert written == ["Beagle", "Beagle", "Borzoi", "Beagle", None]
+    with pytest.raises(DataError, match=r"names none of the pictures, but, for example, s3://my-dogs/dogImages/test/0"):
+        labels_from(manifest, ["elsewhere.jpg"])
+
+
 def test_a_file_that_is_there_or_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "p.csv").write_text("mine")
     with pytest.raises(TransformError, match="already exists; name another file with --predictions"):
@@ -101,7 +134,8 @@ def transformer(form="jsonl"):
 
 def test_a_job_is_described_as_it_was_asked_for_and_its_outputs_are_joined(bucket, tmp_path):
     job = transformer()
-    job.transform("s3://my-dogs/pictures", job_name="t1")
+    (tmp_path / "labels.csv").write_text("file,label\nsub/2 ä.jpg,Beagle\n4.jpg,Borzoi\n")
+    job.transform("s3://my-dogs/pictures", job_name="t1", labels=tmp_path / "labels.csv")
     described = job.sagemaker_session.sagemaker_client.describe_transform_job(TransformJobName="t1")
     assert described["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"] == "s3://my-dogs/pictures/"
     assert described["TransformOutput"] == {"S3OutputPath": "s3://my-dogs/jobs/t1", "Accept": "application/jsonlines"}
@@ -124,6 +158,7 @@ def test_a_job_is_described_as_it_was_asked_for_and_its_outputs_are_joined(bucke
     assert job.write_predictions(path) == 1
     rows = {row["image"]: row for row in map(json.loads, path.read_text().splitlines())}
     assert sorted(rows) == ["1.jpg", "3.jpg", "sub/2 ä.jpg"]
+    assert {name: row.get("expected") for name, row in rows.items() if "expected" in row} == {"sub/2 ä.jpg": "Beagle"}
     assert rows["1.jpg"]["predictions"] == [{"label": "jobs/t1/1.jpg.out"}]
     assert rows["sub/2 ä.jpg"]["predictions"] == [{"label": "jobs/t1/pictures/sub/2 ä.jpg.out"}]
 
@@ -170,6 +205,9 @@ def test_no_pictures_or_too_large_ones_are_refused_before_anything_is_created(bu
     with pytest.raises(TransformError, match=r"p/huge.tif has 101 MB, and batch transform sends 100 MB at the most"):
         job.transform("s3://my-dogs/p")
     assert dry_run.writes == []
+    bucket.put_object(Bucket="my-dogs", Key="pictures/labels.csv", Body=b"file,label")
+    with pytest.raises(TransformError, match=r"pictures/labels.csv is no picture, .* slipway transform --labels FILE"):
+        transformer().transform("s3://my-dogs/pictures")
     with pytest.raises(TransformError, match="there was no job yet"):
         next(job.rows())
 
@@ -278,20 +316,28 @@ def test_what_does_not_fit_is_said(arguments, message, slipway, tmp_path):
     assert message in done.stderr
 
 
-def test_a_folder_is_predicted_on_this_machine(trained, slipway, tmp_path):
+def test_a_folder_is_predicted_on_this_machine_and_compared_with_its_labels(trained, slipway, tmp_path):
     pictures = tmp_path / "pictures"
     paint(pictures / "red.png", (220, 30, 30), seed=900)
     paint(pictures / "sub folder" / "grün.png", (30, 200, 40), seed=901)
     (pictures / "bad.png").write_text("not a picture")
+    (pictures / "other.txt").write_text("named by no line, and not sent")
+    (pictures / "labels.csv").write_text("file,label\nred.png,red\nsub folder/grün.png,blue\nbad.png,red\n")
     done = slipway("transform", pictures, "--model", trained.archive, "--format", "csv", cwd=tmp_path)
     assert done.returncode == 1
     assert "bad.png: the server refused it (422)" in done.stderr
     assert "predictions.csv: 2 of 3 pictures predicted" in done.stdout
+    assert "1 of 2 labelled pictures are predicted right (50.00 %)" in done.stdout
     with (tmp_path / "predictions.csv").open(newline="") as file:
         rows = {row["image"]: row for row in csv.DictReader(file)}
     assert rows["red.png"]["label"] == "red"
     assert rows["sub folder/grün.png"]["label"] == "green"
     assert rows["bad.png"]["error"]
+    assert {name: row["expected"] for name, row in rows.items()} == {
+        "red.png": "red",
+        "sub folder/grün.png": "blue",
+        "bad.png": "red",
+    }
     again = slipway("transform", pictures, "--model", trained.archive, "--format", "csv", cwd=tmp_path)
     assert "predictions.csv already exists" in again.stderr
 

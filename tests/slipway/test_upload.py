@@ -20,6 +20,7 @@ from slipway.upload import upload
 from slipway.upload.content import MAX_PARTS, PART_BYTES, checksum_of
 from slipway.upload.transfer import Upload, destination
 from slipway.upload.walk import LocalFile, Unsent, walk
+from tests.serve.server_process import PATIENCE_S
 
 REGION = "eu-west-1"
 
@@ -263,12 +264,12 @@ def test_ctrl_c_takes_back_a_half_sent_file_and_says_how_to_go_on(tmp_path, aws_
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
-        assert SlowS3.second_part.wait(60)
+        assert SlowS3.second_part.wait(PATIENCE_S)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         assert any("waiting for transfers in progress" in line for line in process.stderr)
         SlowS3.over.set()
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate()
     finally:
         SlowS3.over.set()
         process.kill()

@@ -1,4 +1,4 @@
-"""The input channels: ImageFolder trees, listed and checked before anything is decoded."""
+"""The input channels: their pictures and classes, checked against each other before anything is decoded."""
 
 import json
 import random
@@ -11,24 +11,14 @@ from pathlib import Path
 
 from container.contract.channels import CHANNEL_NAMES, SPLITS
 from container.contract.errors import DataError
-from container.folder import (
-    ImageFolder,
-    Listing,
-    describe_leftovers,
-    leftover,
-    list_class,
-    list_image_folder,
-    printable,
-    same_name,
-)
-from container.picture import ENDINGS
+from container.folder import leftover, printable, same_name
+from container.train.data.channel import SHOWN, Channel, names, read_channel
 
 HELD_OUT_FRACTION = 0.1
 
 # Channels that SageMaker and its SDKs add to the user's.
 _OTHER_CHANNELS = ("weights", "code", "sm_drivers")
 _PIPE = re.compile(r"(.+)_\d+")
-_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -76,47 +66,58 @@ def find_channel(channels: Path, name: str) -> Path | None:
 def list_splits(channels: Path) -> Splits:
     """List the pictures of the train, validation and test channels, by file name only.
 
-    Classes are the folders of the train channel, sorted; the other channels' folders are matched by name.
+    Classes are those of the train channel, sorted; the other channels' classes are matched by name.
 
     Raises:
-        DataError: There is no train channel, it is not an ImageFolder, it has fewer than two classes, a class is
-            empty, another channel has a class that train lacks, or a channel is in Pipe mode.
+        DataError: There is no train channel, a channel has neither class folders nor a manifest or a wrong one, train
+            has fewer than two classes or an empty one, another channel has a class that train lacks, or a channel is
+            in Pipe mode.
     """
     _refuse_pipes(channels)
-    train = find_channel(channels, "train")
-    if train is None:
+    directory = find_channel(channels, "train")
+    if directory is None:
         found = sorted(printable(path.name) for path in channels.iterdir()) if channels.is_dir() else []
         raise DataError(
             f"there is no train channel: {channels / 'train'} is not a directory; "
             f"{'channels found: ' + ', '.join(found) if found else 'no channel was found'}. Name the channel of "
             "the training pictures 'train'"
         )
-    tree = list_image_folder(train)
-    classes = tuple(tree.classes)
-    if len(classes) < 2:
-        broken = "".join(f"; {reason}" for reason in list(tree.unreadable.values())[:_SHOWN])
-        raise DataError(
-            f"the train channel ({train}) has {len(classes)} class folder{'s' * (len(classes) != 1)}"
-            f"{' (' + printable(classes[0]) + ')' if classes else ''}; a classifier needs at least two, laid out as "
-            f"<class>/<picture>{broken}"
-        )
-    notes = _channel_notes(channels)
-    unreadable: dict[Path, str] = {}
-    listed: dict[str, tuple[Sample, ...]] = {"train": _list_channel("train", train, tree, classes, notes, unreadable)}
-    counts = Counter(sample.target for sample in listed["train"])
-    if empty := [name for index, name in enumerate(classes) if not counts[index]]:
-        broken = "".join(f"; {reason}" for reason in list(unreadable.values())[:_SHOWN])
-        raise DataError(
-            f"class folder{'s' * (len(empty) > 1)} without a picture in the train channel ({train}): "
-            f"{_names(empty)}; add pictures (.jpg, .png, .webp, …) or remove the folder{broken}"
-        )
+    train = read_channel("train", directory)
+    _check_train(train)
+    classes = tuple(train.classes)
+    read = [train]
     for name in SPLITS[1:]:
-        directory = find_channel(channels, name)
-        listed[name] = ()
-        if directory:
-            tree_here = list_image_folder(directory)
-            listed[name] = _list_channel(name, directory, tree_here, classes, notes, unreadable)
+        if directory := find_channel(channels, name):
+            read.append(read_channel(name, directory))
+    notes = _channel_notes(channels)
+    listed: dict[str, tuple[Sample, ...]] = dict.fromkeys(SPLITS, ())
+    for channel in read:
+        listed[channel.name] = _samples(channel, classes, notes)
+        notes += channel.notes
+    unreadable = {path: reason for channel in read for path, reason in channel.unreadable.items()}
     return Splits(classes=classes, notes=tuple(notes), unreadable=unreadable, **listed)
+
+
+def _check_train(train: Channel) -> None:
+    count = len(train.classes)
+    if count < 2:
+        which = "".join(f" ({printable(name)})" for name in train.classes)
+        if train.manifest:
+            raise DataError(
+                f"the train channel's manifest {printable(train.manifest)} has one class{which}; a classifier needs at "
+                "least two"
+            )
+        raise DataError(
+            f"{train} has {count} class folder{'s' * (count != 1)}{which}; a classifier needs at least two, laid out "
+            f"as <class>/<picture>, or a manifest that names pictures and labels{train.problems()}"
+        )
+    if empty := [name for name, files in train.classes.items() if not files]:
+        if train.manifest:
+            raise DataError(f"no picture of {names(empty)} in {train} can be opened{train.problems()}")
+        raise DataError(
+            f"class folder{'s' * (len(empty) > 1)} without a picture in {train}: "
+            f"{names(empty)}; add pictures (.jpg, .png, .webp, …) or remove the folder{train.problems()}"
+        )
 
 
 def _refuse_pipes(channels: Path) -> None:
@@ -129,8 +130,8 @@ def _refuse_pipes(channels: Path) -> None:
         piped += [found[1] for path in channels.iterdir() if (found := _PIPE.fullmatch(path.name)) and path.is_fifo()]
     if piped:
         raise DataError(
-            f"channels in Pipe mode are not supported: {_names(sorted(set(piped)))}; set the input mode to File or "
-            "FastFile"
+            f"channels in Pipe mode are not supported: {names(sorted(set(piped)))}; set the input mode to File or "
+            "FastFile, with S3 data type S3Prefix and an augmented manifest as a file of the channel"
         )
 
 
@@ -142,86 +143,28 @@ def _channel_notes(channels: Path) -> list[str]:
     unknown = [name for name in present if name not in known and name not in _OTHER_CHANNELS and not leftover(name)]
     if unknown:
         known_names = ", ".join((*SPLITS, "weights"))
-        notes.append(f"channels that are ignored: {_names(unknown)}; known are {known_names}")
+        notes.append(f"channels that are ignored: {names(unknown)}; known are {known_names}")
     return notes
 
 
-def _list_channel(
-    name: str,
-    directory: Path,
-    tree: ImageFolder,
-    classes: Sequence[str],
-    notes: list[str],
-    unreadable: dict[Path, str],
-) -> tuple[Sample, ...]:
+def _samples(channel: Channel, classes: Sequence[str], notes: list[str]) -> tuple[Sample, ...]:
+    """Number a channel's pictures by class; a note says which classes it lacks."""
     index = {same_name(each): position for position, each in enumerate(classes)}
-    present = {same_name(folder) for folder in tree.classes}
-    if unknown := [folder for folder in tree.classes if same_name(folder) not in index]:
+    present = {same_name(each) for each in channel.classes}
+    if unknown := [each for each in channel.classes if same_name(each) not in index]:
+        what = "class folders" if channel.manifest is None else f"classes in {printable(channel.manifest.name)}"
         raise DataError(
-            f"the {name} channel ({directory}) has class folders that train lacks: {_unlike(unknown, classes)}; "
-            "add them to train, or remove them here"
+            f"{channel} has {what} that train lacks: {_unlike(unknown, classes)}; add them to train, or remove them "
+            "here"
         )
-    if not tree.classes:
+    if not channel.classes:
         raise DataError(
-            f"the {name} channel ({directory}) has no class folders; lay it out as <class>/<picture>, with "
-            "train's class names"
+            f"{channel} has no class folders; lay it out as <class>/<picture>, with train's class names, or add a "
+            f"manifest{channel.problems()}"
         )
-    if missing := [folder for folder in classes if same_name(folder) not in present]:
-        notes.append(f"the {name} channel has no pictures of {len(missing)} classes: {_names(missing)}")
-    listings: list[Listing] = [tree]
-    samples: list[Sample] = []
-    endings: Counter[str] = Counter()
-    for folder, path in tree.classes.items():
-        listing = list_class(directory, path)
-        listings.append(listing)
-        for file in listing.files:
-            ending = file.suffix.lower()
-            if ending in ENDINGS:
-                samples.append(Sample(file, index[same_name(folder)]))
-            else:
-                endings[ending] += 1
-    unreadable |= {path: reason for listing in listings for path, reason in listing.unreadable.items()}
-    notes += _left_out(name, tree, listings, endings)
-    return tuple(samples)
-
-
-def _left_out(name: str, tree: ImageFolder, listings: Sequence[Listing], endings: Counter[str]) -> list[str]:
-    notes = []
-    if endings:
-        kinds = ", ".join(
-            f"{count:,} {printable(ending) if ending else 'without one'}"
-            for ending, count in endings.most_common(_SHOWN)
-        )
-        notes.append(
-            f"{_files(endings.total())} in the {name} channel left out because their names lack a picture's extension: "
-            f"{kinds}; convert pictures among them to JPEG or PNG, or add the extension"
-        )
-    if tree.files:
-        notes.append(
-            f"{_files(len(tree.files))} in the {name} channel left out because they lie beside the class folders: "
-            f"{_names([path.name for path in tree.files])}; move pictures among them into a class folder"
-        )
-    leftovers: Counter[str] = sum((listing.leftovers for listing in listings), Counter())
-    if leftovers:
-        notes.append(
-            f"left out of the {name} channel, as systems and tools leave it behind: {describe_leftovers(leftovers)}"
-        )
-    loops = [path for listing in listings for path in listing.loops]
-    if loops:
-        notes.append(
-            f"links in the {name} channel to a folder that holds them, not followed: {len(loops):,}, the first "
-            f"{printable(loops[0])}"
-        )
-    return notes
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
-
-
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(map(printable, names[:_SHOWN])) + more
+    if missing := [each for each in classes if same_name(each) not in present]:
+        notes.append(f"the {channel.name} channel has no pictures of {len(missing)} classes: {names(missing)}")
+    return tuple(Sample(file, index[same_name(each)]) for each, files in channel.classes.items() for file in files)
 
 
 def _unlike(unknown: Sequence[str], classes: Sequence[str]) -> str:
@@ -230,9 +173,9 @@ def _unlike(unknown: Sequence[str], classes: Sequence[str]) -> str:
     alike = {_look(name): name for name in classes}
     shown = [
         f"{name!a} (train has {alike[_look(name)]!a})" if _look(name) in alike else printable(name)
-        for name in unknown[:_SHOWN]
+        for name in unknown[:SHOWN]
     ]
-    more = f" and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
+    more = f" and {len(unknown) - SHOWN:,} more" if len(unknown) > SHOWN else ""
     return ", ".join(shown) + more
 
 

@@ -26,6 +26,7 @@ from container.serve.settings.config import ServeConfig
 from container.serve.settings.logs import event
 from container.serve.settings.resources import memory_bytes
 from container.serve.supervisor import checks
+from tests.serve.server_process import PATIENCE_S
 
 READY = ServerState(ready=True, accepting=True, reason="", inference_port=20001)
 
@@ -51,7 +52,7 @@ def test_a_process_lives_until_it_ended_reaped_or_not() -> None:
     assert not reap(child.pid)
     assert not ended.is_set()
     kill_group(child.pid)
-    assert ended.wait(20)
+    assert ended.wait(PATIENCE_S)
     assert not is_alive(child.pid), "it waits to be reaped"
     assert reap(child.pid)
     assert not is_alive(child.pid)
@@ -64,7 +65,7 @@ def test_what_has_ended_before_is_noticed_too() -> None:
     child.wait()
     ended = threading.Event()
     when_ended(child.pid, ended.set)
-    assert ended.wait(20)
+    assert ended.wait(PATIENCE_S)
 
 
 def test_a_state_is_read_back_and_not_trusted_when_old_or_broken(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from container.serve.front.batch_transform import execution_parameters
 from container.serve.settings.config import ServeConfig
-from tests.serve.server_process import ServerProcess
+from tests.serve.server_process import PATIENCE_S, ServerProcess
 
 
 def npy(array: np.ndarray) -> bytes:
@@ -147,7 +147,7 @@ def test_406_names_the_types(server: ServerProcess, picture, accept: str) -> Non
 
 
 def test_413_by_content_length_is_said_before_the_body_is_sent(server: ServerProcess) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection:
         connection.sendall(
             b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Length: 1048577\r\nExpect: 100-continue\r\n\r\n"
         )
@@ -259,7 +259,7 @@ def test_tiny_and_elongated_pictures_are_answered(server: ServerProcess) -> None
 
 def test_a_client_that_leaves_does_not_disturb_the_others(server: ServerProcess, picture) -> None:
     for _ in range(5):
-        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection:
             head = f"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
             connection.sendall(head + picture[:-10])
     assert server.post(picture).status == 200

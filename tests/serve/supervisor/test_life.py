@@ -170,7 +170,7 @@ def test_a_part_that_always_ends_is_given_up(sleeper_dir: Path, start_server) ->
     for count in range(1, 5):
         started = await_true(lambda n=count: (e := server.events("model-server"))[n - 1 :] and e, "Java starts")
         os.kill(int(started[count - 1]["pid"]), signal.SIGKILL)
-    assert server.process.wait(60) == 1
+    assert server.process.wait() == 1
     assert server.errors.startswith("serve: multi-model-server ended 4 times within 10 minutes, the last time with ")
     assert len(server.errors.splitlines()) == 1
 
@@ -191,7 +191,7 @@ def test_sigterm_answers_what_was_accepted_and_refuses_the_rest(sleeper_dir: Pat
     answers = [future.result() for future in accepted]
     assert [answer.status for answer in answers] == [200] * 5
     assert {answer.headers["connection"] for answer in (ping, late, *answers)} == {"close"}
-    assert server.process.wait(60) == 0
+    assert server.process.wait() == 0
     assert server.left_behind() == []
     assert server.errors == ""
     assert [pid for pid in descendants if Path(f"/proc/{pid}").exists()] == []
@@ -225,7 +225,7 @@ def test_no_kept_alive_connection_ends_unannounced(sleeper_dir: Path, start_serv
         statuses = [client.result() for client in clients]
     assert all(set(of_one[:-1]) <= {200} for of_one in statuses)
     assert {of_one[-1] for of_one in statuses} <= {200, 503}
-    assert server.process.wait(60) == 0
+    assert server.process.wait() == 0
     assert server.errors == ""
 
 
@@ -236,7 +236,7 @@ def test_the_drain_ends_when_its_time_is_up(sleeper_dir: Path, start_server, poo
     await_sleep(server, 3600.0)
     descendants = server.descendants()
     server.process.send_signal(signal.SIGINT)
-    assert server.process.wait(30) == 0
+    assert server.process.wait() == 0
     assert request.result().status == 503
     assert "event=drain-incomplete" in server.log
     assert [pid for pid in descendants if Path(f"/proc/{pid}").exists()] == []
@@ -251,7 +251,7 @@ def test_a_second_signal_stops_at_once(sleeper_dir: Path, start_server, pool) ->
     server.process.send_signal(signal.SIGTERM)
     await_true(lambda: server.events("draining"), "the drain begins")
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(60) == 128 + signal.SIGTERM, "the request would take an hour"
+    assert server.process.wait() == 128 + signal.SIGTERM, "the request would take an hour"
     assert request.result() in ("gone", 503)
     await_true(lambda: not any(Path(f"/proc/{pid}").exists() for pid in descendants), "nothing is left running")
 
@@ -261,7 +261,7 @@ def test_a_signal_while_the_model_is_loaded(sleeper_dir: Path, start_server) -> 
     await_true(lambda: server.events("model-server"), "Java starts")
     descendants = server.descendants()
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(60) == 0
+    assert server.process.wait() == 0
     assert [pid for pid in descendants if Path(f"/proc/{pid}").exists()] == []
 
 

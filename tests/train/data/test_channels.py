@@ -104,7 +104,6 @@ def test_links_are_followed_and_broken_ones_are_named(image_folder: Folder, tmp_
     }
 
 
-@pytest.mark.timeout(60)
 def test_links_that_lead_back_are_named_and_not_followed(image_folder: Folder):
     train = image_folder("train", red=2, blue=2)
     (train / "red" / "up").symlink_to(train / "red")

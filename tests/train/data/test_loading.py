@@ -79,7 +79,7 @@ def test_the_same_workers_go_on_and_exit_with_the_loader():
     targets(made, 2)
     assert {*psutil.Process().children()} == {*others, *workers}
     made.close()
-    assert psutil.wait_procs(workers, timeout=60)[1] == []
+    assert psutil.wait_procs(workers)[1] == []
 
 
 def test_a_worker_that_is_killed_is_replaced_and_nothing_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture):
