@@ -23,7 +23,15 @@ from slipway.deploy.model import Model
 from slipway.deploy.predictor import Predictor
 from slipway.errors import SettingError
 from slipway.images import resolve_image
-from slipway.job_definition import board_below, has_script, python_names, spot_arguments, take_known, with_own_metrics
+from slipway.job_definition import (
+    base_job_name,
+    board_below,
+    has_script,
+    python_names,
+    spot_arguments,
+    take_known,
+    with_own_metrics,
+)
 from slipway.latest_job import LatestJob
 from slipway.local_mode import local_job
 from slipway.settings import Settings
@@ -88,9 +96,7 @@ class Estimator(LatestJob):
             given = python_names({**asked, **given})
             config = TrainConfig.from_strings(given)
             debug = debug or config.debug
-            # A job's name has neither underscores nor dots.
-            network = config.model_type.replace("_", "-").replace(".", "-")
-            sdk_arguments.setdefault("base_job_name", f"slipway-{network}")
+            sdk_arguments.setdefault("base_job_name", base_job_name(config.model_type))
         if sdk_arguments.get("instance_groups"):
             instance_type, instance_count = None, None
         else:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from container.contract.contradictions import contradictions
 from container.contract.errors import HyperparameterError
 from container.contract.fields import Field, declare
-from container.contract.networks import is_resnet, may_be_network
+from container.contract.networks import may_be_network
 from container.contract.recipes import Value as Value
 from container.contract.recipes import describe_default, with_defaults
 
@@ -208,43 +209,8 @@ class TrainConfig:
                 f"hyperparameter image-size is {str(self.image_size)!r}; it must be a whole number from "
                 f"{_SMALLEST_IMAGE} to 1024, or 0 for the network's own size"
             )
-        if self.amp == "fp16" and not self.use_cuda:
-            raise HyperparameterError("hyperparameter amp is fp16, which needs a GPU, but use-cuda is false")
-        if self.drop_path and is_resnet(self.model_type):
-            raise HyperparameterError(
-                f"hyperparameter drop-path is {self.drop_path:g}, but {self.model_type} has no stochastic depth; leave "
-                "it out, or choose a network of timm"
-            )
-        self._check_schedule()
-        self._check_probe()
-
-    def _check_probe(self) -> None:
-        if self.probe != "off" and self.weights == "none":
-            raise HyperparameterError(
-                f"hyperparameter probe is {self.probe}, but weights is none: random weights have no features to fit a "
-                "head to; set probe to off"
-            )
-        if self.probe == "only" and self.freeze_epochs:
-            raise HyperparameterError(
-                f"hyperparameter freeze-epochs is {self.freeze_epochs}, but probe is only, after which no epochs "
-                "follow; set probe to first, or leave freeze-epochs out"
-            )
-
-    def _check_schedule(self) -> None:
-        if self.lr_schedule == "step":
-            if self.warmup_epochs:
-                raise HyperparameterError(
-                    f"hyperparameter warmup-epochs is {self.warmup_epochs:g}, but lr-schedule is step, which has no "
-                    "warm-up; set lr-schedule to cosine, or warmup-epochs to 0"
-                )
-            return
-        for name in ("lr_sched_step_size", "lr_sched_gamma"):
-            value = getattr(self, name)
-            if value != TrainConfig.__dataclass_fields__[name].default:
-                raise HyperparameterError(
-                    f"hyperparameter {name.replace('_', '-')} is {value}, but lr-schedule is cosine, which does not "
-                    "use it; leave it out, or set lr-schedule to step"
-                )
+        for sentence in contradictions({field.name: getattr(self, field.name) for field in dataclasses.fields(self)}):
+            raise HyperparameterError(f"hyperparameter {sentence}")
 
     @classmethod
     def from_strings(cls, values: Mapping[str, object]) -> Self:
