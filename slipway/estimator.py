@@ -23,19 +23,11 @@ from slipway.deploy.model import Model
 from slipway.deploy.predictor import Predictor
 from slipway.errors import SettingError
 from slipway.images import resolve_image
-from slipway.job_definition import (
-    base_job_name,
-    board_below,
-    has_script,
-    python_names,
-    spot_arguments,
-    take_known,
-    with_own_metrics,
-)
+from slipway.job_definition import board_below, has_script, python_names, spot_arguments, take_known, with_own_metrics
 from slipway.latest_job import LatestJob
 from slipway.local_mode import local_job
 from slipway.settings import Settings
-from slipway.training_job import finished_job
+from slipway.training_job import base_job_name, finished_job
 from slipway.transform.transformer import Transformer
 
 

@@ -15,11 +15,6 @@ _MAX_RUN_S = 24 * 60 * 60
 _MAX_WAIT_S = 28 * 24 * 60 * 60
 
 
-def base_job_name(network: str) -> str:
-    """Return the beginning of a job's name, which has neither underscores nor dots."""
-    return f"slipway-{network}".replace("_", "-").replace(".", "-")
-
-
 def python_names(given: Mapping[str, object]) -> dict[str, Any]:
     """Return hyperparameters with `-` for the `_` of Python keywords; the SDK's own names are kept."""
     return {
