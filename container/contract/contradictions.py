@@ -21,6 +21,7 @@ def contradictions(job: Mapping[str, Any]) -> Iterator[str]:
         )
     yield from _schedule(job)
     yield from _probe(job)
+    yield from _augmentation(job)
 
 
 def _schedule(job: Mapping[str, Any]) -> Iterator[str]:
@@ -49,3 +50,22 @@ def _probe(job: Mapping[str, Any]) -> Iterator[str]:
             f"freeze-epochs is {job['freeze_epochs']}, but probe is only, after which no epochs follow; set probe to "
             "first, or leave freeze-epochs out"
         )
+
+
+def _augmentation(job: Mapping[str, Any]) -> Iterator[str]:
+    if job["augmentation"] != "rand" and job["rand_magnitude"] != 9:  # the default
+        yield (
+            f"rand-magnitude is {job['rand_magnitude']}, but augmentation is {job['augmentation']}; set augmentation "
+            "to rand, or leave rand-magnitude out"
+        )
+    if (job["mixup"] or job["cutmix"]) and job["batch_size"] == 1:
+        yield (
+            f"{'mixup' if job['mixup'] else 'cutmix'} mixes the pictures of a batch, but batch-size is 1; choose at "
+            "least 2, or set it to 0"
+        )
+    growing = f"progressive-sizes is {job['progressive_sizes']:g}"
+    if job["progressive_sizes"] < 1 and job["budget"]:
+        yield f"{growing}, but with a budget the job chooses the size of its pictures; leave one of the two out"
+    if job["progressive_sizes"] < 1 and (0 < job["image_size"] <= 32 or job["epochs"] == 1):
+        reason = "epochs is 1" if job["epochs"] == 1 else f"image-size is {job['image_size']}, the smallest"
+        yield f"{growing}, but {reason}, which leaves no room to grow; set progressive-sizes to 1"

@@ -164,11 +164,30 @@ class TrainConfig:
         low=0,
         high=1024,
     )
+    progressive_sizes: float = declare(
+        1.0,
+        "Train on smaller pictures first: their side grows from this fraction of image-size to image-size; 1 is off.",
+        low=0.25,
+        high=1,
+    )
     augmentation: str = declare(
         "default",
         "Augmentation of training pictures: default (flip, 15 degrees, crops from 8 % of the area, brightness and "
-        "contrast by 20 %), light (no flip, 10 degrees, crops from 70 %: for text, digits, scans), none.",
-        choices=("default", "light", "none"),
+        "contrast by 20 %), light (no flip, 10 degrees, crops from 70 %: for text, digits, scans), trivial or rand "
+        "(flip, crops from 8 %, then TrivialAugment or RandAugment), none.",
+        choices=("default", "light", "trivial", "rand", "none"),
+    )
+    rand_magnitude: int = declare(9, "RandAugment's magnitude; needs augmentation=rand.", low=0, high=30)
+    random_erasing: float = declare(0.0, "Probability of erasing a rectangle of a training picture.", low=0, high=1)
+    mixup: float = declare(
+        0.0, "Mixup's alpha: batches are blended with shares from Beta(alpha, alpha); 0 is off.", low=0, high=10
+    )
+    cutmix: float = declare(
+        0.0,
+        "CutMix's alpha, as mixup's: a rectangle comes from another picture; 0 is off. With both, each takes half of "
+        "the batches.",
+        low=0,
+        high=10,
     )
     class_weights: bool = declare(True, "Weight classes in the loss by the inverse of their size.")
     probe: str = declare(

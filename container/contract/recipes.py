@@ -23,6 +23,8 @@ MODERN_DEFAULTS: Mapping[str, Value] = {
     "ema-decay": 0.999,
     "drop-path": 0.1,
     "label-smoothing": 0.1,
+    "augmentation": "trivial",
+    "random-erasing": 0.1,
     "probe": "first",
 }
 """Defaults of the modern recipe where they differ from the seed recipe's."""
@@ -30,10 +32,11 @@ MODERN_DEFAULTS: Mapping[str, Value] = {
 SGD_DEFAULTS: Mapping[str, Value] = {"opt-learning-rate": 0.01, "opt-weight-decay": 1e-4}
 """Defaults with optimizer=sgd under either recipe: AdamW's would hardly move it."""
 
-# A default of the modern recipe that has an effect only with this value of another hyperparameter.
+# A default of the modern recipe that holds only with this value of another hyperparameter.
 _NEEDS: Mapping[str, tuple[str, Value]] = {
     "warmup-epochs": ("lr-schedule", "cosine"),
     "probe": ("weights", "default"),
+    "random-erasing": ("augmentation", "trivial"),
 }
 
 

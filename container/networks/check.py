@@ -1,5 +1,7 @@
 """Checks a network before any data is read."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -48,6 +50,31 @@ def check_network(architecture: str, image_size: int, drop_path: float = 0.0) ->
             f"{architecture} cannot take pictures of {image_size} x {image_size} pixels ({reason}); choose another "
             "image-size, or leave it out for the network's own"
         ) from error
+
+
+def check_smaller_sizes(architecture: str, sizes: Sequence[int]) -> None:
+    """Check that a network takes pictures of several sizes without being built anew, as progressive-sizes needs.
+
+    Args:
+        architecture: The hyperparameter model-type.
+        sizes: Sides of pictures, pixels; the last is the one that the network is built for.
+
+    Raises:
+        HyperparameterError: It takes that one only.
+    """
+    if is_resnet(architecture):
+        return
+    with torch.device("meta"):
+        model = build_model(architecture, _CLASSES, image_size=sizes[-1]).eval()
+    for size in sizes[:-1]:
+        try:
+            with torch.no_grad():
+                model(torch.empty((2, 3, size, size), device="meta"))
+        except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+            raise HyperparameterError(
+                f"hyperparameter progressive-sizes is below 1, but {architecture}, once built for pictures of "
+                f"{sizes[-1]} x {sizes[-1]} pixels, does not take {size} x {size}; set progressive-sizes to 1"
+            ) from error
 
 
 def _patch_size(model: nn.Module) -> int:

@@ -35,7 +35,12 @@ def test_the_set_of_hyperparameters_is_frozen():
         "wandb": False,
         "weights": "default",
         "image-size": 0,
+        "progressive-sizes": 1.0,
         "augmentation": "default",
+        "rand-magnitude": 9,
+        "random-erasing": 0.0,
+        "mixup": 0.0,
+        "cutmix": 0.0,
         "class-weights": True,
         "probe": "off",
         "freeze-epochs": 0,
@@ -151,6 +156,8 @@ def test_what_sagemaker_adds_for_itself_is_left_alone():
             {"recipe": "modern", "label-smoothing": "0", "ema-decay": "null"},
             {"label-smoothing": "0.0", "ema-decay": "0.999"},
         ),
+        ({"recipe": "modern"}, {"augmentation": "trivial", "random-erasing": "0.1", "mixup": "0.0", "cutmix": "0.0"}),
+        ({"recipe": "modern", "augmentation": "light"}, {"random-erasing": "0.0"}),
         ({"recipe": "modern", "lr-schedule": "step"}, {"warmup-epochs": "0.0", "lr-sched-step-size": "6"}),
         ({"model-name": "vit_tiny_patch16_224"}, {"recipe": "modern", "drop-path": "0.1"}),
         ({"recipe": "modern"}, {"model-type": "resnet50", "drop-path": "0.0"}),
@@ -184,6 +191,21 @@ def test_options_that_contradict_each_other_are_named(given: dict[str, str], mes
 def test_fp16_without_a_gpu_is_refused():
     with pytest.raises(HyperparameterError, match="amp is fp16, which needs a GPU"):
         TrainConfig.from_strings({"amp": "fp16", "use-cuda": "false"})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"rand-magnitude": "12"}, "rand-magnitude is 12, but augmentation is default; set augmentation to rand"),
+        ({"mixup": "0.2", "batch-size": "1"}, "mixup mixes the pictures of a batch, but batch-size is 1"),
+        ({"progressive-sizes": "0.5", "epochs": "1"}, "progressive-sizes is 0.5, but epochs is 1"),
+        ({"progressive-sizes": "0.5", "budget": "10m"}, "progressive-sizes is 0.5, but with a budget the job chooses"),
+        ({"progressive-sizes": "0.5", "image-size": "32"}, "progressive-sizes is 0.5, but image-size is 32"),
+    ],
+)
+def test_augmentation_that_contradicts_another_setting_is_refused(values: dict[str, str], message: str):
+    with pytest.raises(HyperparameterError, match=message):
+        TrainConfig.from_strings(values)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(BY_NAME)) | st.text(max_size=12), st.text(max_size=12) | st.integers()))

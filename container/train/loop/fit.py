@@ -24,6 +24,7 @@ from container.train.loop.evaluate import evaluate
 from container.train.loop.job import Job
 from container.train.loop.loaders import evaluation_loader, train_loader
 from container.train.loop.losses import Logged, LossNotFinite
+from container.train.loop.mixing import Mixing
 from container.train.loop.optimizer import make_optimizer
 from container.train.loop.probe import probe
 from container.train.loop.progress import Progress
@@ -67,6 +68,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
         preprocessing=job.preprocessing,
         class_weights=job.class_weights,
         label_smoothing=config.label_smoothing,
+        mixing=Mixing(mixup=config.mixup, cutmix=config.cutmix, seed=config.seed, rank=world.rank),
         clip_grad=config.clip_grad,
         averages=averages,
         head=head_names(config.model_type, model),

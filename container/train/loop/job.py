@@ -83,6 +83,8 @@ class Job:
     def fingerprint(self) -> dict[str, Any]:
         """What a checkpoint must agree with for the job to resume from it."""
         values = {name: value for name, value in self.config.to_strings().items() if name not in _MAY_CHANGE}
+        if self.config.progressive_sizes < 1:
+            values["epochs"] = str(self.config.epochs)  # the sizes depend on it
         values["cache"] = "off" if self.config.cache == "off" else "on"  # how much is kept changes nothing
         names = "\n".join(f"{sample.target} {sample.path.name}" for sample in self.splits.train)
         pictures = hashlib.sha256(os.fsencode(names)).hexdigest()[:16]

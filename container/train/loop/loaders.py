@@ -6,6 +6,7 @@ from container.preprocessing import Preprocessing
 from container.train.data.dataset import EvaluationPictures, TrainPictures
 from container.train.data.loading import EpochLoader
 from container.train.data.order import in_order
+from container.train.data.training_sizes import TrainingSizes
 from container.train.loop.job import Job
 
 
@@ -20,6 +21,10 @@ def train_loader(job: Job) -> EpochLoader:
         cache=job.caches.get("train"),
         bad_images=config.bad_images,
         interpolation=job.preprocessing.interpolation,
+        rand_magnitude=config.rand_magnitude,
+        random_erasing=config.random_erasing,
+        mean=job.preprocessing.mean,
+        sizes=TrainingSizes.of(config),
     )
     return EpochLoader(
         pictures,

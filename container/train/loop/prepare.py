@@ -20,7 +20,7 @@ from container.contract.model_files import CARD
 from container.contract.paths import MlPaths
 from container.contract.recipes import MODERN_DEFAULTS
 from container.networks.batch_norm import fewest_pictures
-from container.networks.check import check_network
+from container.networks.check import check_network, check_smaller_sizes
 from container.networks.inputs import preprocessing_for
 from container.preprocessing import Preprocessing
 from container.train.checkpoints.background_writer import BackgroundWriter
@@ -31,6 +31,7 @@ from container.train.data.channels import Splits
 from container.train.data.dataset import prepare_as_served, prepare_training
 from container.train.data.order import TrainOrder
 from container.train.data.scan import Scan, scan
+from container.train.data.training_sizes import TrainingSizes
 from container.train.debugger.session import start_debugger
 from container.train.device import Device, choose_device
 from container.train.launch.distributed import World
@@ -144,6 +145,10 @@ def _checked_network(config: TrainConfig) -> TrainConfig:
         check_network(config.model_type, config.image_size)
         config = replace(config, drop_path=0.0)
         logger.info("drop-path 0: %s has no stochastic depth", config.model_type)
+    if config.progressive_sizes < 1:
+        sizes = TrainingSizes.of(config)
+        check_smaller_sizes(config.model_type, sizes.stages)
+        logger.info("progressive sizes: %s", sizes.describe())
     return config
 
 
@@ -228,7 +233,8 @@ def _lower_batch_size(config: TrainConfig, splits: Splits) -> TrainConfig:
 
 
 def _check_batch_size(config: TrainConfig, splits: Splits, model: nn.Module, world: World) -> None:
-    fewest = fewest_pictures(model, config.image_size, world.size)
+    smallest = min(TrainingSizes.of(config).stages)
+    fewest = fewest_pictures(model, smallest, world.size)
     if world.size > 1 and config.batch_size < fewest * world.size:
         raise HyperparameterError(
             f"hyperparameter batch-size is {config.batch_size}, for all of the job's {world.size} processes together; "

@@ -14,6 +14,7 @@ from container.train.device import Device
 from container.train.launch.distributed import World
 from container.train.loop.averaging import AveragedWeights
 from container.train.loop.losses import Logged, Losses
+from container.train.loop.mixing import NOT_MIXED, Mixing
 from container.train.profiler.timing import NO_TIMER, StepTimer
 
 
@@ -28,6 +29,7 @@ class Stepper:
         preprocessing: Normalizes batches on the device.
         class_weights: float32 (classes,), on the device.
         label_smoothing: From 0 to 1.
+        mixing: Mixes the pictures of each batch; None leaves them alone.
         clip_grad: Largest norm of all gradients together; 0 does not clip.
         averages: Updated after each step.
         head: Names of the classifier's parameters, which are all that a head-only epoch trains.
@@ -44,6 +46,7 @@ class Stepper:
         preprocessing: Preprocessing,
         class_weights: torch.Tensor | None = None,
         label_smoothing: float = 0.0,
+        mixing: Mixing | None = None,
         clip_grad: float = 0.0,
         averages: AveragedWeights | None = None,
         head: Collection[str] = (),
@@ -57,11 +60,13 @@ class Stepper:
         """Told where each phase of a step ends."""
         self.debugger = debugger
         self._world, self._device = world, device
+        self.mixing = mixing
         self._clip_grad, self._averages = clip_grad, averages
         self._normalize = preprocessing.normalizer(device.torch_device)
         self._criterion = nn.CrossEntropyLoss(
             weight=class_weights, label_smoothing=label_smoothing, reduction="mean" if world.size == 1 else "sum"
         )
+        self._epoch = self._done = 0
         self._head = frozenset(head)
         self._network: nn.Module | None = None
         self._head_only = False
@@ -83,6 +88,7 @@ class Stepper:
         if self._network is None or head_only != self._head_only:
             self._network, self._head_only = self._world.parallel(self.model), head_only
         self.losses = Losses(self._world, self._device, epoch=epoch, done=done, count=count)
+        self._epoch, self._done = epoch, done
 
     @contextmanager
     def step(self, batch: Batch, weight: float) -> Iterator[Sequence[Logged]]:
@@ -101,18 +107,20 @@ class Stepper:
         timer.mark("data")
         pictures, targets = (tensor.to(self._device.torch_device, non_blocking=True) for tensor in batch)
         timer.mark("copy")
+        self._done += 1
+        mix = self.mixing.draw(self._epoch, self._done, pictures.shape[1]) if self.mixing else NOT_MIXED
         with self._device.autocast():
-            logits = self._network(self._normalize(pictures))
-            loss = self._criterion(logits, targets)
+            logits = self._network(mix.pictures(self._normalize(pictures)))
+            loss = mix.loss(self._criterion, logits, targets)
         if self._world.size > 1:
             # The mean over processes, which backward takes, is then the weighted mean over the whole batch.
             loss = loss * (self._world.size / weight)
         timer.mark("forward")
         if debugger is not None:
-            debugger.observe(loss, logits, targets)
+            debugger.observe(loss, logits, mix.main_classes(targets))
             timer.mark("debugger")
         self.optimizer.zero_grad()
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         timer.mark("backward")
         if self._clip_grad:
             self.scaler.unscale_(self.optimizer)
