@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +50,16 @@ def test_the_contract_imports_nothing_but_the_standard_library(file: Path):
 def test_what_must_start_at_once_does_not_import_torch(module: str):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("image", ["train", "serve"])
+def test_an_image_has_every_package_that_its_program_imports(image: str):
+    copied = re.search(rf'\[{image}\]="([\w ]+)"', (ROOT / "docker" / "layers" / "program.sh").read_text())
+    assert copied
+    modules = grimp.build_graph("container").find_upstream_modules(f"container.{image}", as_package=True)
+    packages = {name.split(".")[1] for name in modules if (ROOT / "container" / name.split(".")[1]).is_dir()}
+    assert packages
+    assert packages <= set(copied[1].split())
 
 
 @pytest.mark.parametrize("file", CONTAINER, ids=lambda file: str(file.relative_to(ROOT)))
