@@ -12,12 +12,18 @@ from typing import Any, Self
 
 from container.contract.errors import HyperparameterError
 from container.contract.fields import Field, declare
+from container.contract.networks import may_be_network
 
 Value = int | float | bool | str
 
 # Keys that SageMaker and its SDKs add to a job's hyperparameters for their own use.
 _RESERVED_PREFIX = "sagemaker_"
 _RESERVED = ("_tuning_objective_metric",)
+
+# The seed project's notebooks use both.
+_OTHER_NAMES = {"model-name": "model-type"}
+
+_SMALLEST_IMAGE = 32  # pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +65,10 @@ class TrainConfig:
     """One job's hyperparameters, checked. A field is named as in the table, with `_` for `-`."""
 
     model_type: str = declare(
-        "resnet50", "Architecture.", choices=("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+        "resnet50",
+        "Architecture; model-name is another name of this hyperparameter.",
+        form=may_be_network,
+        described="resnet18, resnet34, resnet50, resnet101, resnet152, or a network of timm",
     )
     epochs: int = declare(20, "Passes over the training set.", low=1, high=10_000)
     batch_size: int = declare(
@@ -77,11 +86,16 @@ class TrainConfig:
     wandb: bool = declare(False, "Log to Weights & Biases; offline without WANDB_API_KEY.")
     weights: str = declare(
         "default",
-        "Where training starts: default (the weights channel, else the image's or torchvision's ImageNet "
-        "weights) or none.",
+        "Where training starts: default (the weights channel, else the image's, else those that torchvision or timm "
+        "downloads) or none.",
         choices=("default", "none"),
     )
-    image_size: int = declare(224, "Side of the network's input, pixels.", low=32, high=1024)
+    image_size: int = declare(
+        0,
+        "Side of the network's input, pixels, at least 32; 0 is the network's own, 224 for a ResNet.",
+        low=0,
+        high=1024,
+    )
     augmentation: str = declare(
         "default",
         "Augmentation of training pictures: default (flip, 15 degrees, crops from 8 % of the area, brightness and "
@@ -116,6 +130,11 @@ class TrainConfig:
     bad_images: str = declare("skip", "What to do about an unreadable picture.", choices=("skip", "fail"))
 
     def __post_init__(self) -> None:
+        if 0 < self.image_size < _SMALLEST_IMAGE:
+            raise HyperparameterError(
+                f"hyperparameter image-size is {str(self.image_size)!r}; it must be a whole number from "
+                f"{_SMALLEST_IMAGE} to 1024, or 0 for the network's own size"
+            )
         if self.amp == "fp16" and not self.use_cuda:
             raise HyperparameterError("hyperparameter amp is fp16, which needs a GPU, but use-cuda is false")
 
@@ -131,9 +150,14 @@ class TrainConfig:
         for name, text in values.items():
             if name.startswith(_RESERVED_PREFIX) or name in _RESERVED:
                 continue
+            name = _OTHER_NAMES.get(name, name)
             if name not in known:
                 raise HyperparameterError(_unknown(name, list(known)))
-            parsed[name.replace("-", "_")] = known[name].parse(text)
+            field, value = name.replace("-", "_"), known[name].parse(text)
+            if parsed.setdefault(field, value) != value:
+                raise HyperparameterError(
+                    f"hyperparameter {name} is {parsed[field]!r}, and under its other name {value!r}; give one of them"
+                )
         return cls(**parsed)
 
     def to_strings(self) -> dict[str, str]:

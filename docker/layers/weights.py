@@ -12,8 +12,8 @@ import safetensors.torch
 import torchvision.models
 
 from container.contract.errors import UserError, WeightsError
-from container.model import architecture_of
-from container.weights import find_weights_file, read_state_dict
+from container.networks.resnets import architecture_of
+from container.networks.weights_file import find_weights_file, read_state_dict
 
 
 def download(architecture: str) -> dict[str, object]:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from container.contract.hyperparameters import TrainConfig
-from container.model import build_model
+from container.networks.build import build_model
 from container.preprocessing import Preprocessing
 from container.train.data.loading import Batch
 from container.train.device import Device, choose_device

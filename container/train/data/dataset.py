@@ -15,7 +15,7 @@ from container.contract.errors import DataError, PictureError
 from container.folder import printable
 from container.jpeg import Pixels, Read
 from container.picture import read_picture
-from container.preprocessing import Preprocessing
+from container.preprocessing import Interpolation, Preprocessing
 from container.train.data.augmentation import RECIPES, Variation, draw, vary
 from container.train.data.channels import Sample
 from container.train.data.order import Key
@@ -64,11 +64,11 @@ def prepare_as_served(preprocessing: Preprocessing) -> Prepare:
     return prepare
 
 
-def prepare_training(augmentation: str, size: int) -> Prepare:
+def prepare_training(augmentation: str, size: int, interpolation: Interpolation = "bilinear") -> Prepare:
     """Read as the hyperparameter needs it; without augmentation a training picture is its centre square."""
     if augmentation in RECIPES:
         return prepare_to_vary(size)
-    return prepare_as_served(Preprocessing(size=size, short_side=size))
+    return prepare_as_served(Preprocessing(size=size, short_side=size, interpolation=interpolation))
 
 
 class TrainPictures(Dataset[Item]):
@@ -83,6 +83,7 @@ class TrainPictures(Dataset[Item]):
         cache: The cached pictures, by index; with None only files are read, and small crops at full sharpness.
         bad_images: What to do about a picture that can no longer be read: `skip` replaces it by the next one of its
             class, `fail` ends the job.
+        interpolation: As in `Preprocessing`, for pictures without augmentation.
     """
 
     def __init__(
@@ -94,10 +95,11 @@ class TrainPictures(Dataset[Item]):
         *,
         cache: PictureCache | None = None,
         bad_images: str = "skip",
+        interpolation: Interpolation = "bilinear",
     ) -> None:
         self.samples = samples
         self.recipe = RECIPES.get(augmentation)
-        self.prepare = prepare_training(augmentation, size)
+        self.prepare = prepare_training(augmentation, size, interpolation)
         self.size = size
         self.seed = seed
         self.cache = cache

@@ -13,6 +13,7 @@ from container.contract.errors import TrainingError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.metric_lines import EvaluationLine, TrainLine, emit
 from container.folder import printable
+from container.networks.head import head_names
 from container.train.checkpoints.background_writer import copied
 from container.train.checkpoints.checkpoint import has_checkpoint
 from container.train.data.loading import EpochLoader
@@ -61,6 +62,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
         preprocessing=job.preprocessing,
         class_weights=job.class_weights,
         label_smoothing=config.label_smoothing,
+        head=head_names(config.model_type, model),
         debugger=job.debugger,
     )
     parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": stepper.scaler}
@@ -68,7 +70,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
     progress = checkpoints.resume()
     if progress is None:
         job.start.log()
-        progress = Progress()
+        progress = Progress(weights=job.start.weights)
     if config.compile:
         model.compile()  # in place: the state dict keeps its names
     job.debugger.watch(model)

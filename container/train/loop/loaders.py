@@ -19,6 +19,7 @@ def train_loader(job: Job) -> EpochLoader:
         config.seed,
         cache=job.caches.get("train"),
         bad_images=config.bad_images,
+        interpolation=job.preprocessing.interpolation,
     )
     return EpochLoader(
         pictures,

@@ -18,6 +18,9 @@ from container.contract.errors import HostsError, HyperparameterError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.model_files import CARD
 from container.contract.paths import MlPaths
+from container.networks.batch_norm import fewest_pictures
+from container.networks.check import check_network
+from container.networks.inputs import preprocessing_for
 from container.preprocessing import Preprocessing
 from container.train.checkpoints.background_writer import BackgroundWriter
 from container.train.checkpoints.checkpoint import has_checkpoint, remove_unfinished_checkpoints
@@ -34,7 +37,7 @@ from container.train.launch.stopping import GRACE_S, Stop
 from container.train.loop.batch_size import checkpoint_batch_size, find_batch_size
 from container.train.loop.best_model import package_versions
 from container.train.loop.job import Job
-from container.train.loop.pretrained import initial_model
+from container.train.loop.pretrained import find_given, initial_model
 from container.train.profiler.start import start_profiler
 from container.train.records.metrics_sinks import start_sinks
 from container.train.records.outputs import write_unreadable
@@ -50,7 +53,14 @@ def prepare(
 ) -> tuple[nn.Module, Job]:
     """Make the model, on the device, and the job; arguments and errors are those of `train_model`."""
     name = os.environ.get("TRAINING_JOB_NAME", "")
-    preprocessing = Preprocessing.for_size(config.image_size)
+    given = find_given(config, paths.channels)
+    preprocessing = preprocessing_for(config.model_type, config.image_size, given.pretrained_cfg)
+    config = replace(config, image_size=preprocessing.size)
+    checkpoints = checkpoint_directory(paths)
+    resumes = has_checkpoint(checkpoints)
+    # Before any picture is read: a misspelt network and weights of another one should fail at once.
+    check_network(config.model_type, config.image_size)
+    model, start = initial_model(config, len(splits.classes), given, world, resumes=resumes)
     for note in splits.notes:
         logger.info("%s", note)
     _check_same_pictures(splits, world)
@@ -60,24 +70,21 @@ def prepare(
     if may_lower_batch_size:
         config = _lower_batch_size(config, splits)
     if config.batch_size:
-        _check_batch_size(config, splits, world)
+        _check_batch_size(config, splits, model, world)
 
     device = choose_device(config, world)
-    model, start = initial_model(config, len(splits.classes), paths.channels, world)
     model = model.to(device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    checkpoints = checkpoint_directory(paths)
     if not config.batch_size:
         size = checkpoint_batch_size(checkpoints, world)
         size = size or find_batch_size(model, device, preprocessing, len(splits.train), stop, world)
         config = replace(config, batch_size=size)
-        _check_batch_size(config, splits, world)
+        _check_batch_size(config, splits, model, world)
     batch_memory = _choose_batch_memory(config, splits, device, world)
     device = replace(device, workers=batch_memory.workers)
 
     sinks = start_sinks(config, paths, name) if world.is_first else []
     counts = {split: len(getattr(splits, split)) for split in SPLITS}
     profiler = start_profiler(config, paths, world, device, job=name, pictures=counts, versions=package_versions())
-    resumes = has_checkpoint(checkpoints)
     if world.is_first:
         _remove_unfinished(paths, checkpoints)
     steps = config.epochs * (len(splits.train) // config.batch_size)
@@ -128,7 +135,7 @@ def _read_pictures(config: TrainConfig, splits: Splits, preprocessing: Preproces
     return scan(
         splits,
         prepare={
-            "train": prepare_training(config.augmentation, config.image_size),
+            "train": prepare_training(config.augmentation, config.image_size, preprocessing.interpolation),
             "validation": as_served,
             "test": as_served,
         },
@@ -166,16 +173,18 @@ def _lower_batch_size(config: TrainConfig, splits: Splits) -> TrainConfig:
     return replace(config, batch_size=len(splits.train))
 
 
-def _check_batch_size(config: TrainConfig, splits: Splits, world: World) -> None:
-    if world.size > 1 and config.batch_size < 2 * world.size:
+def _check_batch_size(config: TrainConfig, splits: Splits, model: nn.Module, world: World) -> None:
+    fewest = fewest_pictures(model, config.image_size, world.size)
+    if world.size > 1 and config.batch_size < fewest * world.size:
         raise HyperparameterError(
             f"hyperparameter batch-size is {config.batch_size}, for all of the job's {world.size} processes together; "
-            f"each needs two pictures for batch normalisation: choose at least {2 * world.size}, or fewer instances"
+            f"each needs {'two pictures for batch normalisation' if fewest > 1 else 'a picture'}: choose at least "
+            f"{fewest * world.size}, or fewer instances"
         )
-    if config.batch_size == 1 and config.image_size <= 32:
+    if config.batch_size < fewest:
         raise HyperparameterError(
-            "hyperparameter batch-size is 1 and image-size 32, which leaves batch normalisation a single value; set "
-            "batch-size to at least 2"
+            f"hyperparameter batch-size is 1 and image-size {config.image_size}, which leaves batch normalisation a "
+            "single value; set batch-size to at least 2"
         )
     if config.batch_size > len(splits.train):
         raise HyperparameterError(

@@ -1,11 +1,12 @@
 """One optimizer step at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
+from container.networks.batch_norm import freeze_statistics
 from container.preprocessing import Preprocessing
 from container.train.data.loading import Batch
 from container.train.debugger.session import Debugger
@@ -26,6 +27,7 @@ class Stepper:
         preprocessing: Normalizes batches on the device.
         class_weights: float32 (classes,), on the device.
         label_smoothing: From 0 to 1.
+        head: Names of the classifier's parameters, which are all that a head-only epoch trains.
         debugger: Shown each batch, and the gradients before the optimizer takes its step.
     """
 
@@ -39,6 +41,7 @@ class Stepper:
         preprocessing: Preprocessing,
         class_weights: torch.Tensor | None = None,
         label_smoothing: float = 0.0,
+        head: Collection[str] = (),
         debugger: Debugger | None = None,
     ) -> None:
         self.model = model
@@ -53,6 +56,7 @@ class Stepper:
         self._criterion = nn.CrossEntropyLoss(
             weight=class_weights, label_smoothing=label_smoothing, reduction="mean" if world.size == 1 else "sum"
         )
+        self._head = frozenset(head)
         self._network: nn.Module | None = None
         self._head_only = False
 
@@ -67,11 +71,9 @@ class Stepper:
         """
         self.model.train()
         for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(not head_only or name.startswith("fc."))
+            parameter.requires_grad_(not head_only or name in self._head)
         if head_only:
-            for module in self.model.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+            freeze_statistics(self.model)
         if self._network is None or head_only != self._head_only:
             self._network, self._head_only = self._world.parallel(self.model), head_only
         self.losses = Losses(self._world, self._device, epoch=epoch, done=done, count=count)

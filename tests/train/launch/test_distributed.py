@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from container.model import build_model
+from container.networks.build import build_model
 from container.preprocessing import Preprocessing
 from container.train.data.order import TrainOrder
 from container.train.device import Device
