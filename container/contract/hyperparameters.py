@@ -147,16 +147,17 @@ class TrainConfig:
         """
         known = {row.name: row for row in HYPERPARAMETERS}
         parsed: dict[str, Any] = {}
-        for name, text in values.items():
-            if name.startswith(_RESERVED_PREFIX) or name in _RESERVED:
+        for given, text in values.items():
+            if given.startswith(_RESERVED_PREFIX) or given in _RESERVED:
                 continue
-            name = _OTHER_NAMES.get(name, name)
+            name = _OTHER_NAMES.get(given, given)
             if name not in known:
                 raise HyperparameterError(_unknown(name, list(known)))
             field, value = name.replace("-", "_"), known[name].parse(text)
             if parsed.setdefault(field, value) != value:
+                other = next(other for other in _OTHER_NAMES if _OTHER_NAMES[other] == name)
                 raise HyperparameterError(
-                    f"hyperparameter {name} is {parsed[field]!r}, and under its other name {value!r}; give one of them"
+                    f"hyperparameter {name} is {parsed[field]!r} and {value!r}, under two names: give {name} or {other}"
                 )
         return cls(**parsed)
 

@@ -26,21 +26,18 @@ def configuration(architecture: str) -> Any:
             f"hyperparameter model-type is {architecture!r}, and timm {timm.__version__} has no such network; "
             f"{_nearest(name, [*RESNETS, *timm.list_models()])}"
         )
-    found = timm.models.get_pretrained_cfg(architecture if tag else name)
-    if found is None and tag:
-        tags = [f"{name}.{known}" for known in timm.models.list_pretrained_tags(name)]
+    try:
+        return timm.models.get_pretrained_cfg(architecture) or timm.models.PretrainedCfg()
+    except RuntimeError as error:
         raise HyperparameterError(
             f"hyperparameter model-type is {architecture!r}, and timm {timm.__version__} has no pretrained "
-            f"configuration {tag!r} of {name}; {_nearest(architecture, tags)}"
-        )
-    return found or timm.models.PretrainedCfg()
+            f"configuration {tag!r} of {name}; {_nearest(architecture, timm.list_pretrained(f'{name}.*'))}"
+        ) from error
 
 
 def _nearest(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known[:3]
-    return (
-        f"the nearest are {', '.join(near)}" if len(near) > 1 else f"did you mean {near[0]}?" if near else "it has none"
-    )
+    return f"the nearest are {', '.join(near)}" if near else "it has none"
 
 
 def build(architecture: str, class_count: int, image_size: int | None, drop_path: float) -> nn.Module:

@@ -46,7 +46,7 @@ def hyperparameter_options(*, without: Sequence[str] = ()) -> Callable[[Callable
 def _option(row: Hyperparameter) -> Callable[[Callable[..., None]], Callable[..., None]]:
     default = str(row.default).lower() if row.type is bool else row.default
     if row.name == "weights":
-        text = "A file of pretrained weights (.pth or .safetensors), default (ImageNet's) or none."
+        text = "Pretrained weights: a file (.pth or .safetensors), a folder of timm's, default (downloaded) or none."
         return click.option("--weights", cls=HyperparameterOption, metavar="FILE", help=f"{text}  [default: {default}]")
     help_text = f"{row.help}  [default: {default}]"
     return click.option(f"--{row.name}", cls=HyperparameterOption, metavar=_metavar(row), help=help_text)

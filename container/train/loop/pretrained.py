@@ -14,9 +14,9 @@ from torch import nn
 from container.contract.errors import WeightsError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.networks import is_resnet
-from container.networks import hub_folder
 from container.networks.build import build_model
 from container.networks.download import download
+from container.networks.hub_folder import FILES, read_config
 from container.networks.pretrained import landmark, load_pretrained
 from container.networks.weights_file import SUFFIXES, find_weights_file, read_weights_file
 from container.train.data.channels import find_channel
@@ -24,7 +24,7 @@ from container.train.launch.distributed import World
 
 logger = logging.getLogger(__name__)
 
-# build.sh --weights puts a file here that is named for its architecture.
+# build.sh --weights puts a file or folder here that is named for its architecture.
 _BAKED = "SLIPWAY_WEIGHTS_DIR"
 _BAKED_DEFAULT = "/opt/slipway/weights"
 
@@ -63,12 +63,28 @@ def find_given(config: TrainConfig, channels: Path) -> Given:
         return Given()
     channel = find_channel(channels, "weights")
     file = find_weights_file(channel) if channel else _baked_file(config.model_type)
-    return Given(file, hub_folder.pretrained_cfg(file, config.model_type)) if file else Given()
+    found = read_config(file) if file else None
+    if file is None or found is None:
+        return Given(file)
+    if found.architecture != config.model_type.partition(".")[0]:
+        raise WeightsError(
+            f"the config.json beside {file} describes {found.architecture}, but model-type is {config.model_type}; set "
+            f"model-type to {found.architecture}"
+        )
+    return Given(file, found.pretrained_cfg)
 
 
 def _baked_file(architecture: str) -> Path | None:
     directory = Path(os.environ.get(_BAKED) or _BAKED_DEFAULT)
-    return next((file for suffix in SUFFIXES if (file := directory / f"{architecture}{suffix}").is_file()), None)
+    for suffix in SUFFIXES:
+        if (file := directory / f"{architecture}{suffix}").is_file():
+            return file
+    name, _, tag = architecture.partition(".")
+    for file in (directory / name / file for file in FILES):
+        found = read_config(file) if file.is_file() else None
+        if found and tag in ("", found.pretrained_cfg.get("tag")):
+            return file
+    return None
 
 
 def initial_model(
