@@ -88,7 +88,9 @@ class Estimator(LatestJob):
             given = python_names({**asked, **given})
             config = TrainConfig.from_strings(given)
             debug = debug or config.debug
-            sdk_arguments.setdefault("base_job_name", f"slipway-{config.model_type}")
+            # A job's name has neither underscores nor dots.
+            network = config.model_type.replace("_", "-").replace(".", "-")
+            sdk_arguments.setdefault("base_job_name", f"slipway-{network}")
         if sdk_arguments.get("instance_groups"):
             instance_type, instance_count = None, None
         else:

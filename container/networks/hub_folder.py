@@ -12,7 +12,8 @@ CONFIG = "config.json"
 FILES = ("model.safetensors", "pytorch_model.bin")
 """Names of the file of weights; where both are there, they hold the same tensors."""
 
-_INPUT = ("tag", "input_size", "mean", "std", "crop_pct", "crop_mode", "interpolation")
+INPUT = ("tag", "input_size", "mean", "std", "crop_pct", "crop_mode", "interpolation")
+"""What of timm's pretrained configuration the weights of a folder are described by."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def read_config(file: Path) -> HubConfig | None:
     name, found = fields.get("architecture"), fields.get("pretrained_cfg")
     if isinstance(name, str):
         known = found if isinstance(found, dict) else {}
-        return HubConfig(name, {key: known[key] for key in _INPUT if known.get(key)})
+        return HubConfig(name, {key: known[key] for key in INPUT if known.get(key)})
     if fields.get("architectures"):
         raise WeightsError(
             f"{path} is that of {', '.join(map(str, fields['architectures']))} of the library transformers, whose "

@@ -9,8 +9,10 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 
@@ -18,7 +20,7 @@ from container.contract.errors import UserError, WeightsError
 from container.contract.networks import is_resnet
 from container.networks.build import build_model
 from container.networks.download import download
-from container.networks.hub_folder import CONFIG, FILES, read_config
+from container.networks.hub_folder import CONFIG, FILES, INPUT, read_config
 from container.networks.pretrained import landmark, load_pretrained
 from container.networks.resnets import architecture_of
 from container.networks.timm_network import configuration
@@ -44,14 +46,31 @@ def downloaded(network: str) -> Path:
     return found[1]
 
 
-def write(file: Path, network: str) -> None:
-    """Check that the tensors are those of the network, and write them.
+def network_of(file: Path) -> str:
+    """Say whose weights these are.
 
     Raises:
-        UserError: They are not, or there is no such network.
+        WeightsError: Neither a config.json nor the tensors say so.
     """
-    config = read_config(file)
-    network = network or (config.architecture if config else architecture_of(read_state_dict(file))[0])
+    if config := read_config(file):
+        return config.architecture
+    try:
+        return architecture_of(read_state_dict(file))[0]
+    except WeightsError as error:
+        raise WeightsError(f"{error}. Name another network before its file: --weights NETWORK=FILE") from error
+
+
+def write(file: Path, network: str, pretrained_cfg: Mapping[str, Any]) -> None:
+    """Check that the tensors are those of the network, and write them.
+
+    Args:
+        file: The file of weights.
+        network: As the hyperparameter model-type.
+        pretrained_cfg: Of the weights, for config.json.
+
+    Raises:
+        UserError: The tensors are not the network's, or there is no such network.
+    """
     model = build_model(network, 2)
     tensors = read_state_dict(file, landmark(network, model))
     load_pretrained(model, tensors, network)
@@ -62,7 +81,7 @@ def write(file: Path, network: str) -> None:
     folder = _OUTPUT / network.partition(".")[0]
     folder.mkdir()
     safetensors.torch.save_file(contiguous, folder / FILES[0])
-    own = dict(config.pretrained_cfg) if config else asdict(configuration(network))
+    own = {key: pretrained_cfg[key] for key in INPUT if pretrained_cfg.get(key)}
     (folder / CONFIG).write_text(json.dumps({"architecture": folder.name, "pretrained_cfg": own}))
 
 
@@ -72,9 +91,16 @@ def main() -> None:
     try:
         _OUTPUT.mkdir()
         if how == "download":
-            write(downloaded(what), what)
+            file, network = downloaded(what), what
         else:
-            write(find_weights_file(Path(what)), *given or [""])
+            file = find_weights_file(Path(what))
+            network = given[0] if given else network_of(file)
+        own = {} if is_resnet(network) else asdict(configuration(network))
+        if how == "given":
+            # Weights of the user's own have no tag of timm's, unless they say so themselves.
+            config = read_config(file)
+            own |= {"tag": network.partition(".")[2], **(config.pretrained_cfg if config else {})}
+        write(file, network, own)
     except UserError as error:
         sys.exit(f"slipway-build: {error}")
 
