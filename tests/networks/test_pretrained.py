@@ -148,7 +148,7 @@ def test_without_weights_one_sentence_says_how_to_get_them(tmp_path: Path, monke
     monkeypatch.setattr("container.train.loop.pretrained.download", lambda _: None)
     config = TrainConfig(model_type=NETWORK, image_size=32)
     with pytest.raises(
-        WeightsError, match=r"none could be downloaded; give a weights channel, .* or set weights to none"
+        WeightsError, match=r"could not be downloaded; give a weights channel, .* or set weights to none"
     ):
         start(config, tmp_path)
     _, begun = start(config, tmp_path, resumes=True)

@@ -122,7 +122,7 @@ def initial_model(
 
 def _without_weights(name: str, *, resumes: bool) -> Start:
     text = (
-        f"no pretrained weights of {name}: there is no weights channel, none are in the image, and none could be "
+        f"no pretrained weights: there is no weights channel, none are in the image, and those of {name} could not be "
         "downloaded"
     )
     advice = "give a weights channel, build the image with build.sh --weights, or set weights to none"

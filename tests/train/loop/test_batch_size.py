@@ -183,8 +183,8 @@ def test_the_line_of_the_log():
 
 
 def test_a_network_for_which_there_is_no_room():
-    with pytest.raises(TrainingError, match=r"batch-size 0: not even 2 fits in .*; choose a smaller model-type or"):
-        find_batch_size(Limited(1), CPU, SMALL_INPUT, 10_000, Stop(), ALONE)
+    with pytest.raises(TrainingError, match=r"batch-size 0: not even 1 fits in .*; choose a smaller model-type or"):
+        find_batch_size(Limited(0), CPU, SMALL_INPUT, 10_000, Stop(), ALONE)
 
 
 def test_a_job_that_is_asked_to_end_stops_trying():
