@@ -138,6 +138,11 @@ class TrainConfig:
         if self.amp == "fp16" and not self.use_cuda:
             raise HyperparameterError("hyperparameter amp is fp16, which needs a GPU, but use-cuda is false")
 
+    @property
+    def slug(self) -> str:
+        """The network's name in that of a job, which has neither underscores nor dots."""
+        return self.model_type.replace("_", "-").replace(".", "-")
+
     @classmethod
     def from_strings(cls, values: Mapping[str, object]) -> Self:
         """Read and check a job's hyperparameters, as `hyperparameters.json` holds them.
