@@ -27,7 +27,7 @@ from slipway.job_definition import board_below, has_script, python_names, spot_a
 from slipway.latest_job import LatestJob
 from slipway.local_mode import local_job
 from slipway.settings import Settings
-from slipway.training_job import base_job_name, finished_job
+from slipway.training_job import finished_job
 from slipway.transform.transformer import Transformer
 
 
@@ -88,7 +88,7 @@ class Estimator(LatestJob):
             given = python_names({**asked, **given})
             config = TrainConfig.from_strings(given)
             debug = debug or config.debug
-            sdk_arguments.setdefault("base_job_name", base_job_name(config.model_type))
+            sdk_arguments.setdefault("base_job_name", f"slipway-{config.slug}")
         if sdk_arguments.get("instance_groups"):
             instance_type, instance_count = None, None
         else:

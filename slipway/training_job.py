@@ -48,11 +48,6 @@ class Cost:
         return text
 
 
-def base_job_name(network: str) -> str:
-    """Return the beginning of a job's name, which has neither underscores nor dots."""
-    return f"slipway-{network}".replace("_", "-").replace(".", "-")
-
-
 def cost_of(description: Mapping[str, Any]) -> Cost | None:
     """Read DescribeTrainingJob's answer; None if it has no times yet."""
     if "BillableTimeInSeconds" not in description:

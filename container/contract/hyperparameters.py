@@ -231,6 +231,11 @@ class TrainConfig:
         for sentence in contradictions({field.name: getattr(self, field.name) for field in dataclasses.fields(self)}):
             raise HyperparameterError(f"hyperparameter {sentence}")
 
+    @property
+    def slug(self) -> str:
+        """The network's name in that of a job, which has neither underscores nor dots."""
+        return self.model_type.replace("_", "-").replace(".", "-")
+
     @classmethod
     def from_strings(cls, values: Mapping[str, object]) -> Self:
         """Read and check a job's hyperparameters, as `hyperparameters.json` holds them.
