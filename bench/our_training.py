@@ -12,7 +12,7 @@ from torch import nn
 from bench.cpu_time import cpu_seconds_of
 from bench.picture_set import PictureSet
 from container.contract.hyperparameters import TrainConfig
-from container.model import build_model
+from container.networks.build import build_model
 from container.preprocessing import Preprocessing
 from container.train.data.batch_memory import AHEAD, BatchMemory
 from container.train.data.channels import Splits

@@ -11,7 +11,7 @@ from torchvision.datasets import ImageFolder
 from bench.cpu_time import cpu_seconds_of
 from bench.picture_set import PictureSet
 from container.contract.hyperparameters import TrainConfig
-from container.model import build_model
+from container.networks.build import build_model
 from container.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 

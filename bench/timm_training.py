@@ -15,7 +15,7 @@ from timm.utils import AverageMeter, NativeScaler
 
 from bench.picture_set import PictureSet
 from container.contract.hyperparameters import TrainConfig
-from container.model import build_model
+from container.networks.build import build_model
 from container.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from container.train.device import Device
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from container.contract.hyperparameters import TrainConfig
-from container.model import build_model
+from container.networks.build import build_model
 from container.preprocessing import Preprocessing
 from container.train.data.loading import Batch
 from container.train.debugger.session import Debugger

@@ -11,12 +11,16 @@ import torch
 from torch import nn
 
 from container.atomic_file import write_atomically
-from container.contract.errors import ArtifactError, WeightsError
+from container.contract.errors import ArtifactError, HyperparameterError, WeightsError
 from container.contract.model_files import CARD, SEED_TENSORS, TENSORS
-from container.model import StateDict, architecture_of, build_model, load_exactly
+from container.contract.networks import is_resnet
 from container.model_card import ModelCard, read_card, reference_picture, save_card
+from container.networks.blank import without_random_numbers
+from container.networks.build import build_model
+from container.networks.resnets import LANDMARK, architecture_of
+from container.networks.state_dict import StateDict, load_exactly
+from container.networks.weights_file import read_state_dict
 from container.preprocessing import Preprocessing
-from container.weights import read_state_dict
 
 
 def save(directory: Path, state_dict: StateDict, card: ModelCard) -> None:
@@ -64,19 +68,18 @@ def load(directory: Path) -> tuple[nn.Module, ModelCard]:
             f"{found or 'nothing'}"
         )
     try:
-        tensors = read_state_dict(tensors_file)
+        tensors = read_state_dict(tensors_file, LANDMARK if card is None or is_resnet(card.architecture) else "")
         card = card or seed_card(tensors)
         model = _network(card, tensors)
-    except WeightsError as error:
+    except (WeightsError, HyperparameterError) as error:
         raise ArtifactError(f"{tensors_file.name} in {directory} cannot be used: {error}") from error
     return model, card
 
 
 def _network(card: ModelCard, tensors: StateDict) -> nn.Module:
     """Build a network in evaluation mode on the CPU."""
-    with torch.device("meta"):
-        model = build_model(card.architecture, len(card.classes))
-    model = model.to_empty(device="cpu")
+    with without_random_numbers():
+        model = build_model(card.architecture, len(card.classes), image_size=card.preprocessing.size)
     load_exactly(model, tensors)
     return model.eval()
 

@@ -8,10 +8,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from container.architectures import ARCHITECTURES
 from container.atomic_file import write_atomically
 from container.contract.errors import ArtifactError
 from container.contract.model_files import CARD
+from container.contract.networks import may_be_network
 from container.preprocessing import Preprocessing
 
 FORMAT_VERSION = 1
@@ -25,6 +25,9 @@ class ModelCard:
     classes: tuple[str, ...]
     """Class names, in the order of the network's outputs."""
     preprocessing: Preprocessing
+    weights: dict[str, str] = field(default_factory=dict)
+    """The pretrained weights that training began with: their source, and their file's sha256; empty if it began with
+    random ones."""
     training: dict[str, Any] = field(default_factory=dict)
     """Data counts, final metrics, hyperparameters, library versions; for people, not needed to predict."""
     reference: tuple[float, ...] = ()
@@ -37,6 +40,7 @@ class ModelCard:
             "architecture": self.architecture,
             "classes": list(self.classes),
             "preprocessing": self.preprocessing.to_json(),
+            "weights": self.weights,
             "training": self.training,
             "reference": list(self.reference),
         }
@@ -52,8 +56,8 @@ class ModelCard:
                 f"{CARD}: format_version is {version!r}; this version of Slipway reads {FORMAT_VERSION}"
             )
         architecture = fields.get("architecture")
-        if architecture not in ARCHITECTURES:
-            raise ArtifactError(f"{CARD}: architecture is {architecture!r}; it is one of {', '.join(ARCHITECTURES)}")
+        if not isinstance(architecture, str) or not may_be_network(architecture):
+            raise ArtifactError(f"{CARD}: architecture is {architecture!r}, which is no network's name")
         classes = fields.get("classes")
         if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
             raise ArtifactError(f"{CARD}: classes is not a list of names")
@@ -62,6 +66,9 @@ class ModelCard:
         training = fields.get("training", {})
         if not isinstance(training, dict):
             raise ArtifactError(f"{CARD}: training is not an object")
+        weights = fields.get("weights", {})
+        if not isinstance(weights, dict) or not all(isinstance(value, str) for value in weights.values()):
+            raise ArtifactError(f"{CARD}: weights is not an object of texts")
         reference = fields.get("reference", [])
         if not isinstance(reference, list) or not all(_is_number(value) for value in reference):
             raise ArtifactError(f"{CARD}: reference is not a list of numbers")
@@ -72,6 +79,7 @@ class ModelCard:
             architecture=architecture,
             classes=tuple(classes),
             preprocessing=Preprocessing.from_json(fields.get("preprocessing")),
+            weights=weights,
             training=training,
             reference=tuple(map(float, reference)),
         )

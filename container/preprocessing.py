@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+Interpolation = Literal["bilinear", "bicubic"]
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
@@ -39,6 +42,9 @@ class Preprocessing:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
+    interpolation: Interpolation = "bilinear"
+    """Filter with which pictures are resized."""
+
     def __post_init__(self) -> None:
         if self.size < 1 or (self.resize == "crop" and self.short_side < self.size):
             raise ArtifactError(
@@ -47,6 +53,10 @@ class Preprocessing:
             )
         if self.resize not in ("crop", "squash"):
             raise ArtifactError(f"preprocessing.resize is {self.resize!r}; it is 'crop' or 'squash'")
+        if self.interpolation not in _FILTERS:
+            raise ArtifactError(
+                f"preprocessing.interpolation is {self.interpolation!r}; it is {' or '.join(map(repr, _FILTERS))}"
+            )
         if min(self.std) <= 0:
             raise ArtifactError("preprocessing.std holds three numbers above zero")
 
@@ -64,10 +74,10 @@ class Preprocessing:
     def to_array(self, picture: Image.Image) -> npt.NDArray[np.uint8]:
         """Resize an RGB picture, or an RGBA one over white, to the input square: uint8, shape (size, size, 3)."""
         # Crops and resizes in one pass.
-        size, box = (self.size, self.size), self.box(*picture.size)
+        size, box, resample = (self.size, self.size), self.box(*picture.size), _FILTERS[self.interpolation]
         if picture.mode == "RGBA":
-            return np.asarray(resize_over_white(picture, size, box))
-        return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box=box))
+            return np.asarray(resize_over_white(picture, size, box, resample))
+        return np.asarray(picture.resize(size, resample, box=box))
 
     def box(self, width: int, height: int) -> tuple[float, float, float, float]:
         """Compute the part of a picture that becomes the input square: left, top, right and bottom, in its pixels."""
@@ -112,6 +122,8 @@ class Preprocessing:
                 short_side=int(fields["short_side"]),
                 mean=_three(fields["mean"]),
                 std=_three(fields["std"]),
+                # Cards that do not say it are of a time when it was always this.
+                interpolation=fields.get("interpolation", "bilinear"),
             )
         except KeyError as error:
             raise ArtifactError(f"preprocessing.{error.args[0]} is missing") from error

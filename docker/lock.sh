@@ -35,9 +35,11 @@ compile "${upgrade[@]}" dev.in --no-emit-package rfc3987-syntax --no-emit-packag
 for target in train host; do
 	compile "$target.in" --constraint dev.lock --output-file "$target.lock"
 done
-# Required, but unused: triton is for torch.compile, and openvino-telemetry for OpenVINO's tools.
-compile serve.in --constraint dev.lock --no-emit-package triton --no-emit-package openvino-telemetry \
-	--output-file serve.lock
+# Required, but unused: triton is for torch.compile, openvino-telemetry for OpenVINO's tools, and huggingface-hub, with
+# what it requires, for timm's downloads.
+unused=(triton openvino-telemetry)
+unused+=(huggingface-hub hf-xet httpx2 httpcore2 httpx2-jsfetch anyio idna truststore packaging tqdm colorama)
+compile serve.in --constraint dev.lock "${unused[@]/#/--no-emit-package=}" --output-file serve.lock
 compile "${upgrade[@]}" ../tests/images/sdk3.in --output-file ../tests/images/sdk3.lock
 # Deliberately older packages, in an environment of their own.
 compile "${upgrade[@]}" smdebug.in --output-file smdebug.lock

@@ -88,7 +88,7 @@ class Estimator(LatestJob):
             given = python_names({**asked, **given})
             config = TrainConfig.from_strings(given)
             debug = debug or config.debug
-            sdk_arguments.setdefault("base_job_name", f"slipway-{config.model_type}")
+            sdk_arguments.setdefault("base_job_name", f"slipway-{config.slug}")
         if sdk_arguments.get("instance_groups"):
             instance_type, instance_count = None, None
         else:

@@ -92,7 +92,7 @@ def open_job(path: Path, channels: Mapping[str, Path], hyperparameters: Mapping[
 
     Args:
         path: A missing or empty directory, or an earlier job's.
-        channels: Folders by channel name; for `weights`, a file.
+        channels: Folders by channel name; for `weights`, a file or a folder.
         hyperparameters: Hyperparameters to set; an earlier job keeps its others.
 
     Raises:

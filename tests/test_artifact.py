@@ -10,8 +10,8 @@ from torch import nn
 
 from container import artifact
 from container.contract.errors import ArtifactError
-from container.model import build_model
 from container.model_card import ModelCard
+from container.networks.build import build_model
 from container.preprocessing import Preprocessing
 
 CARD = ModelCard(
@@ -68,7 +68,8 @@ def test_a_failing_save_leaves_the_earlier_model(saved: Path, model: nn.Module, 
     ("change", "message"),
     [
         ({"format_version": 99}, "format_version is 99"),
-        ({"architecture": "vgg16"}, "architecture is 'vgg16'"),
+        ({"architecture": "VGG 16"}, "architecture is 'VGG 16'"),
+        ({"architecture": "resnet51"}, "timm .* has no such network; the nearest are resnet51q, resnet"),
         ({"classes": []}, "classes is not a list"),
         ({"classes": ["a", "a", "b"]}, "names a class twice"),
         ({"reference": 1.0}, "reference is not a list of numbers"),

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,13 +21,14 @@ def through(preprocessing: Preprocessing, picture: Image.Image) -> torch.Tensor:
     return preprocessing.normalize(torch.from_numpy(preprocessing.to_array(picture).copy())[None])[0]
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("size", [32, 64, 224])
 @pytest.mark.parametrize("shape", [(450, 310), (310, 450), (251, 250), (97, 64), (1000, 37)])
-def test_crop_is_torchvisions_evaluation_recipe(size: int, shape: tuple[int, int]):
-    preprocessing, photo = Preprocessing.for_size(size), PHOTO.resize(shape)
+def test_crop_is_torchvisions_evaluation_recipe(size: int, shape: tuple[int, int], interpolation: str):
+    preprocessing, photo = replace(Preprocessing.for_size(size), interpolation=interpolation), PHOTO.resize(shape)
     recipe = transforms.Compose(
         [
-            transforms.Resize(preprocessing.short_side),
+            transforms.Resize(preprocessing.short_side, transforms.InterpolationMode(interpolation)),
             transforms.CenterCrop(size),
             transforms.ToTensor(),
             transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
@@ -54,8 +56,16 @@ def test_any_shape_of_picture_becomes_the_square(size: tuple[int, int]):
     assert Preprocessing.for_size(64).to_array(Image.new("RGB", size, "red")).shape == (64, 64, 3)
 
 
+def test_a_card_that_names_no_interpolation_is_of_a_time_when_all_was_bilinear():
+    fields = Preprocessing().to_json()
+    del fields["interpolation"]
+    assert Preprocessing.from_json(fields).interpolation == "bilinear"
+
+
 def test_json_round_trip():
-    preprocessing = Preprocessing(size=64, short_side=70, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0))
+    preprocessing = Preprocessing(
+        size=64, short_side=70, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0), interpolation="bicubic"
+    )
     assert Preprocessing.from_json(json.loads(json.dumps(preprocessing.to_json()))) == preprocessing
 
 
@@ -67,6 +77,7 @@ def test_json_round_trip():
         ({"resize": "stretch"}, "'stretch'"),
         ({"mean": [1, 2]}, "wrong type"),
         ({"std": [0, 1, 1]}, "std"),
+        ({"interpolation": "nearest"}, r"interpolation is 'nearest'; it is 'bilinear' or 'bicubic'"),
         ({"size": "big"}, "wrong type"),
     ],
 )

@@ -8,8 +8,11 @@ import torch
 from torch import nn
 
 from container.contract.errors import WeightsError
-from container.model import architecture_of, build_model, load_exactly
-from container.weights import SUFFIXES, find_weights_file, load_pretrained, read_state_dict, read_weights_file
+from container.networks.build import build_model
+from container.networks.pretrained import load_pretrained
+from container.networks.resnets import architecture_of
+from container.networks.state_dict import load_exactly
+from container.networks.weights_file import SUFFIXES, find_weights_file, read_state_dict, read_weights_file
 
 
 @pytest.fixture(scope="module")

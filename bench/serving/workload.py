@@ -16,8 +16,8 @@ from torchvision import transforms
 
 from bench.pictures import picture_folder
 from container.artifact import save
-from container.model import build_model
 from container.model_card import ModelCard
+from container.networks.build import build_model
 from container.picture_limits import MAX_PIXELS
 from container.preprocessing import Preprocessing
 from container.serve.worker.pixels import square

@@ -36,12 +36,18 @@ class Field(Generic[T]):
     """Exclusive lower bound, where `low` would be wrong."""
     choices: tuple[str, ...] = ()
     """The words that are allowed, read in any case."""
+    form: Callable[[str], bool] | None = None
+    """Which words are allowed where there are too many to list; read in any case."""
+    described: str = ""
+    """What `form` allows, as a table shows it."""
     unit: str = ""
     """Name of the unit in messages, such as "seconds"."""
 
     @property
     def range(self) -> str:
         """The allowed values, as a table shows them; empty if there is no limit."""
+        if self.form:
+            return self.described
         if self.choices:
             return ", ".join(self.choices)
         if self.type is bool:
@@ -54,6 +60,8 @@ class Field(Generic[T]):
     @property
     def allowed(self) -> str:
         """Describe the allowed values, as the end of "it must be"."""
+        if self.form:
+            return self.described
         if self.choices:
             return " or ".join(self.choices) if len(self.choices) == 2 else f"one of {self.range}"
         kind = _KINDS[self.type] + (f" of {self.unit}" if self.unit else "")
@@ -82,6 +90,8 @@ class Field(Generic[T]):
     def _parse(self, text: str) -> Any:
         if self.choices:
             return {choice.lower(): choice for choice in self.choices}.get(text.lower())
+        if self.form:
+            return text.lower() if self.form(text.lower()) else None
         if self.type is bool:
             return _FLAGS.get(text.lower())
         if self.type is str:

@@ -88,7 +88,7 @@ def _totals(record: TrainingRecord) -> list[tuple[str, str]]:
             ("test loss", f"{record.test['test_loss']:.4f}"),
         ]
     if record.history:
-        found.append(("best epoch", f"{record.best_epoch} of {len(record.history)}"))
+        found.append(("best epoch", f"{record.best_epoch} of {record.history[-1]['epoch']}"))
     if record.classes:
         found.append(("classes", f"{len(record.classes):,}"))
     return found

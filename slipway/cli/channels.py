@@ -40,13 +40,17 @@ def _tables(data_dir: Path) -> str:
 
 
 def weights_file(given: dict[str, str]) -> Path | None:
-    """Take `--weights FILE` out of the hyperparameters: a file becomes a channel, a keyword stays a hyperparameter."""
+    """Take `--weights FILE` out of the hyperparameters: a file or folder becomes a channel, a keyword stays a
+    hyperparameter."""
     text = given.get(_WEIGHTS, "")
     choices = next(row.choices for row in HYPERPARAMETERS if row.name == _WEIGHTS)
     if text in ("", *choices):
         return None
     path = Path(text)
-    if not path.is_file():
-        raise DataError(f"--weights is {text}, which is not a file; it is a file of weights, or {' or '.join(choices)}")
+    if not path.exists():
+        raise DataError(
+            f"--weights is {text}, and there is no such file; it is a file or folder of weights, or "
+            f"{' or '.join(choices)}"
+        )
     del given[_WEIGHTS]
     return path

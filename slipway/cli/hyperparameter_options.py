@@ -44,11 +44,12 @@ def hyperparameter_options(*, without: Sequence[str] = ()) -> Callable[[Callable
 
 
 def _option(row: Hyperparameter) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    default = str(row.default).lower() if row.type is bool else row.default
     if row.name == "weights":
-        text = "A file of pretrained weights (.pth or .safetensors), default (ImageNet's) or none."
-        return click.option("--weights", cls=HyperparameterOption, metavar="FILE", help=f"{text}  [default: {default}]")
-    help_text = f"{row.help}  [default: {default}]"
+        text = "Pretrained weights: a file (.pth or .safetensors), a folder of timm's, default (downloaded) or none."
+        return click.option(
+            "--weights", cls=HyperparameterOption, metavar="FILE", help=f"{text}  [default: {row.default}]"
+        )
+    help_text = f"{row.help}  [default: {row.default_text}]"
     return click.option(f"--{row.name}", cls=HyperparameterOption, metavar=_metavar(row), help=help_text)
 
 

@@ -174,7 +174,7 @@ def train_on_sagemaker(
         raise click.UsageError("--job-dir is for jobs on this machine; on SageMaker outputs go to the --bucket.")
     config = TrainConfig.from_strings({k: v for k, v in hyperparameters.items() if k != "weights"})
     weights = hyperparameters.get("weights")
-    if weights and (weights.startswith("s3://") or Path(weights).is_file()):
+    if weights and (weights.startswith("s3://") or Path(weights).exists()):
         named = {**named, "weights": hyperparameters.pop("weights")}
     recorded = DryRun() if options.dry_run else None
     session = session_for(

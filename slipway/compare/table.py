@@ -32,7 +32,7 @@ def rows(results: Sequence[Result]) -> tuple[tuple[str, ...], list[tuple[str, ..
             accuracy,
             f"{result.best.eval_accuracy:.2f} %",
             f"{result.best.eval_loss:.4f}",
-            f"{result.best_epoch} of {len(result.epochs)}",
+            f"{result.best_epoch} of {result.epochs[-1].epoch}",
             f"{result.tensors.parameters / 1e6:.1f} M",
             f"{result.tensors.file_bytes / 1e6:.1f} MB",
             duration(result.training_s),

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from container.contract.hyperparameters import TrainConfig
-from container.model import build_model
+from container.networks.build import build_model
 from container.preprocessing import Preprocessing
 from container.train.data.loading import Batch
 from container.train.device import Device, choose_device
@@ -16,6 +16,7 @@ from container.train.launch.distributed import World
 from container.train.launch.hosts import Rank
 from container.train.launch.stopping import Stop
 from container.train.loop.evaluate import evaluate
+from container.train.loop.mixing import Mixing
 from container.train.loop.stepper import Stepper
 
 pytestmark = [
@@ -79,7 +80,9 @@ def waiting_is_an_error() -> Iterator[object]:
     torch.cuda.set_sync_debug_mode("default")
 
 
-def test_no_step_waits_for_the_gpu(training: Training, waiting_is_an_error) -> None:
+@pytest.mark.parametrize("mixing", [None, Mixing(mixup=0.2, cutmix=1, seed=0)], ids=["plain", "mixed"])
+def test_no_step_waits_for_the_gpu(training: Training, mixing: Mixing | None, waiting_is_an_error) -> None:
+    training.stepper.mixing = mixing
     for number, _ in enumerate(training.steps(pinned_batches(WARM_UP + 20)), start=1):
         if number == WARM_UP:
             waiting_is_an_error()

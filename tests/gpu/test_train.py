@@ -8,7 +8,7 @@ import torch
 
 from container import artifact
 from container.contract.errors import HyperparameterError
-from container.model import build_model
+from container.networks.build import build_model
 from container.preprocessing import Preprocessing
 from container.train.device import Device
 from container.train.loop.batch_trial import Trial, free_memory, largest_that_fits

@@ -15,7 +15,9 @@ from tests.images.containers import Docker, Images
 from tests.images.saved_layers import Layer, read_layers
 
 TARGETS = ("train", "serve")
-_LEFT_OUT = ("requires triton, which is not installed.", "requires openvino-telemetry, which is not installed.")
+_LEFT_OUT = tuple(
+    f"requires {name}, which is not installed." for name in ("triton", "openvino-telemetry", "huggingface-hub")
+)
 PUBLIC = re.compile(
     rf"{re.escape(PyPI.netloc)}|{re.escape(PyPI.file_storage_domain)}|\w+\.debian\.org|localhost|127.0.0.1|/"
 )
@@ -162,8 +164,8 @@ def test_the_configuration_is_what_sagemaker_and_nvidias_toolkit_read(docker: Do
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_nothing_is_missing_but_what_is_left_out_on_purpose(docker: Docker, images: Images, target: str):
-    """triton, which torch asks for and only torch.compile needs, with a compiler (build.sh --compiler), and what
-    OpenVINO's tools send home."""
+    """triton, which torch asks for and only torch.compile needs, with a compiler (build.sh --compiler); what OpenVINO's
+    tools send home; and what timm downloads with, in the serving image."""
     image = image_name(images, target)
     ended = docker.run("--network=none", image, "python", "-m", "pip", "check")
     assert [line for line in ended.stdout.splitlines() if not line.endswith(_LEFT_OUT)] == []

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from container.artifact import save
-from container.model import build_model
 from container.model_card import ModelCard
+from container.networks.build import build_model
 from container.preprocessing import Preprocessing
 from tests.serve.server_process import ServerProcess
 

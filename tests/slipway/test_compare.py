@@ -120,7 +120,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(colours, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--models", "resnet18,resnet19"], 1, "resnet19.*resnet18"),
+        (["--models", "resnet18,ResNet-19"], 1, "ResNet-19.*resnet18"),
         (["--models", "resnet18"], 1, r"there is one variant only \(resnet18\)"),
         (["--models", "resnet18,resnet18"], 1, "model-type has resnet18 more than once"),
         (["--vary", "batch-size"], 1, "'batch-size' names no values to compare"),

@@ -14,5 +14,5 @@ DEMO = Path(__file__).parents[2] / "demo.sh"
 def test_help_starts_nothing(arguments, code, stream):
     done = subprocess.run([DEMO, *arguments], capture_output=True, text=True)
     assert done.returncode == code
-    assert "Usage: ./demo.sh [--fresh]" in getattr(done, stream)
+    assert "Usage: ./demo.sh [--from-scratch] [--fresh]" in getattr(done, stream)
     assert "Environment" not in done.stdout

@@ -56,6 +56,11 @@ def account() -> Account:
     return Account()
 
 
+def test_a_network_of_timm_names_the_job_in_letters_digits_and_hyphens(account):
+    request = account.request(hyperparameters={"model-type": "convnext_tiny.in12k_ft_in1k"})
+    assert request["TrainingJobName"].startswith("slipway-convnext-tiny-in12k-ft-in1k-")
+
+
 def test_good_defaults(account):
     request = account.request(hyperparameters={"epochs": 3, "model-type": "resnet18"})
     assert request["TrainingJobName"].startswith("slipway-resnet18-")

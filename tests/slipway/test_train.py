@@ -130,9 +130,9 @@ def test_a_batch_larger_than_the_data_is_refused(colours, slipway, tmp_path):
     [
         (["--epoch", "3"], 2, "No such option '--epoch'.*--epochs"),
         (["--batch-size", "-1"], 1, r"hyperparameter batch-size is '-1'; it must be a whole number from 0 to"),
-        (["--model-type", "resnet19"], 1, "resnet19.*resnet18"),
+        (["--model-type", "ResNet-18"], 1, "ResNet-18.*resnet18"),
         (["--opt-learning-rate", "fast"], 1, "opt-learning-rate is 'fast'; it must be a number"),
-        (["--weights", "resnet50.pth"], 1, "--weights is resnet50.pth, which is not a file"),
+        (["--weights", "resnet50.pth"], 1, "--weights is resnet50.pth, and there is no such file"),
         (["--validation", "nowhere"], 1, "there is no folder nowhere"),
         (["--job-dir", "/proc/job"], 1, "the job directory /proc/job cannot be written"),
     ],

@@ -1,4 +1,4 @@
-"""Draws explanations: chooses the layer to analyse, and paints where the network saw a class."""
+"""Draws explanations: paints where the network saw a class."""
 
 import io
 
@@ -16,21 +16,9 @@ METHOD = "grad-cam"
 Heat = npt.NDArray[np.float32]
 """Shape (cells, cells), over the network's input square; from 0 to 1."""
 
-# A ResNet's stages, and their strides: input pixels per output cell.
-_STRIDES = {"layer4": 32, "layer3": 16, "layer2": 8, "layer1": 4}
-_FEWEST_CELLS = 3
-
 _WEAK, _STRONG = np.array([255, 225, 0], np.float32), np.array([220, 0, 0], np.float32)
 _OPACITY = 0.65
 _UNSEEN_BRIGHTNESS = 0.4
-
-
-def explained_layer(input_size: int) -> str:
-    """Choose the last stage whose output still has spatial detail: layer4, 7 x 7 cells, for an input of 224 pixels.
-
-    An input of 64 pixels or less leaves 2 x 2 cells or one of layer4, so an earlier stage is used.
-    """
-    return next((name for name, stride in _STRIDES.items() if -(-input_size // stride) >= _FEWEST_CELLS), "layer1")
 
 
 def shown_picture(item: bytes | Pixels, size: int, max_pixels: int) -> Image.Image:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from container.networks.explained import ExplainedLayer
 from container.serve.worker.explain import Heat
 
 
-def grad_cam(model: nn.Module, layer: str, batch: torch.Tensor, classes: Sequence[int]) -> Heat:
+def grad_cam(model: nn.Module, layer: ExplainedLayer, batch: torch.Tensor, classes: Sequence[int]) -> Heat:
     """Run a batch through the network and compute a heat map per picture for its class.
 
     Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", ICCV 2017,
@@ -17,7 +18,7 @@ def grad_cam(model: nn.Module, layer: str, batch: torch.Tensor, classes: Sequenc
 
     Args:
         model: In evaluation mode; no parameter may require a gradient, so nothing before the layer is kept.
-        layer: Name of the module to analyse; its output has shape (N, channels, cells, cells).
+        layer: The module to analyse.
         batch: float32, shape (N, 3, size, size).
         classes: The class to explain, per picture.
 
@@ -30,7 +31,7 @@ def grad_cam(model: nn.Module, layer: str, batch: torch.Tensor, classes: Sequenc
         outputs.append(output.detach().requires_grad_())
         return outputs[-1]
 
-    hook = model.get_submodule(layer).register_forward_hook(keep)
+    hook = model.get_submodule(layer.name).register_forward_hook(keep)
     try:
         with torch.enable_grad():
             logits = model(batch)
@@ -38,8 +39,8 @@ def grad_cam(model: nn.Module, layer: str, batch: torch.Tensor, classes: Sequenc
             [gradient] = torch.autograd.grad(logits.gather(1, chosen[:, None]).sum(), outputs)
     finally:
         hook.remove()
-    weights = gradient.float().mean(dim=(2, 3), keepdim=True)
-    heat = (weights * outputs[0].detach().float()).sum(dim=1).relu().nan_to_num()
+    weights = layer.to_cells(gradient).float().mean(dim=(2, 3), keepdim=True)
+    heat = (weights * layer.to_cells(outputs[0].detach()).float()).sum(dim=1).relu().nan_to_num()
     heat /= heat.amax(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
     found: Heat = heat.cpu().numpy()
     return found

@@ -12,7 +12,7 @@ from container.model_card import ModelCard
 from container.serve.settings.config import ServeConfig
 from container.serve.worker.engine import choose
 from container.serve.worker.engine.engine import Engine, Logits
-from container.serve.worker.explain import Heat, explained_layer
+from container.serve.worker.explain import Heat
 from container.serve.worker.request_body import Pixels
 from container.serve.worker.response_body import Probabilities
 
@@ -93,7 +93,7 @@ class Predictor:
     @property
     def explained_layer(self) -> str:
         """Name of the layer that explanations analyse."""
-        return explained_layer(self.card.preprocessing.size)
+        return self._plain.explained_layer.name
 
     def heat(self, squares: Sequence[Pixels], classes: Sequence[int]) -> Heat:
         """Compute where in each square the network sees a class, in plain torch (see `grad_cam`)."""

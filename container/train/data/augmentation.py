@@ -5,7 +5,7 @@ RandomResizedCrop, ColorJitter), but in one pass over the visible pixels.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from container.jpeg import Pixels
+from container.train.data.policies import Operation, Policy, recolor
 
 cv2.setNumThreads(0)  # each DataLoader worker uses one thread
 _GREY = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as Pillow weighs them
@@ -23,7 +24,7 @@ _TRIES = 10  # to draw a crop that fits, as in torchvision
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Augmentation:
     """The distributions that a variation is drawn from."""
 
     flip: float
@@ -36,13 +37,24 @@ class Recipe:
     """Aspect ratio of a crop, width to height."""
     light: float = 0.2
     """Brightness and contrast are multiplied by up to 1 +- this."""
+    policy: Policy | None = None
+    """Operations applied to the crop."""
 
 
-RECIPES = {
-    "default": Recipe(flip=0.5, degrees=15, area=(0.08, 1)),
-    "light": Recipe(flip=0, degrees=10, area=(0.7, 1)),
+_CROPPED = Augmentation(flip=0.5, degrees=0, area=(0.08, 1), light=0)
+AUGMENTATIONS = {
+    "default": Augmentation(flip=0.5, degrees=15, area=(0.08, 1)),
+    "light": Augmentation(flip=0, degrees=10, area=(0.7, 1)),
+    "trivial": replace(_CROPPED, policy=Policy.trivial()),
 }
-"""Augmentation by the value of the hyperparameter; `none` changes nothing."""
+"""Augmentations by the value of the hyperparameter; `rand` has a magnitude beside."""
+
+
+def augmentation_of(name: str, rand_magnitude: int) -> Augmentation | None:
+    """Return the augmentation that the hyperparameters name; None for `none`, which changes nothing."""
+    if name == "rand":
+        return replace(_CROPPED, policy=Policy.rand(rand_magnitude))
+    return AUGMENTATIONS.get(name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +71,8 @@ class Variation:
     brightness: float
     contrast: float
     brightness_first: bool
+    operations: tuple[Operation, ...] = ()
+    """Applied to the crop, in this order."""
 
     def enough(self, whole_width: int, whole_height: int, size: int) -> tuple[float, float]:
         """Width and height of the whole picture at which the crop is still `size` pixels wide and high."""
@@ -84,11 +98,11 @@ class Variation:
         )
 
 
-def draw(recipe: Recipe, random: Random, width: int, height: int) -> Variation:
+def draw(augmentation: Augmentation, random: Random, width: int, height: int) -> Variation:
     """Draw a variation for a picture of this size."""
-    mirrored = random.random() < recipe.flip
-    angle = math.radians(random.uniform(-recipe.degrees, recipe.degrees))
-    left, top, crop_width, crop_height = _draw_crop(recipe, random, width, height)
+    mirrored = random.random() < augmentation.flip
+    angle = math.radians(random.uniform(-augmentation.degrees, augmentation.degrees))
+    left, top, crop_width, crop_height = _draw_crop(augmentation, random, width, height)
     return Variation(
         mirrored=mirrored,
         angle=angle,
@@ -96,23 +110,26 @@ def draw(recipe: Recipe, random: Random, width: int, height: int) -> Variation:
         top=top,
         width=crop_width,
         height=crop_height,
-        brightness=1 + random.uniform(-recipe.light, recipe.light),
-        contrast=1 + random.uniform(-recipe.light, recipe.light),
+        brightness=1 + random.uniform(-augmentation.light, augmentation.light),
+        contrast=1 + random.uniform(-augmentation.light, augmentation.light),
         brightness_first=random.random() < 0.5,
+        operations=augmentation.policy.draw(random) if augmentation.policy else (),
     )
 
 
-def _draw_crop(recipe: Recipe, random: Random, width: int, height: int) -> tuple[float, float, float, float]:
+def _draw_crop(
+    augmentation: Augmentation, random: Random, width: int, height: int
+) -> tuple[float, float, float, float]:
     """Draw a crop: left, top, width and height."""
-    low, high = map(math.log, recipe.ratio)
+    low, high = map(math.log, augmentation.ratio)
     for _ in range(_TRIES):
-        area = width * height * random.uniform(*recipe.area)
+        area = width * height * random.uniform(*augmentation.area)
         ratio = math.exp(random.uniform(low, high))
         wide, tall = math.sqrt(area * ratio), math.sqrt(area / ratio)
         if wide <= width and tall <= height:
             return (width - wide) * random.random(), (height - tall) * random.random(), wide, tall
     # A picture much wider or higher than any crop: take its middle.
-    wide, tall = min(width, height * recipe.ratio[1]), min(height, width / recipe.ratio[0])
+    wide, tall = min(width, height * augmentation.ratio[1]), min(height, width / augmentation.ratio[0])
     return (width - wide) / 2, (height - tall) / 2, wide, tall
 
 
@@ -134,11 +151,15 @@ def vary(pixels: Pixels, variation: Variation, whole: tuple[int, int], size: int
         pixels = cv2.resize(pixels[: tall * times, : wide * times], (wide, tall), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
         scale_x, scale_y = scale_x / times, scale_y / times
     matrix = variation.matrix(*whole, (scale_x, scale_y), size)
+    for operation in variation.operations:
+        origin = operation.origin(size)
+        matrix = matrix if origin is None else matrix @ origin
     # Positions outside the picture, which a rotation exposes, are black.
     warped: Any = cv2.warpAffine(pixels, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    fewer: Any = cv2.resize(warped, (-(-size // _FEWER),) * 2, interpolation=cv2.INTER_NEAREST)
-    varied: Any = cv2.LUT(warped, _light(fewer, variation))
-    return varied  # type: ignore[no-any-return]  # OpenCV's annotations know no element types
+    if variation.brightness != 1 or variation.contrast != 1:
+        fewer: Any = cv2.resize(warped, (-(-size // _FEWER),) * 2, interpolation=cv2.INTER_NEAREST)
+        warped = cv2.LUT(warped, _light(fewer, variation))
+    return recolor(warped, variation.operations)
 
 
 def _light(some: Pixels, variation: Variation) -> Pixels:

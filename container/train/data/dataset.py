@@ -15,12 +15,14 @@ from container.contract.errors import DataError, PictureError
 from container.folder import printable
 from container.jpeg import Pixels, Read
 from container.picture import read_picture
-from container.preprocessing import Preprocessing
-from container.train.data.augmentation import RECIPES, Variation, draw, vary
+from container.preprocessing import IMAGENET_MEAN, Interpolation, Preprocessing
+from container.train.data.augmentation import Variation, augmentation_of, draw, vary
 from container.train.data.channels import Sample
+from container.train.data.erasing import erase
 from container.train.data.order import Key
 from container.train.data.picture_cache import PictureCache
 from container.train.data.reading import read_pixels
+from container.train.data.training_sizes import TrainingSizes
 
 logger = logging.getLogger(__name__)
 
@@ -64,11 +66,11 @@ def prepare_as_served(preprocessing: Preprocessing) -> Prepare:
     return prepare
 
 
-def prepare_training(augmentation: str, size: int) -> Prepare:
+def prepare_training(augmentation: str, size: int, interpolation: Interpolation = "bilinear") -> Prepare:
     """Read as the hyperparameter needs it; without augmentation a training picture is its centre square."""
-    if augmentation in RECIPES:
-        return prepare_to_vary(size)
-    return prepare_as_served(Preprocessing(size=size, short_side=size))
+    if augmentation == "none":
+        return prepare_as_served(Preprocessing(size=size, short_side=size, interpolation=interpolation))
+    return prepare_to_vary(size)
 
 
 class TrainPictures(Dataset[Item]):
@@ -83,6 +85,11 @@ class TrainPictures(Dataset[Item]):
         cache: The cached pictures, by index; with None only files are read, and small crops at full sharpness.
         bad_images: What to do about a picture that can no longer be read: `skip` replaces it by the next one of its
             class, `fail` ends the job.
+        interpolation: As in `Preprocessing`, for pictures without augmentation.
+        rand_magnitude: The hyperparameter.
+        random_erasing: The hyperparameter: the probability.
+        mean: Red, green and blue, 0 to 1, that normalize to zero; erased parts have them.
+        sizes: The side of the pictures by epoch; None: always `size`, which they never exceed.
     """
 
     def __init__(
@@ -94,14 +101,21 @@ class TrainPictures(Dataset[Item]):
         *,
         cache: PictureCache | None = None,
         bad_images: str = "skip",
+        interpolation: Interpolation = "bilinear",
+        rand_magnitude: int = 0,
+        random_erasing: float = 0.0,
+        mean: tuple[float, float, float] = IMAGENET_MEAN,
+        sizes: TrainingSizes | None = None,
     ) -> None:
         self.samples = samples
-        self.recipe = RECIPES.get(augmentation)
-        self.prepare = prepare_training(augmentation, size)
-        self.size = size
+        self.augmentation = augmentation_of(augmentation, rand_magnitude)
+        self.prepare = prepare_training(augmentation, size, interpolation)
+        self.sizes = sizes or TrainingSizes(full=size)
         self.seed = seed
         self.cache = cache
         self.bad_images = bad_images
+        self.random_erasing = random_erasing
+        self.fill = (round(255 * mean[0]), round(255 * mean[1]), round(255 * mean[2]))
         self._lost: set[int] = set()
 
     def __len__(self) -> int:
@@ -110,11 +124,12 @@ class TrainPictures(Dataset[Item]):
     def __getitem__(self, key: Key) -> Item:
         epoch, index = key
         random = Random(hash((self.seed, epoch, index)))  # noqa: S311 - no secret
-        item = self._item(index, random)
+        size = self.sizes.at(epoch)
+        item = self._item(index, random, size)
         if item is not None:
             return item
         for other in self._others_of_its_class(index):
-            item = self._item(other, random)
+            item = self._item(other, random, size)
             if item is not None:
                 return item
         raise DataError(
@@ -122,33 +137,39 @@ class TrainPictures(Dataset[Item]):
             "and can no longer be read; keep the channel unchanged while a job runs"
         )
 
-    def _item(self, index: int, random: Random) -> Item | None:
+    def _item(self, index: int, random: Random, size: int) -> Item | None:
         if index in self._lost:
             return None
         try:
-            return torch.from_numpy(self._read(index, random)), self.samples[index].target
+            pixels = self._read(index, random, size)
         except PictureError as error:
             self._lose(index, error)
             return None
+        if self.random_erasing:
+            erase(pixels, random, self.random_erasing, self.fill)
+        return torch.from_numpy(pixels), self.samples[index].target
 
-    def _read(self, index: int, random: Random) -> Pixels:
+    def _read(self, index: int, random: Random, size: int) -> Pixels:
         path = self.samples[index].path
         # With a cache, pictures that it had no room for are prepared alike: their number depends on the machine, and
         # results must not.
         kept = self.cache.read(index) or self.prepare(path) if self.cache is not None else None
-        if not self.recipe:
-            return (kept or self.prepare(path)).pixels.copy()
-        recipe, size = self.recipe, self.size
+        chosen = self.augmentation
+        if chosen is None:
+            square = (kept or self.prepare(path)).pixels
+            if len(square) == size:
+                return square.copy()
+            return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
         if kept:
-            return vary(kept.pixels, draw(recipe, random, kept.width, kept.height), (kept.width, kept.height), size)
+            return vary(kept.pixels, draw(chosen, random, kept.width, kept.height), (kept.width, kept.height), size)
         drawn: list[Variation] = []
 
         def enough(width: int, height: int) -> tuple[float, float]:
-            drawn.append(draw(recipe, random, width, height))
+            drawn.append(draw(chosen, random, width, height))
             return drawn[0].enough(width, height, size)
 
         read = read_pixels(path, enough)
-        variation = drawn[0] if drawn else draw(recipe, random, read.width, read.height)
+        variation = drawn[0] if drawn else draw(chosen, random, read.width, read.height)
         return vary(read.pixels, variation, (read.width, read.height), size)
 
     def _others_of_its_class(self, index: int) -> Iterator[int]:

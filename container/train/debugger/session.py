@@ -66,11 +66,16 @@ class Debugger:
             loss /= self._world_size
         hook.attempt(lambda: _record(hook, loss, logits, labels))
 
-    def before_step(self, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
-        """Read the unscaled gradients; called after backward."""
+    def before_step(self, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None) -> None:
+        """Read the unscaled gradients; called after backward.
+
+        Args:
+            optimizer: Over the watched network.
+            scaler: Unscales the gradients; None if they are unscaled.
+        """
         if self._hook is None or not self._hook.enabled:
             return
-        if self._hook.saving and scaler.is_enabled():
+        if self._hook.saving and scaler is not None and scaler.is_enabled():
             scaler.unscale_(optimizer)
         self._hook.before_step(optimizer)
 

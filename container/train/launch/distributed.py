@@ -37,32 +37,32 @@ class World:
         """Whether this is the process that writes the job's outputs."""
         return self.rank == 0
 
-    def check(self, stop: Stop, wish: bool = False) -> bool:
+    def check(self, stop: Stop, wish: int = 0) -> int:
         """Raise Interrupted in all processes after the same step if any was asked to end.
 
         The flags are exchanged while the next step runs, which costs it no time, so that step is the last.
 
         Args:
             stop: Whether this process was.
-            wish: A flag of the first process, for all.
+            wish: A flag of the first process, or several in one number, for all.
 
         Returns:
-            The first process's flag; with several processes, that of one step ago.
+            What the first process wishes; with several processes, that of one step ago.
         """
         if self.size == 1:
             stop.check()
             return wish
-        earlier, asked = self._asked, torch.tensor([int(stop.requested), int(wish and self.is_first)])
+        earlier, asked = self._asked, torch.tensor([int(stop.requested), wish if self.is_first else 0])
         work = torch.distributed.all_reduce(asked, async_op=True)
         self._asked = (asked, work)
         if not earlier:
-            return False
+            return 0
         earlier[1].wait()
         if earlier[0][0]:
             self._asked = None
             work.wait()
             raise Interrupted
-        return bool(earlier[0][1])
+        return int(earlier[0][1])
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is true in any process."""

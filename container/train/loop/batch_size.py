@@ -11,6 +11,7 @@ from container.contract.errors import TrainingError
 from container.contract.hyperparameters import TrainConfig
 from container.gpu import Gpu
 from container.memory import available_memory
+from container.networks.batch_norm import fewest_pictures
 from container.out_of_memory import is_out_of_memory
 from container.preprocessing import Preprocessing
 from container.train.checkpoints.checkpoint import read_newest_checkpoint
@@ -22,7 +23,6 @@ from container.train.loop.batch_trial import (
     free_memory,
     largest_that_fits,
     most_worth_trying,
-    smallest_batch,
     smallest_of_the_fast,
     speeds,
 )
@@ -59,7 +59,7 @@ def find_batch_size(
     """
     logger.info("batch-size 0: trying which size is fast enough")
     most = most_worth_trying(device, training_pictures // world.size)
-    least = smallest_batch(preprocessing, world.size)
+    least = fewest_pictures(model, preprocessing.size, world.size)
     found: dict[int, float] = {}
     try:
         # Half of it: DataLoader workers and caches need some, too.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
+from container.networks.batch_norm import fewest_pictures
 from container.out_of_memory import is_out_of_memory
 from container.preprocessing import Preprocessing
 from container.train.device import Device
@@ -56,7 +57,7 @@ class Trial:
         self._normalize = preprocessing.normalizer(device.torch_device)
         self._memory = memory
         self._stop = stop or Stop()
-        self.least = smallest_batch(preprocessing, processes)
+        self.least = fewest_pictures(self._model, preprocessing.size, processes)
         """The smallest batch that a step takes."""
         self._optimizer = torch.optim.AdamW(self._model.parameters(), lr=0.0, fused=True)
         self._scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.scales_gradients)
@@ -173,11 +174,6 @@ def free_memory(device: Device) -> None:
     gc.collect()
     if device.is_cuda:
         torch.cuda.empty_cache()
-
-
-def smallest_batch(preprocessing: Preprocessing, processes: int) -> int:
-    """The smallest batch of one process: batch normalisation needs more than one value of each channel."""
-    return 2 if processes > 1 or preprocessing.size <= 32 else 1
 
 
 def largest_that_fits(fits: Callable[[int], bool], most: int, least: int = 1) -> int:

@@ -7,13 +7,13 @@ from typing import Any
 
 from container import artifact
 from container.contract.channels import SPLITS
-from container.model import StateDict
 from container.model_card import ModelCard
+from container.networks.state_dict import StateDict
 from container.train.loop.job import Job
 from container.train.loop.progress import Progress
 from container.train.records.saving import saving
 
-_PACKAGES = ("torch", "torchvision", "numpy", "pillow", "safetensors", "sagemaker-training")
+_PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors", "sagemaker-training")
 
 
 def save_model(job: Job, tensors: StateDict, progress: Progress) -> None:
@@ -28,6 +28,7 @@ def save_model(job: Job, tensors: StateDict, progress: Progress) -> None:
         architecture=job.config.model_type,
         classes=job.splits.classes,
         preprocessing=job.preprocessing,
+        weights=progress.weights,
         training=_training_summary(job, progress),
     )
 

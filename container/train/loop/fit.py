@@ -6,29 +6,36 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-import torch
 from torch import nn
 
 from container.contract.errors import TrainingError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.metric_lines import EvaluationLine, TrainLine, emit
 from container.folder import printable
+from container.networks.head import head_names
 from container.train.checkpoints.background_writer import copied
 from container.train.checkpoints.checkpoint import has_checkpoint
 from container.train.data.loading import EpochLoader
 from container.train.launch.stopping import Interrupted
+from container.train.loop.averaging import AveragedWeights
 from container.train.loop.best_model import save_model
 from container.train.loop.checkpointing import Checkpoints
 from container.train.loop.evaluate import evaluate
 from container.train.loop.job import Job
 from container.train.loop.loaders import evaluation_loader, train_loader
 from container.train.loop.losses import Logged, LossNotFinite
+from container.train.loop.mixing import Mixing
+from container.train.loop.optimizer import make_optimizer
+from container.train.loop.probe import probe
 from container.train.loop.progress import Progress
-from container.train.loop.stepper import Stepper
+from container.train.loop.schedule import Schedule
+from container.train.loop.stepper import Stepper, seed_step
 from container.train.records.evaluation import Evaluation
 
 logger = logging.getLogger(__name__)
 
+# What is due after a step.
+_CHECKPOINT, _LATE = 1, 2
 # How many pictures of a batch are named if its loss is not finite.
 _NAMED = 8
 
@@ -49,10 +56,10 @@ def fit(model: nn.Module, job: Job) -> Progress:
         TrainingError: The evaluation loss is not finite, or the disk is full.
     """
     config, world = job.config, job.world
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.opt_learning_rate, weight_decay=config.opt_weight_decay, fused=True
-    )
-    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, config.lr_sched_step_size, config.lr_sched_gamma)
+    steps = job.order.steps()
+    optimizer = make_optimizer(model, config)
+    schedule = Schedule(optimizer, config, steps=steps)
+    averages = AveragedWeights(model, config.ema_decay)
     stepper = Stepper(
         model,
         optimizer,
@@ -61,25 +68,31 @@ def fit(model: nn.Module, job: Job) -> Progress:
         preprocessing=job.preprocessing,
         class_weights=job.class_weights,
         label_smoothing=config.label_smoothing,
+        mixing=Mixing(mixup=config.mixup, cutmix=config.cutmix, seed=config.seed, rank=world.rank),
+        clip_grad=config.clip_grad,
+        averages=averages,
+        head=head_names(config.model_type, model),
         debugger=job.debugger,
     )
-    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": stepper.scaler}
-    checkpoints = Checkpoints(job, {**parts, "debugger": job.debugger})
+    parts = {"model": model, "optimizer": optimizer, "scheduler": schedule, "scaler": stepper.scaler}
+    checkpoints = Checkpoints(job, {**parts, "averages": averages, "debugger": job.debugger})
     progress = checkpoints.resume()
     if progress is None:
         job.start.log()
-        progress = Progress()
+        progress = Progress(weights=job.start.weights)
+        if config.probe != "off":
+            _probe(model, job, progress)
+            checkpoints.write(progress)
+    progress.planned_epochs = 0 if config.probe == "only" else config.epochs
     if config.compile:
         model.compile()  # in place: the state dict keeps its names
     job.debugger.watch(model)
 
-    steps = job.order.steps()
     train, validation = train_loader(job), evaluation_loader(job, "validation", job.preprocessing, last=config.epochs)
     with job.writer, train, validation:
         try:
-            for epoch in range(progress.epoch, config.epochs + 1):
-                if _stops_early(progress, config):
-                    break
+            while progress.epoch <= progress.planned_epochs and not _stops_early(progress, config):
+                epoch = progress.epoch
                 started = time.perf_counter() - progress.train_s  # the time of an interruption does not count
                 stepper.begin_epoch(epoch, count=steps, done=progress.step, head_only=epoch <= config.freeze_epochs)
                 batches = train.batches(epoch, progress.step)
@@ -89,30 +102,72 @@ def fit(model: nn.Module, job: Job) -> Progress:
                     epoch, step=(epoch - 1) * steps + progress.step + 1, steps=steps - progress.step
                 )
                 for batch, weight in zip(batches, weights, strict=True):
+                    number = (epoch - 1) * steps + progress.step
+                    schedule.before_step(number)
+                    seed_step(config.seed, number, world)
                     with stepper.step(batch, weight) as logged:
                         progress.step += 1
                         progress.train_s = time.perf_counter() - started
                         _log(job, progress, logged)
-                        if world.check(job.stop, checkpoints.is_due_within_epoch()) and progress.step < steps:
-                            _log(job, progress, stepper.losses.read())
-                            checkpoints.write(progress)
+                        if _is_over(job, progress, stepper, checkpoints, steps=steps):
+                            break
 
                 trained_s = time.perf_counter() - started
-                result = _evaluate(model, validation, job, epoch)
-                _record_epoch(job, progress, result, learning_rate=optimizer.param_groups[0]["lr"], seconds=trained_s)
-                _keep_if_best(model, job, progress, result.loss)
-                scheduler.step()
+                with averages.in_place():
+                    result = _evaluate(model, validation, job, epoch)
+                    _record_epoch(job, progress, result, learning_rate=schedule.learning_rate, seconds=trained_s)
+                    _keep_if_best(model, job, progress, result.loss)
+                schedule.after_epoch()
                 progress.next_epoch()
+                more = world.share(_epochs_left(job, seconds=time.perf_counter() - started))
+                progress.planned_epochs = schedule.epochs = min(progress.planned_epochs, epoch + more)
                 if checkpoints.is_due_after(epoch):
                     checkpoints.write(progress)
                 job.profiler.end_epoch()
         except Interrupted:
             _log(job, progress, stepper.losses.read())
             if world.is_first and progress.best_tensors is None:
-                save_model(job, copied(model.state_dict()), progress)
+                with averages.in_place():
+                    save_model(job, copied(model.state_dict()), progress)
             checkpoints.write(progress)
             raise
     return progress
+
+
+def _is_over(job: Job, progress: Progress, stepper: Stepper, checkpoints: Checkpoints, *, steps: int) -> bool:
+    """Write a checkpoint within an epoch if one is due; returns whether the budget ends the epoch.
+
+    Raises:
+        Interrupted: The job was asked to end.
+    """
+    wish = _CHECKPOINT * checkpoints.is_due_within_epoch() | _LATE * job.is_late()
+    due = job.world.check(job.stop, wish)
+    if due and progress.step < steps:
+        _log(job, progress, stepper.losses.read())
+        if due & _CHECKPOINT:
+            checkpoints.write(progress)
+    if due & _LATE:
+        logger.info("the budget ends at step %d of epoch %d", progress.step, progress.epoch)
+    return bool(due & _LATE)
+
+
+def _epochs_left(job: Job, *, seconds: float) -> int:
+    """How many more epochs of this length the budget has time for."""
+    if job.is_late():
+        return 0
+    return job.config.epochs if job.deadline == math.inf else int((job.deadline - time.monotonic()) / seconds)
+
+
+def _probe(model: nn.Module, job: Job, progress: Progress) -> None:
+    """Fit the head, which counts as epoch 0."""
+    started = time.perf_counter()
+    fitted = probe(model, job)
+    if fitted is not None:
+        progress.epoch, progress.losses = 0, [fitted.loss]
+        _emit_evaluation(job, fitted.evaluation)
+        _record_epoch(job, progress, fitted.evaluation, learning_rate=0.0, seconds=time.perf_counter() - started)
+        _keep_if_best(model, job, progress, fitted.evaluation.loss)
+        progress.next_epoch()
 
 
 def _batch_weights(job: Job, epoch: int) -> list[float]:
@@ -149,14 +204,18 @@ def _evaluate(model: nn.Module, loader: EpochLoader, job: Job, epoch: int) -> Ev
             world=job.world,
             debugger=job.debugger,
         )
-    if job.world.is_first:
-        emit(EvaluationLine(phase="EVAL", loss=result.loss, correct=result.correct, total=result.total))
+    _emit_evaluation(job, result)
     if not math.isfinite(result.loss):
         raise TrainingError(
             f"the evaluation loss is {result.loss} after epoch {epoch}: training diverged. Lower opt-learning-rate (a "
             "tenth is a good next try), or set amp to off"
         )
     return result
+
+
+def _emit_evaluation(job: Job, result: Evaluation) -> None:
+    if job.world.is_first:
+        emit(EvaluationLine(phase="EVAL", loss=result.loss, correct=result.correct, total=result.total))
 
 
 def _record_epoch(job: Job, progress: Progress, result: Evaluation, *, learning_rate: float, seconds: float) -> None:

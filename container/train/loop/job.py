@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ _MAY_CHANGE = frozenset(
         "debug",
         "profile",
         "use-cuda",
+        "budget",
     )
 )
 
@@ -71,10 +73,18 @@ class Job:
     debugger: Debugger
     writer: BackgroundWriter
     """Writes models and checkpoints."""
+    deadline: float
+    """When training has to stop, on time.monotonic's clock; infinite without a budget."""
+
+    def is_late(self) -> bool:
+        """Whether training has to stop for the job to end within its budget."""
+        return time.monotonic() >= self.deadline
 
     def fingerprint(self) -> dict[str, Any]:
         """What a checkpoint must agree with for the job to resume from it."""
         values = {name: value for name, value in self.config.to_strings().items() if name not in _MAY_CHANGE}
+        if self.config.progressive_sizes < 1:
+            values["epochs"] = str(self.config.epochs)  # the sizes depend on it
         values["cache"] = "off" if self.config.cache == "off" else "on"  # how much is kept changes nothing
         names = "\n".join(f"{sample.target} {sample.path.name}" for sample in self.splits.train)
         pictures = hashlib.sha256(os.fsencode(names)).hexdigest()[:16]

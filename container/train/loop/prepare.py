@@ -18,6 +18,10 @@ from container.contract.errors import HostsError, HyperparameterError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.model_files import CARD
 from container.contract.paths import MlPaths
+from container.contract.recipes import MODERN_DEFAULTS
+from container.networks.batch_norm import fewest_pictures
+from container.networks.check import check_network, check_smaller_sizes
+from container.networks.inputs import preprocessing_for
 from container.preprocessing import Preprocessing
 from container.train.checkpoints.background_writer import BackgroundWriter
 from container.train.checkpoints.checkpoint import has_checkpoint, remove_unfinished_checkpoints
@@ -27,14 +31,24 @@ from container.train.data.channels import Splits
 from container.train.data.dataset import prepare_as_served, prepare_training
 from container.train.data.order import TrainOrder
 from container.train.data.scan import Scan, scan
+from container.train.data.training_sizes import TrainingSizes
 from container.train.debugger.session import start_debugger
 from container.train.device import Device, choose_device
 from container.train.launch.distributed import World
 from container.train.launch.stopping import GRACE_S, Stop
 from container.train.loop.batch_size import checkpoint_batch_size, find_batch_size
 from container.train.loop.best_model import package_versions
+from container.train.loop.budget import (
+    deadline_of,
+    describe,
+    measure,
+    plan,
+    plan_of_checkpoint,
+    seconds_left,
+    sizes_to_choose_from,
+)
 from container.train.loop.job import Job
-from container.train.loop.pretrained import initial_model
+from container.train.loop.pretrained import find_given, initial_model
 from container.train.profiler.start import start_profiler
 from container.train.records.metrics_sinks import start_sinks
 from container.train.records.outputs import write_unreadable
@@ -50,34 +64,45 @@ def prepare(
 ) -> tuple[nn.Module, Job]:
     """Make the model, on the device, and the job; arguments and errors are those of `train_model`."""
     name = os.environ.get("TRAINING_JOB_NAME", "")
-    preprocessing = Preprocessing.for_size(config.image_size)
+    given = find_given(config, paths.channels)
+    has_size = config.image_size > 0
+    preprocessing = preprocessing_for(config.model_type, config.image_size, given.pretrained_cfg)
+    config = replace(config, image_size=preprocessing.size)
+    checkpoints = checkpoint_directory(paths)
+    resumes = has_checkpoint(checkpoints)
+    # Before any picture is read: a misspelt network and weights of another one should fail at once.
+    config = _checked_network(config)
+    device = choose_device(config, world)
+    model, start = initial_model(config, len(splits.classes), given, world, resumes=resumes)
     for note in splits.notes:
         logger.info("%s", note)
     _check_same_pictures(splits, world)
+    deadline = math.inf
+    if config.budget:
+        model = model.to(device.torch_device)
+        config, deadline = _plan(config, model, device, preprocessing, splits, checkpoints, stop, world, has_size)
+        preprocessing = preprocessing_for(config.model_type, config.image_size, given.pretrained_cfg)
+        model, start = initial_model(config, len(splits.classes), given, world, resumes=resumes)
     found = _read_pictures(config, splits, preprocessing, stop, world)
     splits = found.splits
     _report_pictures(found, paths, world)
     if may_lower_batch_size:
         config = _lower_batch_size(config, splits)
     if config.batch_size:
-        _check_batch_size(config, splits, world)
+        _check_batch_size(config, splits, model, world)
 
-    device = choose_device(config, world)
-    model, start = initial_model(config, len(splits.classes), paths.channels, world)
     model = model.to(device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    checkpoints = checkpoint_directory(paths)
     if not config.batch_size:
         size = checkpoint_batch_size(checkpoints, world)
         size = size or find_batch_size(model, device, preprocessing, len(splits.train), stop, world)
         config = replace(config, batch_size=size)
-        _check_batch_size(config, splits, world)
+        _check_batch_size(config, splits, model, world)
     batch_memory = _choose_batch_memory(config, splits, device, world)
     device = replace(device, workers=batch_memory.workers)
 
     sinks = start_sinks(config, paths, name) if world.is_first else []
     counts = {split: len(getattr(splits, split)) for split in SPLITS}
     profiler = start_profiler(config, paths, world, device, job=name, pictures=counts, versions=package_versions())
-    resumes = has_checkpoint(checkpoints)
     if world.is_first:
         _remove_unfinished(paths, checkpoints)
     steps = config.epochs * (len(splits.train) // config.batch_size)
@@ -106,7 +131,48 @@ def prepare(
         profiler=profiler,
         debugger=debugger,
         writer=writer,
+        deadline=deadline,
     )
+
+
+def _checked_network(config: TrainConfig) -> TrainConfig:
+    """Check the network; one without stochastic depth is trained without, unless it was asked for."""
+    try:
+        check_network(config.model_type, config.image_size, config.drop_path)
+    except HyperparameterError:
+        if config.drop_path != MODERN_DEFAULTS["drop-path"]:
+            raise
+        check_network(config.model_type, config.image_size)
+        config = replace(config, drop_path=0.0)
+        logger.info("drop-path 0: %s has no stochastic depth", config.model_type)
+    if config.progressive_sizes < 1:
+        sizes = TrainingSizes.of(config)
+        check_smaller_sizes(config.model_type, sizes.stages)
+        logger.info("progressive sizes: %s", sizes.describe())
+    return config
+
+
+def _plan(
+    config: TrainConfig,
+    model: nn.Module,
+    device: Device,
+    preprocessing: Preprocessing,
+    splits: Splits,
+    checkpoints: Path,
+    stop: Stop,
+    world: World,
+    has_size: bool,
+) -> tuple[TrainConfig, float]:
+    """Choose what the budget allows; returns the hyperparameters and when training has to stop."""
+    read = prepare_training(config.augmentation, config.image_size, preprocessing.interpolation)
+    costs = measure(model, device, preprocessing, read, splits, config.batch_size, stop, world, budget=config.budget)
+    seconds = world.share(seconds_left(config.budget))
+    chosen = plan_of_checkpoint(config, checkpoints, world)
+    if chosen is None:
+        chosen = plan(config, costs, seconds, splits, sizes=sizes_to_choose_from(config, fixed=has_size))
+    logger.info("%s", describe(chosen, costs, seconds))
+    share = (chosen.image_size / config.image_size) ** 2
+    return chosen, deadline_of(costs, seconds, splits, share=share)
 
 
 def _check_same_pictures(splits: Splits, world: World) -> None:
@@ -128,7 +194,7 @@ def _read_pictures(config: TrainConfig, splits: Splits, preprocessing: Preproces
     return scan(
         splits,
         prepare={
-            "train": prepare_training(config.augmentation, config.image_size),
+            "train": prepare_training(config.augmentation, config.image_size, preprocessing.interpolation),
             "validation": as_served,
             "test": as_served,
         },
@@ -166,16 +232,19 @@ def _lower_batch_size(config: TrainConfig, splits: Splits) -> TrainConfig:
     return replace(config, batch_size=len(splits.train))
 
 
-def _check_batch_size(config: TrainConfig, splits: Splits, world: World) -> None:
-    if world.size > 1 and config.batch_size < 2 * world.size:
+def _check_batch_size(config: TrainConfig, splits: Splits, model: nn.Module, world: World) -> None:
+    smallest = min(TrainingSizes.of(config).stages)
+    fewest = fewest_pictures(model, smallest, world.size)
+    if world.size > 1 and config.batch_size < fewest * world.size:
         raise HyperparameterError(
             f"hyperparameter batch-size is {config.batch_size}, for all of the job's {world.size} processes together; "
-            f"each needs two pictures for batch normalisation: choose at least {2 * world.size}, or fewer instances"
+            f"each needs {'two pictures for batch normalisation' if fewest > 1 else 'a picture'}: choose at least "
+            f"{fewest * world.size}, or fewer instances"
         )
-    if config.batch_size == 1 and config.image_size <= 32:
+    if config.batch_size < fewest:
         raise HyperparameterError(
-            "hyperparameter batch-size is 1 and image-size 32, which leaves batch normalisation a single value; set "
-            "batch-size to at least 2"
+            f"hyperparameter batch-size is 1 and image-size {config.image_size}, which leaves batch normalisation a "
+            "single value; set batch-size to at least 2"
         )
     if config.batch_size > len(splits.train):
         raise HyperparameterError(

@@ -1,29 +1,32 @@
 """A model and its initial weights: pretrained ones, or random ones."""
 
+import hashlib
 import logging
 import os
-import socket
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import URLError
+from typing import Any
 
 import torch
-import torchvision.models
 from torch import nn
 
+from container.contract.errors import WeightsError
 from container.contract.hyperparameters import TrainConfig
-from container.model import build_model
+from container.contract.networks import is_resnet
+from container.networks.build import build_model
+from container.networks.download import download
+from container.networks.hub_folder import FILES, read_config
+from container.networks.pretrained import landmark, load_pretrained
+from container.networks.weights_file import SUFFIXES, find_weights_file, read_weights_file
 from container.train.data.channels import find_channel
 from container.train.launch.distributed import World
-from container.weights import SUFFIXES, find_weights_file, load_pretrained, read_weights_file
 
 logger = logging.getLogger(__name__)
 
-# build.sh --weights puts a file here that is named for its architecture.
+# build.sh --weights puts a file or folder here that is named for its architecture.
 _BAKED = "SLIPWAY_WEIGHTS_DIR"
 _BAKED_DEFAULT = "/opt/slipway/weights"
-_CONNECT_TIMEOUT_S = 10.0
-_IMAGENET = "torchvision's ImageNet weights"
 
 
 @dataclass(frozen=True)
@@ -32,52 +35,101 @@ class Start:
 
     text: str
     is_warning: bool = False
+    weights: dict[str, str] = field(default_factory=dict)
+    """As in `ModelCard.weights`."""
 
     def log(self) -> None:
         """Log it; call this once it is known that no checkpoint has later weights."""
         logger.log(logging.WARNING if self.is_warning else logging.INFO, "%s", self.text)
 
 
-def initial_model(config: TrainConfig, class_count: int, channels: Path, world: World) -> tuple[nn.Module, Start]:
-    """Build the model that training starts from, with the weights of the weights channel, those in the image,
-    torchvision's, or random ones, in this order. Only the first process loads any; the others receive its.
+@dataclass(frozen=True)
+class Given:
+    """The weights that came with the job or the image."""
+
+    file: Path | None = None
+    """None if there are none."""
+    pretrained_cfg: Mapping[str, Any] = field(default_factory=dict)
+    """What the config.json beside the file says about the input; see `preprocessing_for`."""
+
+
+def find_given(config: TrainConfig, channels: Path) -> Given:
+    """Find the file of weights in the weights channel, or else in the image.
 
     Raises:
-        WeightsError: The weights channel or the baked file does not hold this architecture's weights.
+        WeightsError: The weights channel does not hold exactly one, or holds another network's.
     """
-    torch.manual_seed(config.seed)
-    model = build_model(config.model_type, class_count)
-    if not world.is_first:
-        return model, Start("the weights are the first process's")
     if config.weights == "none":
-        return model, Start(f"weights=none: {config.model_type} starts from random weights")
+        return Given()
     channel = find_channel(channels, "weights")
     file = find_weights_file(channel) if channel else _baked_file(config.model_type)
-    state_dict = read_weights_file(file) if file else _download(config.model_type)
-    if state_dict is None:
-        text = (
-            "no pretrained weights: there is no weights channel, none are in the image, and torchvision's could not be "
-            f"downloaded. {config.model_type} starts from random weights and will need more epochs and pictures; give "
-            "a weights channel, or set weights to none to say that this is meant"
+    found = read_config(file) if file else None
+    if file is None or found is None:
+        return Given(file)
+    if found.architecture != config.model_type.partition(".")[0]:
+        raise WeightsError(
+            f"the config.json beside {file} describes {found.architecture}, but model-type is {config.model_type}; set "
+            f"model-type to {found.architecture}"
         )
-        return model, Start(text, is_warning=True)
-    load_pretrained(model, state_dict, config.model_type)
-    return model, Start(f"{config.model_type} starts from {file or _IMAGENET}")
+    return Given(file, found.pretrained_cfg)
 
 
 def _baked_file(architecture: str) -> Path | None:
     directory = Path(os.environ.get(_BAKED) or _BAKED_DEFAULT)
-    return next((file for suffix in SUFFIXES if (file := directory / f"{architecture}{suffix}").is_file()), None)
+    for suffix in SUFFIXES:
+        if (file := directory / f"{architecture}{suffix}").is_file():
+            return file
+    name, _, tag = architecture.partition(".")
+    for file in (directory / name / file for file in FILES):
+        found = read_config(file) if file.is_file() else None
+        if found and tag in ("", found.pretrained_cfg.get("tag")):
+            return file
+    return None
 
 
-def _download(architecture: str) -> dict[str, torch.Tensor] | None:
-    weights = torchvision.models.get_model_weights(architecture).DEFAULT
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_CONNECT_TIMEOUT_S)
-    try:
-        return dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
-    except (URLError, OSError, RuntimeError) as error:  # no network, a read-only cache, a damaged download
-        logger.info("torchvision's weights could not be downloaded: %s", error)
-        return None
-    finally:
-        socket.setdefaulttimeout(before)
+def initial_model(
+    config: TrainConfig, class_count: int, given: Given, world: World, *, resumes: bool
+) -> tuple[nn.Module, Start]:
+    """Build the model that training starts from, with the given weights, those that can be downloaded, or random ones,
+    in this order. Only the first process loads any; the others receive its.
+
+    Args:
+        config: With the image size resolved.
+        class_count: Outputs of the network.
+        given: From `find_given`.
+        world: The job's processes.
+        resumes: Whether a checkpoint has later weights, so that these may be missing.
+
+    Raises:
+        WeightsError: The file does not hold this architecture's weights; or there are no weights of a network that is
+            not a ResNet.
+    """
+    torch.manual_seed(config.seed)
+    name = config.model_type
+    model = build_model(name, class_count, image_size=config.image_size, drop_path=config.drop_path)
+    if not world.is_first:
+        return model, Start("the weights are the first process's")
+    if config.weights == "none":
+        return model, Start(f"weights=none: {name} starts from random weights")
+    source, file = (str(given.file), given.file) if given.file else download(name) or ("", None)
+    if file is None:
+        return model, _without_weights(name, resumes=resumes)
+    load_pretrained(model, read_weights_file(file, landmark(name, model)), name)
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return model, Start(f"{name} starts from {source}", weights={"source": source, "sha256": digest})
+
+
+def _without_weights(name: str, *, resumes: bool) -> Start:
+    text = (
+        f"no pretrained weights: there is no weights channel, none are in the image, and those of {name} could not be "
+        "downloaded"
+    )
+    advice = "give a weights channel, build the image with build.sh --weights, or set weights to none"
+    if not is_resnet(name) and not resumes:
+        raise WeightsError(f"{text}; {advice} to start from random ones")
+    return Start(
+        f"{text}. {name} starts from random weights and will need more epochs and pictures; {advice} to say that this "
+        "is meant",
+        is_warning=True,
+    )

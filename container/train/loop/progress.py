@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from container.model import StateDict
+from container.networks.state_dict import StateDict
 
 
 @dataclass
@@ -27,6 +27,12 @@ class Progress:
     """A record for each finished epoch, as in metrics.jsonl."""
     best_tensors: StateDict | None = None
     """The best epoch's state dict on the CPU: the model directory does not outlive a lost host."""
+
+    weights: dict[str, str] = field(default_factory=dict)
+    """The pretrained weights that the job began with, as in `ModelCard.weights`."""
+
+    planned_epochs: int = 0
+    """The last epoch, which a budget may have chosen or lowered."""
 
     def next_epoch(self) -> None:
         self.epoch, self.step, self.losses, self.train_s = self.epoch + 1, 0, [], 0.0

@@ -8,8 +8,8 @@ import torch
 
 from container import artifact
 from container.contract.metric_lines import EvaluationLine, emit
-from container.model import build_model
 from container.model_card import save_card
+from container.networks.build import build_model
 from container.train.loop.evaluate import evaluate
 from container.train.loop.job import Job
 from container.train.loop.loaders import evaluation_loader
@@ -34,7 +34,7 @@ def test_model(job: Job, progress: Progress) -> dict[str, Any]:
         model, card = artifact.load(job.paths.model)
         preprocessing = card.preprocessing
     else:
-        model = build_model(job.config.model_type, len(job.splits.classes))
+        model = build_model(job.config.model_type, len(job.splits.classes), image_size=job.preprocessing.size)
         preprocessing = job.preprocessing
     model.load_state_dict(world.share(dict(model.state_dict())))
     model = model.to(job.device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from container import artifact
-from container.architectures import ARCHITECTURES
 from container.contract.errors import ArtifactError
-from container.model import build_model
+from container.contract.networks import RESNETS
 from container.model_card import ModelCard, read_card, save_card
+from container.networks.build import build_model
 from container.preprocessing import Preprocessing
 from container.serve.settings.config import ServeConfig
 from container.serve.worker.engine import choose
@@ -62,19 +62,20 @@ class Overflowing:
 
 
 def test_what_float16_cannot_hold_is_computed_in_float32() -> None:
-    eager = Eager(trained("resnet18"), PREPROCESSING, torch.device("cpu"))
     card = ModelCard(architecture="resnet18", classes=tuple("abcdefg"), preprocessing=PREPROCESSING)
+    eager = Eager(trained("resnet18"), card, torch.device("cpu"))
     predictor = Predictor(Overflowing(), card, lambda: eager)
     wanted = Predictor(eager, card, lambda: eager).probabilities(SQUARES)
     assert np.array_equal(predictor.probabilities(SQUARES), wanted)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", RESNETS)
 def test_openvino_has_torchs_numbers(architecture: str) -> None:
     model = trained(architecture)
     tensors = {name: value.numpy() for name, value in model.state_dict().items()}
     engine = OpenVino(architecture, tensors, PREPROCESSING, threads=1)
-    eager = Eager(model, PREPROCESSING, torch.device("cpu"))
+    card = ModelCard(architecture=architecture, classes=tuple("abcdefg"), preprocessing=PREPROCESSING)
+    eager = Eager(model, card, torch.device("cpu"))
     for squares in (SQUARES[:1], SQUARES, SQUARES[1:3]):
         wanted = eager.logits(squares)
         found = engine.logits(squares)

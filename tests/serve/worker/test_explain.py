@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from container.model import build_model
 from container.model_card import ModelCard
+from container.networks.build import build_model
 from container.preprocessing import Preprocessing
 from container.serve.protocol.explain_request import LARGEST, MAX_EXPLAINED, ExplainRequest
 from container.serve.protocol.replies import Reply, Request, RequestError, RequestHead
@@ -68,7 +68,7 @@ def patch_finder() -> BuiltIn:
 
 
 def by_torch(model: nn.Module, card: ModelCard) -> Predictor:
-    eager = Eager(model, card.preprocessing, torch.device("cpu"))
+    eager = Eager(model, card, torch.device("cpu"))
     return Predictor(eager, card, lambda: eager)
 
 

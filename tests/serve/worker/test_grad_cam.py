@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from container.model import build_model
+from container.networks.build import build_model
+from container.networks.explained import ExplainedLayer, explained_layer
 from container.preprocessing import Preprocessing
 from container.serve.protocol.explain_request import LARGEST
-from container.serve.worker.explain import explained_layer, paint, shown_picture
+from container.serve.worker.explain import paint, shown_picture
 from container.serve.worker.grad_cam import grad_cam
 
 
@@ -34,7 +35,7 @@ def test_the_heat_of_a_network_that_can_be_derived_by_hand() -> None:
     picture = torch.zeros(3, 2, 2)
     picture[0] = torch.tensor([[4.0, 2.0], [1.0, 0.0]])
     picture[1] = torch.tensor([[0.0, 4.0], [0.0, 3.0]])
-    heat = grad_cam(Sum(), "layer", torch.stack([picture, picture]), [0, 1])
+    heat = grad_cam(Sum(), ExplainedLayer("layer"), torch.stack([picture, picture]), [0, 1])
     # 2 * red - green = [[8, 0], [2, -3]], the negative cut off, the strongest made 1; there is nothing blue at all.
     assert heat.tolist() == [[[1.0, 0.0], [0.25, 0.0]], [[0.0, 0.0], [0.0, 0.0]]]
 
@@ -45,7 +46,7 @@ def test_the_heat_is_that_of_an_independent_derivative(layer: str, size: int) ->
     model = frozen(build_model("resnet18", 5))
     batch = torch.randn(3, 3, size, size)
     classes = [4, 0, 2]
-    found = grad_cam(model, layer, batch, classes)
+    found = grad_cam(model, ExplainedLayer(layer), batch, classes)
 
     parts = [*list(model.children())[:-1], nn.Flatten(), model.fc]
     after = 1 + [name for name, _ in model.named_children()].index(layer)
@@ -62,15 +63,15 @@ def test_half_precision_gives_the_same_heat_in_full_precision() -> None:
     torch.manual_seed(1)
     model = frozen(build_model("resnet18", 3))
     batch = torch.randn(2, 3, 96, 96)
-    wanted = grad_cam(model, "layer4", batch, [0, 1])
-    found = grad_cam(model.bfloat16(), "layer4", batch.bfloat16(), [0, 1])
+    wanted = grad_cam(model, ExplainedLayer("layer4"), batch, [0, 1])
+    found = grad_cam(model.bfloat16(), ExplainedLayer("layer4"), batch.bfloat16(), [0, 1])
     assert found.dtype == np.float32
     assert found == pytest.approx(wanted, abs=0.1)
 
 
 def test_nothing_stays_on_the_network_and_nothing_before_the_layer_is_kept() -> None:
     model = frozen(build_model("resnet18", 3))
-    grad_cam(model, "layer4", torch.randn(1, 3, 96, 96), [0])
+    grad_cam(model, ExplainedLayer("layer4"), torch.randn(1, 3, 96, 96), [0])
     assert not model.layer4._forward_hooks
     assert not model(torch.randn(1, 3, 96, 96)).requires_grad
 
@@ -79,7 +80,7 @@ def test_nothing_stays_on_the_network_and_nothing_before_the_layer_is_kept() -> 
     ("size", "layer"), [(224, "layer4"), (384, "layer4"), (96, "layer4"), (64, "layer3"), (32, "layer2"), (8, "layer1")]
 )
 def test_a_small_input_is_explained_by_an_earlier_stage(size: int, layer: str) -> None:
-    assert explained_layer(size) == layer
+    assert explained_layer("resnet18", build_model("resnet18", 2), size).name == layer
 
 
 # From the network's square to the picture

@@ -12,7 +12,7 @@ from scipy import stats
 from torchvision.transforms import v2
 
 from container.jpeg import Pixels
-from container.train.data.augmentation import RECIPES, Recipe, Variation, draw, vary
+from container.train.data.augmentation import AUGMENTATIONS, Augmentation, Variation, draw, vary
 
 SIZE = 80
 WIDTH, HEIGHT = 160, 120
@@ -26,13 +26,13 @@ def scene() -> Image.Image:
     return Image.fromarray(np.stack([across, down, blue], -1).astype(np.uint8))
 
 
-def torchvision(recipe: Recipe) -> Callable[[Image.Image], Image.Image]:
+def torchvision(augmentation: Augmentation) -> Callable[[Image.Image], Image.Image]:
     return v2.Compose(
         [
-            v2.RandomHorizontalFlip(recipe.flip),
-            v2.RandomRotation(recipe.degrees, interpolation=v2.InterpolationMode.BILINEAR),
-            v2.RandomResizedCrop(SIZE, scale=recipe.area, ratio=recipe.ratio, antialias=True),
-            v2.ColorJitter(brightness=recipe.light, contrast=recipe.light),
+            v2.RandomHorizontalFlip(augmentation.flip),
+            v2.RandomRotation(augmentation.degrees, interpolation=v2.InterpolationMode.BILINEAR),
+            v2.RandomResizedCrop(SIZE, scale=augmentation.area, ratio=augmentation.ratio, antialias=True),
+            v2.ColorJitter(brightness=augmentation.light, contrast=augmentation.light),
         ]
     )
 
@@ -53,11 +53,13 @@ def features(picture: Pixels) -> dict[str, float]:
 
 @pytest.mark.parametrize("kind", ["default", "light"])
 def test_many_samples_are_distributed_as_torchvision_s(kind: str):
-    recipe, picture = RECIPES[kind], scene()
+    augmentation, picture = AUGMENTATIONS[kind], scene()
     pixels = np.asarray(picture)
     random = Random(1)
-    ours = [features(vary(pixels, draw(recipe, random, WIDTH, HEIGHT), (WIDTH, HEIGHT), SIZE)) for _ in range(MANY)]
-    transform = torchvision(recipe)
+    ours = [
+        features(vary(pixels, draw(augmentation, random, WIDTH, HEIGHT), (WIDTH, HEIGHT), SIZE)) for _ in range(MANY)
+    ]
+    transform = torchvision(augmentation)
     torch.manual_seed(1)
     theirs = [features(np.asarray(transform(picture))) for _ in range(MANY)]
     for name in ours[0]:
@@ -135,7 +137,7 @@ def test_a_sample_is_what_torchvision_makes_of_the_same_draw(
 
 
 def test_a_smaller_copy_gives_the_same_sample():
-    drawn = draw(RECIPES["default"], Random(4), WIDTH, HEIGHT)
+    drawn = draw(AUGMENTATIONS["default"], Random(4), WIDTH, HEIGHT)
     large = np.asarray(scene().resize((4 * WIDTH, 4 * HEIGHT), Image.Resampling.BICUBIC))
     half = np.asarray(Image.fromarray(large).resize((2 * WIDTH, 2 * HEIGHT), Image.Resampling.BOX))
     of_large = vary(large, drawn, (WIDTH, HEIGHT), SIZE).astype(int)
@@ -143,8 +145,19 @@ def test_a_smaller_copy_gives_the_same_sample():
     assert np.abs(of_large - of_half).mean() < 3
 
 
+def test_what_a_seed_draws_is_frozen():
+    """A job of an earlier version gives the same model again."""
+    default, light = (draw(AUGMENTATIONS[kind], Random(0), WIDTH, HEIGHT) for kind in ("default", "light"))
+    assert (default.mirrored, default.brightness_first, default.operations) == (False, True, ())
+    drawn = (default.angle, default.left, default.width, default.contrast)
+    assert drawn == pytest.approx((0.1350646, 36.6383060, 88.3392970, 0.9213251), rel=1e-6)
+    assert (light.mirrored, light.brightness_first, light.operations) == (False, False, ())
+    drawn = (light.angle, light.top, light.height, light.brightness)
+    assert drawn == pytest.approx((0.0900431, 1.4966855, 114.0253590, 1.1638985), rel=1e-6)
+
+
 def test_a_crop_of_a_panorama_is_its_middle():
-    drawn = draw(RECIPES["light"], Random(1), 5000, 100)
+    drawn = draw(AUGMENTATIONS["light"], Random(1), 5000, 100)
     assert (drawn.width, drawn.height) == pytest.approx((400 / 3, 100))
     assert drawn.left == pytest.approx((5000 - 400 / 3) / 2)
 

@@ -18,6 +18,7 @@ from container.train.data.dataset import (
     prepare_training,
 )
 from container.train.data.picture_cache import CacheWriter, PictureCache
+from container.train.data.training_sizes import TrainingSizes
 from container.train.launch.distributed import World
 from container.train.launch.hosts import Rank
 
@@ -31,28 +32,34 @@ def samples(image_folder: Folder) -> tuple[Sample, ...]:
 
 
 def cache_of(
-    samples: tuple[Sample, ...], augmentation: str = "default", served: bool = False, room: int = 2**30
+    samples: tuple[Sample, ...],
+    augmentation: str = "default",
+    served: bool = False,
+    room: int = 2**30,
+    size: int = 32,
 ) -> PictureCache:
-    prepare = prepare_as_served(SERVED) if served else prepare_training(augmentation, 32)
+    prepare = prepare_as_served(SERVED) if served else prepare_training(augmentation, size)
     writer = CacheWriter(room)
     entries = [writer.add(0, prepare(sample.path)) for sample in samples]
     return PictureCache(writer.shared(World(Rank())), np.array(entries))
 
 
-def test_a_picture_is_varied_by_seed_epoch_and_index_and_nothing_else(samples: tuple[Sample, ...]):
-    pictures = TrainPictures(samples, "default", 32, seed=1)
+@pytest.mark.parametrize("augmentation", ["default", "trivial", "rand"])
+def test_a_picture_is_varied_by_seed_epoch_and_index_and_nothing_else(samples: tuple[Sample, ...], augmentation: str):
+    settings = {"rand_magnitude": 9, "random_erasing": 0.5}
+    pictures = TrainPictures(samples, augmentation, 32, seed=1, **settings)
     torch.manual_seed(99)
     first = pictures[(1, 0)][0]
     state = torch.get_rng_state()
     assert torch.equal(pictures[(1, 0)][0], first)
     assert torch.equal(torch.get_rng_state(), state), "the program's own random numbers must not move"
     assert not torch.equal(pictures[(2, 0)][0], first)
-    assert not torch.equal(TrainPictures(samples, "default", 32, seed=2)[(1, 0)][0], first)
+    assert not torch.equal(TrainPictures(samples, augmentation, 32, seed=2, **settings)[(1, 0)][0], first)
     assert first.shape == (32, 32, 3)
     assert first.dtype == torch.uint8
 
 
-@pytest.mark.parametrize("augmentation", ["default", "light", "none"])
+@pytest.mark.parametrize("augmentation", ["default", "light", "trivial", "none"])
 def test_the_cache_changes_nothing_where_pictures_are_small(samples: tuple[Sample, ...], augmentation: str):
     read = TrainPictures(samples, augmentation, 32, seed=1)
     kept = TrainPictures(samples, augmentation, 32, seed=1, cache=cache_of(samples, augmentation))
@@ -76,6 +83,28 @@ def test_without_augmentation_it_is_the_centre_square(samples: tuple[Sample, ...
     pictures = TrainPictures(samples, "none", 32, seed=1)
     expected = Preprocessing(size=32, short_side=32).to_array(read_picture(samples[0].path))
     assert np.array_equal(pictures[(7, 0)][0].numpy(), expected)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("augmentation", ["trivial", "none"])
+def test_pictures_grow_with_the_epochs(samples: tuple[Sample, ...], augmentation: str, cached: bool):
+    cache = cache_of(samples, augmentation, size=96) if cached else None
+    sizes = TrainingSizes(full=96, start=0.3, epochs=3)
+    pictures = TrainPictures(samples, augmentation, 96, seed=1, cache=cache, sizes=sizes)
+    small, middle, full = (pictures[(epoch, 0)][0] for epoch in (1, 2, 3))
+    assert [len(picture) for picture in (small, middle, full)] == [32, 64, 96]
+    assert torch.equal(full, TrainPictures(samples, augmentation, 96, seed=1, cache=cache)[(3, 0)][0])
+    if augmentation == "none":
+        shrunk = full.numpy().reshape(32, 3, 32, 3, 3).mean((1, 3))
+        assert np.abs(small.numpy() - shrunk).max() <= 1
+
+
+def test_what_is_erased_has_the_mean_colour(samples: tuple[Sample, ...]):
+    whole = TrainPictures(samples, "none", 32, seed=1)[(1, 0)][0]
+    erased = TrainPictures(samples, "none", 32, seed=1, random_erasing=1, mean=(0.1, 0.5, 1))[(1, 0)][0]
+    changed = erased[(whole != erased).any(-1)]
+    assert len(changed) > 0
+    assert (changed == torch.tensor([26, 128, 255])).all()
 
 
 def test_what_is_kept_of_a_large_picture_is_three_times_the_input(tmp_path: Path):

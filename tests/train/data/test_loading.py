@@ -18,6 +18,7 @@ from container.train.data.channels import Sample, list_splits
 from container.train.data.dataset import TrainPictures
 from container.train.data.loading import EpochLoader
 from container.train.data.order import TrainOrder
+from container.train.data.training_sizes import TrainingSizes
 from container.train.program import own_message
 
 Folder = Callable[..., Path]
@@ -114,13 +115,14 @@ def test_workers_change_nothing(
 ):
     monkeypatch.setattr(tempfile, "tempdir", str(short_tmp))
     order = TrainOrder(count=len(samples), batch_size=4, seed=0)
-    pictures = TrainPictures(samples, "default", 32, seed=0)
-    made = EpochLoader(pictures, order.share, steps=order.steps(), last=1, memory=memory, pin=False)
-    batches = list(made.batches(1))
+    sizes = TrainingSizes(full=64, start=0.5, epochs=2)
+    pictures = TrainPictures(samples, "trivial", 64, seed=0, random_erasing=0.5, sizes=sizes)
+    made = EpochLoader(pictures, order.share, steps=order.steps(), last=2, memory=memory, pin=False)
+    batches = [*made.batches(1), *made.batches(2)]
     made.close()
     assert list(short_tmp.iterdir()) == []
-    assert [tuple(found.shape) for found, _ in batches] == [(4, 32, 32, 3), (4, 32, 32, 3)]
-    for (found, classes), keys in zip(batches, order.share(1), strict=True):
+    assert [tuple(found.shape) for found, _ in batches] == [(4, 32, 32, 3)] * 2 + [(4, 64, 64, 3)] * 2
+    for (found, classes), keys in zip(batches, order.share(1) + order.share(2), strict=True):
         assert found.dtype == torch.uint8
         assert torch.equal(found, torch.stack([pictures[key][0] for key in keys]))
         assert classes.tolist() == [samples[index].target for _, index in keys]

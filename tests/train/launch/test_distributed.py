@@ -1,5 +1,6 @@
 """Several processes learn what one would, and agree on everything."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,18 @@ import pytest
 import torch
 from torch import nn
 
-from container.model import build_model
+from container.contract.hyperparameters import TrainConfig
+from container.networks.build import build_model
 from container.preprocessing import Preprocessing
 from container.train.data.order import TrainOrder
 from container.train.device import Device
 from container.train.launch.distributed import World, is_lost_peer
 from container.train.launch.hosts import Rank
 from container.train.launch.stopping import Interrupted, Stop
+from container.train.loop.averaging import AveragedWeights
 from container.train.loop.evaluate import evaluate
+from container.train.loop.mixing import Mixing
+from container.train.loop.optimizer import make_optimizer
 from container.train.loop.stepper import Stepper
 from tests.train.ranks import on_ranks
 
@@ -23,11 +28,21 @@ SIZE = 32
 PICTURES = 19  # with batches of 7: 7, 7, 5; two processes get 4 and 3, 4 and 3, 3 and 2
 BATCH = 7
 WEIGHTS = torch.tensor([0.25, 1.0, 4.0])
+MIXINGS = [Mixing(mixup=0.8, cutmix=1, seed=4, rank=rank) for rank in range(2)]
 
 
-def learn(world: World) -> dict[str, Any]:
+MODERN = {"recipe": "modern", "optimizer": "sgd", "ema-decay": "0.9", "clip-grad": "0.5", "layer-decay": "0.5"}
+
+
+def learn_both(world: World) -> list[dict[str, Any]]:
+    # Not AdamW, whose first steps depend on the gradients' signs alone.
+    return [learn(world, {"optimizer": "sgd"}), learn(world, MODERN)]
+
+
+def learn(world: World, values: Mapping[str, str]) -> dict[str, Any]:
     """An epoch and an evaluation of a network whose batch normalisation keeps its statistics, with class weights and
     label smoothing."""
+    config = TrainConfig.from_strings(values)
     torch.manual_seed(0)
     pictures = torch.randint(0, 256, (PICTURES, SIZE, SIZE, 3), dtype=torch.uint8)
     targets = torch.randint(0, 3, (PICTURES,))
@@ -39,16 +54,17 @@ def learn(world: World) -> dict[str, Any]:
     order = TrainOrder(count=PICTURES, batch_size=BATCH, seed=4, rank=world.rank, size=world.size)
     shares = [(pictures[[i for _, i in keys]], targets[[i for _, i in keys]]) for keys in order.share(1)]
     whole = order.whole(1)
-    # Not AdamW, whose first steps depend on the gradients' signs alone.
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    averages = AveragedWeights(model, config.ema_decay)
     stepper = Stepper(
         model,
-        optimizer,
+        make_optimizer(model, config),
         world=world,
         device=CPU,
         preprocessing=Preprocessing.for_size(SIZE),
         class_weights=WEIGHTS,
         label_smoothing=0.1,
+        clip_grad=config.clip_grad,
+        averages=averages,
     )
     stepper.begin_epoch(1, count=order.steps())
     model.eval()
@@ -56,30 +72,60 @@ def learn(world: World) -> dict[str, Any]:
     for batch, keys in zip(shares, whole, strict=True):
         with stepper.step(batch, float(WEIGHTS[targets[[i for _, i in keys]]].sum())) as logged:
             losses += [each.loss for each in logged]
-    mine = slice(world.rank, None, world.size)
-    result = evaluate(
+    mixed = Stepper(
         model,
-        [(pictures[mine], targets[mine])],
-        class_count=3,
-        preprocessing=Preprocessing.for_size(SIZE),
-        device=CPU,
-        class_weights=WEIGHTS,
-        stop=Stop(),
+        torch.optim.SGD(model.parameters(), lr=0.0),
         world=world,
+        device=CPU,
+        preprocessing=Preprocessing.for_size(SIZE),
+        class_weights=WEIGHTS,
+        mixing=MIXINGS[world.rank],
     )
+    mixed.begin_epoch(1, count=1)
+    model.eval()
+    with mixed.step(shares[0], float(WEIGHTS[targets[[i for _, i in whole[0]]]].sum())) as logged:
+        mixed_losses = [each.loss for each in logged]
+    mine = slice(world.rank, None, world.size)
+    with averages.in_place():
+        tensors = {name: value.clone() for name, value in model.state_dict().items()}
+        result = evaluate(
+            model,
+            [(pictures[mine], targets[mine])],
+            class_count=3,
+            preprocessing=Preprocessing.for_size(SIZE),
+            device=CPU,
+            class_weights=WEIGHTS,
+            stop=Stop(),
+            world=world,
+        )
     return {
-        "tensors": model.state_dict(),
+        "tensors": tensors,
         "losses": losses,
+        "first share": shares[0],
+        "mixed losses": mixed_losses,
         "pictures": [len(keys) for keys in whole],
         "evaluation": result.loss,
         "confusion": result.confusion,
     }
 
 
-def test_two_processes_learn_what_one_does(tmp_path: Path):
-    """Of the same batches, though the weights of their pictures' classes are not spread evenly."""
-    one = learn(World(Rank()))
-    first, second = on_ranks(learn, 2, tmp_path)
+Learnt = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Learnt, Learnt]:
+    """What each of two processes learns, with both recipes."""
+    first, second = on_ranks(learn_both, 2, tmp_path_factory.mktemp("ranks"))
+    return first, second
+
+
+def test_two_processes_learn_what_one_does(two: tuple[Learnt, Learnt]):
+    """Of the same batches, though the weights of their pictures' classes are not spread evenly; with both recipes."""
+    for one, first, second in zip(learn_both(World(Rank())), *two, strict=True):
+        check_alike(one, first, second)
+
+
+def check_alike(one: dict[str, Any], first: dict[str, Any], second: dict[str, Any]) -> None:
     assert one["pictures"] == first["pictures"] == second["pictures"] == [7, 7, 5]
     for name, value in first["tensors"].items():
         assert torch.equal(value, second["tensors"][name]), name
@@ -88,6 +134,24 @@ def test_two_processes_learn_what_one_does(tmp_path: Path):
     assert first["evaluation"] == second["evaluation"] == pytest.approx(one["evaluation"], rel=1e-4)
     assert torch.equal(first["confusion"], second["confusion"])
     assert first["confusion"].sum() == PICTURES
+
+
+def test_each_process_mixes_its_share_and_the_loss_is_that_of_soft_targets(two: tuple[Learnt, Learnt]):
+    seed = [recipes[0] for recipes in two]
+    model = build_model("resnet18", 3)
+    model.load_state_dict(seed[0]["tensors"])
+    model.eval()
+    total = weight = 0.0
+    for found, mixing in zip(seed, MIXINGS, strict=True):
+        pictures, targets = found["first share"]
+        mix = mixing.draw(1, 1, SIZE)
+        inputs = mix.pictures(Preprocessing.for_size(SIZE).normalize(pictures))
+        own = nn.functional.one_hot(targets, 3).double()
+        soft = mix.share * own + (1 - mix.share) * own.roll(1, 0)
+        with torch.no_grad():
+            total -= float((soft * WEIGHTS * model(inputs).double().log_softmax(1)).sum())
+        weight += float((soft * WEIGHTS).sum())
+    assert seed[0]["mixed losses"] == seed[1]["mixed losses"] == [pytest.approx(total / weight, rel=1e-4)]
 
 
 def agree(world: World) -> dict[str, Any]:

@@ -18,6 +18,14 @@ from tests.train.profiler.test_profiler import check_steps, read_steps
 
 Folder = Callable[..., Path]
 FOUR_EPOCHS = {**SMALL, "epochs": "4", "num-workers": "1", "seed": "5"}
+AUGMENTED = {
+    "augmentation": "trivial",
+    "random-erasing": "0.5",
+    "mixup": "0.2",
+    "cutmix": "1",
+    "image-size": "64",
+    "progressive-sizes": "0.5",
+}
 
 
 @pytest.fixture
@@ -45,12 +53,15 @@ def interrupt(job: JobDirectory, number: int, at: str) -> int:
 
 
 def test_a_job_that_was_stopped_and_started_again_ends_as_if_it_had_not_been(data: Path, tmp_path: Path):
+    settings = {**FOUR_EPOCHS, **AUGMENTED}
     whole = new_job(tmp_path / "whole", data)
-    assert whole.run(FOUR_EPOCHS).code == 0
+    result = whole.run(settings)
+    assert result.code == 0, result.log
+    assert "progressive sizes: 32 pixels from epoch 1, 64 pixels from epoch 3" in result.stdout
 
     # Within an epoch by SIGTERM; the launcher is told, as SageMaker does it.
     job = new_job(tmp_path / "stopped", data)
-    job.hyperparameters(FOUR_EPOCHS)
+    job.hyperparameters(settings)
     assert interrupt(job, signal.SIGTERM, "Train Epoch: 2 [16/") == 0
     assert not (job.base / "output" / "failure").exists()
     assert artifact.load(job.model)[1].training["evaluation"]["epoch"] == 1

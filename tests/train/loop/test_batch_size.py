@@ -13,7 +13,8 @@ from torch import nn
 from container.contract.errors import TrainingError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.paths import MlPaths
-from container.model import build_model
+from container.networks.batch_norm import fewest_pictures
+from container.networks.build import build_model
 from container.preprocessing import Preprocessing
 from container.train.data.channels import complete_splits, list_splits
 from container.train.device import Device
@@ -26,7 +27,6 @@ from container.train.loop.batch_trial import (
     Trial,
     largest_that_fits,
     most_worth_trying,
-    smallest_batch,
     smallest_of_the_fast,
     speeds,
 )
@@ -144,9 +144,10 @@ def test_what_is_worth_trying_is_bounded():
 
 
 def test_batch_normalisation_needs_two_values():
-    assert smallest_batch(INPUT, 1) == 1
-    assert smallest_batch(SMALL_INPUT, 1) == 2
-    assert smallest_batch(INPUT, 2) == 2
+    model = build_model("resnet18", 2)
+    assert fewest_pictures(model, INPUT.size) == 1
+    assert fewest_pictures(model, SMALL_INPUT.size) == 2
+    assert fewest_pictures(model, INPUT.size, 2) == 2
     assert Trial(build_model("resnet18", 3), CPU, SMALL_INPUT).fits(2)
     assert Trial(build_model("resnet18", 3), CPU, INPUT).fits(1)
 
@@ -182,8 +183,8 @@ def test_the_line_of_the_log():
 
 
 def test_a_network_for_which_there_is_no_room():
-    with pytest.raises(TrainingError, match=r"batch-size 0: not even 2 fits in .*; choose a smaller model-type or"):
-        find_batch_size(Limited(1), CPU, SMALL_INPUT, 10_000, Stop(), ALONE)
+    with pytest.raises(TrainingError, match=r"batch-size 0: not even 1 fits in .*; choose a smaller model-type or"):
+        find_batch_size(Limited(0), CPU, SMALL_INPUT, 10_000, Stop(), ALONE)
 
 
 def test_a_job_that_is_asked_to_end_stops_trying():
@@ -286,7 +287,7 @@ def test_training_that_runs_out_of_memory_ends_with_what_fits(
         alive.extend(reference() is not None for reference in held)
         return explain_out_of_memory(*arguments)
 
-    monkeypatch.setattr("container.train.loop.prepare.initial_model", lambda *_: (Watched(10), Start("")))
+    monkeypatch.setattr("container.train.loop.prepare.initial_model", lambda *_, **__: (Watched(10), Start("")))
     monkeypatch.setattr("container.train.loop.train_model.explain_out_of_memory", advise)
     image_folder("train", red=16, green=16)
     paths = MlPaths(tmp_path)

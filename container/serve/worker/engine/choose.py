@@ -9,6 +9,7 @@ import safetensors
 import safetensors.numpy
 
 from container.contract.model_files import CARD, TENSORS
+from container.contract.networks import is_resnet
 from container.model_card import ModelCard, read_card
 from container.serve.settings.logs import event
 from container.serve.worker.engine.engine import TOLERANCE, Engine, error_of
@@ -35,7 +36,7 @@ def on_cpu(model_dir: Path, *, plain: bool, threads: int) -> tuple[Engine, Model
     Raises:
         ArtifactError: A file or field is missing or wrong.
     """
-    if not plain:
+    if not plain and _is_resnet(model_dir):
         from container.serve.worker.engine.openvino_engine import OpenVino
         from container.serve.worker.engine.openvino_graph import UnknownTensorsError
 
@@ -49,6 +50,11 @@ def on_cpu(model_dir: Path, *, plain: bool, threads: int) -> tuple[Engine, Model
             if _agrees(engine, card):
                 return engine, card
     return eager(model_dir, "cpu")
+
+
+def _is_resnet(model_dir: Path) -> bool:
+    """Whether a model's graph can be built for OpenVINO; a model without a card is a ResNet, or none of ours."""
+    return not (model_dir / CARD).is_file() or is_resnet(read_card(model_dir).architecture)
 
 
 def on_gpu(model_dir: Path, device: "torch.device", *, plain: bool, batch_size: int) -> tuple[Engine, ModelCard]:
@@ -102,7 +108,7 @@ def eager(model_dir: Path, device: str) -> "tuple[Eager, ModelCard]":
     from container.serve.worker.engine.eager import Eager
 
     model, card = artifact.load(model_dir)
-    return Eager(model, card.preprocessing, torch.device(device)), card
+    return Eager(model, card, torch.device(device)), card
 
 
 def _card_and_tensors(model_dir: Path) -> "tuple[ModelCard, Tensors]":

@@ -1,14 +1,17 @@
 """Runs the network in plain torch and float32: the reference for other engines, and needed for explanations."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import nn
 
+from container.model_card import ModelCard
+from container.networks.explained import ExplainedLayer, explained_layer
 from container.preprocessing import Preprocessing
 from container.serve.worker.engine.engine import Logits, Pixels
-from container.serve.worker.explain import Heat, explained_layer
+from container.serve.worker.explain import Heat
 from container.serve.worker.grad_cam import grad_cam
 
 
@@ -18,13 +21,14 @@ class Eager:
     name = "torch"
     precision = "f32"
 
-    def __init__(self, model: nn.Module, preprocessing: Preprocessing, device: torch.device) -> None:
+    def __init__(self, model: nn.Module, card: ModelCard, device: torch.device) -> None:
         if device.type == "cuda":
             torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
         self.model: nn.Module = model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         # Explanations need gradients of a layer's output, not of parameters.
         self.model.requires_grad_(False)
-        self._preprocessing = preprocessing
+        self._preprocessing = card.preprocessing
+        self._architecture = card.architecture
         self._device = device
         self.device = str(device)
         self.threads = torch.get_num_threads()
@@ -35,10 +39,15 @@ class Eager:
             outputs: Logits = self.model(normalized(squares, self._preprocessing, self._device)).float().cpu().numpy()
         return outputs
 
+    @cached_property
+    def explained_layer(self) -> ExplainedLayer:
+        """The layer that explanations analyse."""
+        return explained_layer(self._architecture, self.model, self._preprocessing.size)
+
     def heat(self, squares: Sequence[Pixels], classes: Sequence[int]) -> Heat:
         """Compute where in each square the network sees a class (see `grad_cam`)."""
         batch = normalized(squares, self._preprocessing, self._device)
-        return grad_cam(self.model, explained_layer(self._preprocessing.size), batch, classes)
+        return grad_cam(self.model, self.explained_layer, batch, classes)
 
 
 def normalized(squares: Sequence[Pixels], preprocessing: Preprocessing, device: torch.device) -> torch.Tensor:

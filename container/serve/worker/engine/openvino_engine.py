@@ -26,7 +26,7 @@ class OpenVino:
     def __init__(self, architecture: str, tensors: Tensors, preprocessing: Preprocessing, *, threads: int) -> None:
         """
         Args:
-            architecture: One of `ARCHITECTURES`.
+            architecture: One of `RESNETS`.
             tensors: By torchvision's names.
             preprocessing: How pixels become the network's input.
             threads: To compute with.

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from openvino import Model, Node  # type: ignore[import-untyped]
 from openvino import opset13 as ops
 
-from container.architectures import SHAPES
+from container.networks.resnets import SHAPES
 from container.preprocessing import Preprocessing
 
 Tensors = Mapping[str, npt.NDArray[np.float32]]
@@ -24,7 +24,7 @@ def build(architecture: str, tensors: Tensors, preprocessing: Preprocessing) -> 
     """Build the graph from pixels to logits.
 
     Args:
-        architecture: One of `ARCHITECTURES`.
+        architecture: One of `RESNETS`.
         tensors: By torchvision's names.
         preprocessing: Side of the input, mean and standard deviation.
 

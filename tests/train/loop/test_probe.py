@@ -1,0 +1,68 @@
+"""The linear probe: the head on features of the frozen body."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from container import artifact
+from container.networks.build import build_model
+from container.train.loop import probe
+from container.train.loop.features import Features
+from container.train.loop.probe import fit_head
+from tests.conftest import write_image_folder
+from tests.train.loop.test_recipe import Job
+
+CPU = torch.device("cpu")
+
+
+def features(seed: int, count: int) -> Features:
+    """Three clouds that overlap, off the origin and of different spreads."""
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.arange(count) % 3
+    centres = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]])
+    values = centres[targets] + torch.randn(count, 4, generator=generator)
+    return Features(values * torch.tensor([1.0, 10, 0.1, 1]) + 5, targets)
+
+
+def test_the_head_is_that_of_logistic_regression(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(probe, "_PENALTIES", (0.01,))
+    train, validation = features(0, 90), features(1, 30)
+    found = fit_head(train, validation, class_count=3, device=CPU)
+    mean, spread = train.values.mean(0).numpy(), train.values.std(0, correction=0).numpy()
+    theirs = LogisticRegression(C=1 / (0.01 * 90), tol=1e-8, max_iter=1000)
+    theirs.fit((train.values.numpy() - mean) / spread, train.targets.numpy())
+    ours = torch.softmax(validation.values @ found.weight.T + found.bias, 1).numpy()
+    expected = theirs.predict_proba((validation.values.numpy() - mean) / spread)
+    np.testing.assert_allclose(ours, expected, atol=1e-3)
+    assert found.evaluation.correct == (expected.argmax(1) == validation.targets.numpy()).sum()
+
+
+def test_the_penalty_is_the_one_with_the_lowest_evaluation_loss(monkeypatch: pytest.MonkeyPatch):
+    losses = []
+    for penalty in (1.0, 0.1, 0.01, 0.001, 0.0001):
+        with monkeypatch.context() as patched:
+            patched.setattr(probe, "_PENALTIES", (penalty,))
+            losses.append(fit_head(features(0, 30), features(1, 30), class_count=3, device=CPU).evaluation.loss)
+    chosen = fit_head(features(0, 30), features(1, 30), class_count=3, device=CPU)
+    assert chosen.evaluation.loss == pytest.approx(min(losses), rel=1e-3)
+
+
+def test_a_probe_alone_trains_the_head_only_and_counts_as_epoch_0(tmp_path: Path):
+    data = tmp_path / "data"
+    write_image_folder(data / "train", {"blue": 12, "green": 12})
+    (data / "weights").mkdir()
+    torch.manual_seed(3)
+    start = build_model("resnet18", 1000).state_dict()
+    torch.save(start, data / "weights" / "imagenet.pth")
+    values = {"model-type": "resnet18", "drop-path": "0", "recipe": "modern", "weights": "default", "probe": "only"}
+    job = Job(tmp_path / "job", data, **values)
+    job.run()
+    saved, card = artifact.load(job.paths.model)
+    assert card.training["evaluation"]["epoch"] == 0
+    assert card.training["evaluation"]["eval_accuracy"] == 100
+    assert card.training["test"] == {"best_epoch": 0, "test_loss": pytest.approx(0, abs=0.3), "test_accuracy": 100}
+    for name, value in saved.state_dict().items():
+        assert name.startswith("fc.") or torch.equal(value, start[name]), name
