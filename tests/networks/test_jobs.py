@@ -41,7 +41,7 @@ def test_a_job_resumes_with_the_weights_it_began_with(network: str, tmp_path: Pa
     code, log = run_forked(job)
     assert code == 0, log
     assert "resuming from the checkpoint of epoch 2, step 0" in log
-    assert [record.get("epoch") for record in job.metrics()] == [1, 2, None]
+    assert [record.get("epoch") for record in job.metrics()] == [0, 1, 2, None]  # 0 is the linear probe
     model, card = artifact.load(job.model)
     assert card.weights == first["weights"]
     assert len(card.weights["sha256"]) == 64
