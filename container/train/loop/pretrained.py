@@ -36,7 +36,7 @@ class Start:
     text: str
     is_warning: bool = False
     weights: dict[str, str] = field(default_factory=dict)
-    """As in `ModelCard.weights`."""
+    """The same fields as `ModelCard.weights`."""
 
     def log(self) -> None:
         """Log it; call this once it is known that no checkpoint has later weights."""

@@ -231,7 +231,7 @@ def test_422_for_a_decompression_bomb(server: ServerProcess) -> None:
 
 @pytest.mark.parametrize("elongated", [(1_000_000, 1), (1, 1_000_000), (65_536, 3)])
 def test_422_for_a_side_that_no_decoder_can_hold(server: ServerProcess, elongated: tuple[int, int]) -> None:
-    """Whoever sends it again gets the same answer, and so it is none that says to try again."""
+    """The status does not invite a retry, which would get the same answer."""
     answer = server.post(png_of(*elongated), "image/png")
     assert (answer.status, "at most 65,535 per side" in answer.error) == (422, True)
     answer = server.post(npy(np.zeros((65_536, 1, 3), np.uint8)), "application/x-npy")

@@ -104,7 +104,7 @@ def test_a_script_that_is_not_there(base_dir: Path) -> None:
 
 
 def test_a_script_in_a_folder_and_by_the_name_of_its_module(base_dir: Path) -> None:
-    """As entry points come from the SDK; both folders are searched for modules."""
+    """The SDK names entry points like this; modules are searched for in both folders."""
     code = base_dir / "model" / "code"
     (code / "handlers").mkdir()
     (code / "helper.py").write_text("WORD = 1")

@@ -120,7 +120,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Learnt, Learnt]:
 
 
 def test_two_processes_learn_what_one_does(two: tuple[Learnt, Learnt]):
-    """Of the same batches, though the weights of their pictures' classes are not spread evenly; with both recipes."""
+    """The batches are the same, and their class weights are not spread evenly; with both recipes."""
     for one, first, second in zip(learn_both(World(Rank())), *two, strict=True):
         check_alike(one, first, second)
 
