@@ -75,7 +75,7 @@ def test_a_job_that_runs_out_of_time_stops_within_the_epoch_and_is_tested(
         return asked >= 8  # after each step, and after the first epoch
 
     monkeypatch.setattr(TrainingJob, "is_late", is_late)
-    job = Job(tmp_path / "job", tmp_path / "data", budget="60m", epochs="3")
+    job = Job(tmp_path / "job", tmp_path / "data", budget="600m", epochs="3")
     with caplog.at_level("INFO"):
         job.run()
     assert ": 3 epochs at image-size 32" in caplog.text
@@ -91,7 +91,7 @@ def test_epochs_that_take_longer_than_planned_become_fewer_and_end_the_cosine(
     write_image_folder(tmp_path / "data" / "train", {"blue": 20, "green": 20})
     left = iter((5, 1, 0))
     monkeypatch.setattr(fit, "_epochs_left", lambda *_, **__: next(left))
-    job = Job(tmp_path / "job", tmp_path / "data", budget="60m", epochs="9")
+    job = Job(tmp_path / "job", tmp_path / "data", budget="600m", epochs="9")
     job.run()
     rates = [record["learning_rate"] for record in job.state()["progress"]["history"]]
     assert len(rates) == 3
@@ -100,9 +100,9 @@ def test_epochs_that_take_longer_than_planned_become_fewer_and_end_the_cosine(
 
 def test_a_resumed_job_keeps_what_its_budget_chose(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     write_image_folder(tmp_path / "data" / "train", {"blue": 20, "green": 20})
-    job = Job(tmp_path / "job", tmp_path / "data", budget="60m", epochs="1")
+    job = Job(tmp_path / "job", tmp_path / "data", budget="600m", epochs="1")
     job.run()
-    again = Job(tmp_path / "job", tmp_path / "data", budget="50m", epochs="3", resumes=True)
+    again = Job(tmp_path / "job", tmp_path / "data", budget="500m", epochs="3", resumes=True)
     with caplog.at_level("INFO"):
         again.run()
     assert ": 1 epoch at image-size 32" in caplog.text
