@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+# The same examples on every machine, and none that is refused because the machine is slow.
+hypothesis.settings.load_profile("ci")
 
 MakeFolder = Callable[..., Path]
 
