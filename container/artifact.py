@@ -71,8 +71,10 @@ def load(directory: Path) -> tuple[nn.Module, ModelCard]:
         tensors = read_state_dict(tensors_file, LANDMARK if card is None or is_resnet(card.architecture) else "")
         card = card or seed_card(tensors)
         model = _network(card, tensors)
-    except (WeightsError, HyperparameterError) as error:
+    except WeightsError as error:
         raise ArtifactError(f"{tensors_file.name} in {directory} cannot be used: {error}") from error
+    except HyperparameterError as error:
+        raise ArtifactError(f"{CARD} in {directory} cannot be used: {error}") from error
     return model, card
 
 

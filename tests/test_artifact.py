@@ -69,7 +69,10 @@ def test_a_failing_save_leaves_the_earlier_model(saved: Path, model: nn.Module, 
     [
         ({"format_version": 99}, "format_version is 99"),
         ({"architecture": "VGG 16"}, "architecture is 'VGG 16'"),
-        ({"architecture": "resnet51"}, "timm .* has no such network; the nearest are resnet51q, resnet"),
+        (
+            {"architecture": "resnet51"},
+            "model.json .*there is no network 'resnet51' in timm .*; the nearest are resnet51q, resnet",
+        ),
         ({"classes": []}, "classes is not a list"),
         ({"classes": ["a", "a", "b"]}, "names a class twice"),
         ({"reference": 1.0}, "reference is not a list of numbers"),

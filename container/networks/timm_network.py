@@ -23,15 +23,15 @@ def configuration(architecture: str) -> Any:
     name, _, tag = architecture.partition(".")
     if not timm.is_model(name):
         raise HyperparameterError(
-            f"hyperparameter model-type is {architecture!r}, and timm {timm.__version__} has no such network; "
+            f"there is no network {architecture!r} in timm {timm.__version__}; "
             f"{_nearest(name, [*RESNETS, *timm.list_models()])}"
         )
     try:
         return timm.models.get_pretrained_cfg(architecture) or timm.models.PretrainedCfg()
     except RuntimeError as error:
         raise HyperparameterError(
-            f"hyperparameter model-type is {architecture!r}, and timm {timm.__version__} has no pretrained "
-            f"configuration {tag!r} of {name}; {_nearest(architecture, timm.list_pretrained(f'{name}.*'))}"
+            f"timm {timm.__version__} has no pretrained configuration {tag!r} of the network {name}; "
+            f"{_nearest(architecture, timm.list_pretrained(f'{name}.*'))}"
         ) from error
 
 
