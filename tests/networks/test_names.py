@@ -22,7 +22,11 @@ from tests.networks import NETWORKS
     [
         ("convnext_tinny", 32, r"no network 'convnext_tinny' in timm .*; the nearest are convnext_tiny, "),
         ("resnet51", 32, r"no network 'resnet51' in timm .*; the nearest are .*resnet50"),
-        ("convnext_tiny.in1k", 32, r"no pretrained configuration 'in1k' of convnext_tiny; .* convnext_tiny\.fb_in1k"),
+        (
+            "convnext_tiny.in1k",
+            32,
+            r"no pretrained configuration 'in1k' of the network convnext_tiny; .* convnext_tiny\.fb_in1k",
+        ),
         ("vit_small_patch16_224", 100, r"into patches of 16 x 16 pixels: choose a multiple of 16, such as 96 or 112"),
         ("vit_small_patch14_dinov2", 224 + 1, r"a multiple of 14, such as 224 or 238"),
         ("gemma4_vit_167m_enc", 256, r"a network without a classifier"),
