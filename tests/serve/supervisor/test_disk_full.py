@@ -103,7 +103,8 @@ def test_what_ends_while_the_disk_is_full_comes_back_when_there_is_room(
         with filled(disk):
             os.kill(worker if part == "worker" else java, signal.SIGKILL)
             said = await_true(lambda: no_room(server.ping()), "ping says why")
-            assert "restarted" in said
+            # A model server that was started again before that has the model loaded next.
+            assert "restarted" in said or (part == "model server" and "being loaded" in said)
             if part == "worker":
                 await_true(lambda: server.events("worker-waits"), "the next one says what it waits for")
         server.await_ready()
