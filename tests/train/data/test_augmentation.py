@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_many_samples_are_distributed_as_torchvision_s(kind: str):
         assert distance < 0.09, f"{name}: {distance:.3f}"
 
 
-def variation(**changes: float) -> Variation:
+def variation(**changes: Any) -> Variation:
     plain = Variation(
         mirrored=False,
         angle=0,
@@ -81,7 +82,7 @@ def variation(**changes: float) -> Variation:
         contrast=1,
         brightness_first=True,
     )
-    return Variation(**{**vars(plain), **changes})  # type: ignore[arg-type]
+    return Variation(**{**vars(plain), **changes})
 
 
 def applied(**changes: float) -> np.ndarray:

@@ -11,8 +11,9 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F  # noqa: N812
 
-from container.train.data.augmentation import Variation, vary
+from container.train.data.augmentation import vary
 from container.train.data.policies import Operation, Policy
+from tests.train.data.test_augmentation import variation
 
 SIZE = 64
 ACROSS, DOWN = np.meshgrid(np.linspace(20, 235, SIZE), np.linspace(20, 200, SIZE))
@@ -46,18 +47,7 @@ def affine(**changes: object) -> Callable[[Image.Image], Image.Image]:
 def test_an_operation_does_what_torchvision_s_does(
     name: str, strength: float, transform: Callable[[Image.Image], Image.Image]
 ):
-    whole = Variation(
-        mirrored=False,
-        angle=0,
-        left=0,
-        top=0,
-        width=SIZE,
-        height=SIZE,
-        brightness=1,
-        contrast=1,
-        brightness_first=True,
-        operations=(Operation(name, strength),),
-    )
+    whole = variation(width=SIZE, height=SIZE, operations=(Operation(name, strength),))
     ours = vary(np.asarray(SCENE), whole, (SIZE, SIZE), SIZE).astype(int)
     difference = np.abs(ours - np.asarray(transform(SCENE)).astype(int))
     assert difference.mean() < 1.5  # at the edge of the exposed part the two interpolate differently
@@ -69,23 +59,12 @@ def test_operations_are_applied_in_their_order():
     """A translation after a rotation moves along the result's axes, before it along the rotated ones."""
     pixels = np.asarray(SCENE)
     turned, moved = Operation("rotate", math.pi / 2), Operation("translate-x", 0.25)
-    plain = Variation(
-        mirrored=False,
-        angle=0,
-        left=0,
-        top=0,
-        width=SIZE,
-        height=SIZE,
-        brightness=1,
-        contrast=1,
-        brightness_first=True,
-    )
     for operations, transforms in (
         ((turned, moved), (lambda one: F.rotate(one, 90), affine(translate=[SIZE // 4, 0]))),
         ((moved, turned), (affine(translate=[SIZE // 4, 0]), lambda one: F.rotate(one, 90))),
     ):
         expected = transforms[1](transforms[0](SCENE))
-        ours = vary(pixels, Variation(**{**vars(plain), "operations": operations}), (SIZE, SIZE), SIZE)
+        ours = vary(pixels, variation(width=SIZE, height=SIZE, operations=operations), (SIZE, SIZE), SIZE)
         assert np.abs(ours.astype(int) - np.asarray(expected)).mean() < 1.5
 
 
