@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from container.serve.front import open_inference
 from container.serve.front.admission import AdmissionControl, HeldRequest
 from container.serve.front.batch_transform import execution_parameters
 from container.serve.front.batchers import Batchers
@@ -22,6 +23,7 @@ from container.serve.front.receive import ClientGoneError, Receive, Scope, recei
 from container.serve.front.request_id import new_request_id
 from container.serve.front.routes import MethodError, Route, Routes
 from container.serve.protocol.memory_file import MemoryFile
+from container.serve.protocol.open_inference import LIVE
 from container.serve.protocol.replies import BUG, Reply, RequestError
 from container.serve.protocol.state import LatestState
 from container.serve.settings.config import ServeConfig
@@ -74,6 +76,10 @@ class Front:
         self._description = document.description(config) if config.openapi else None
         self._routes = Routes(many_models=config.multi_model, openapi=config.openapi)
         self._models = ModelsApi(config, run_dir, batchers, state)
+        self._open_inference = open_inference.OpenInferenceRoutes(config) if config.kserve else None
+        self._probes = {"/ping": Reply(status=200, content_type="", body=b"")}
+        if config.kserve:
+            self._probes |= open_inference.probes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -82,10 +88,11 @@ class Front:
         exchange: Exchange = scope["state"]["exchange"]
         headers: Headers = dict(scope["headers"])
         record = RequestRecord()
-        if path == "/ping" and method in ("GET", "HEAD"):
+        if path in self._probes and method in ("GET", "HEAD"):
             record.route = "ping"
-            await self._ping(send, exchange, headers, record)
+            await self._probe(send, exchange, headers, record, path)
             return
+        v2 = self._open_inference if open_inference.is_path(path) else None
         deadline = record.start + self._config.deadline_s
         request_id = new_request_id()
         reply = Reply.failure(BUG, request_id)
@@ -93,14 +100,17 @@ class Front:
         try:
             with self._admission.hold() as held:
                 try:
-                    asked = self._routes.find(scope)
+                    asked = (v2 or self._routes).find(scope)
                     if asked.verb == "parameters":
                         record.route, reply = "execution-parameters", self._parameters
                     elif asked.verb == "openapi" and self._description:
                         record.route, reply = "openapi", self._description
-                    elif asked.verb == "invoke":
-                        record.route, record.model = "invocations", asked.name
+                    elif asked.verb in ("invoke", "infer", "metadata"):
+                        record.route = "open-inference" if asked.verb == "metadata" else "invocations"
+                        record.model = asked.name
                         reply = await self._invoke(exchange, headers, receive, request_id, deadline, asked, held)
+                    elif asked.verb in ("server", "ready"):
+                        record.route, reply = "open-inference", self._described(asked)
                     else:
                         record.route = "models"
                         reply = await self._administer(exchange, headers, receive, deadline, asked, held)
@@ -115,7 +125,9 @@ class Front:
             return
         except Exception:
             logger.exception(event("bug", id=request_id))
-        extra = [(b"allow", ", ".join(allowed).encode())] if allowed else []
+        if v2:
+            reply = open_inference.in_protocol(reply)
+        extra = [(b"allow", ", ".join(allowed).encode())] if allowed else open_inference.json_bytes_header(reply)
         await _send(send, reply, request_id, exchange, headers, extra, draining=self.draining)
         self._note(record, reply)
         logger.info(
@@ -134,18 +146,31 @@ class Front:
             )
         )
 
-    async def _ping(self, send: Send, exchange: Exchange, headers: Headers, record: RequestRecord) -> None:
-        request_id = None if self.ready() else new_request_id()
-        reply = Reply(status=200, content_type="", body=b"")
-        if request_id:
-            reason = "the server is stopping" if self.draining else self._state().reason
-            reply = Reply.error(503, reason, request_id)
+    async def _probe(self, send: Send, exchange: Exchange, headers: Headers, record: RequestRecord, path: str) -> None:
+        request_id, reply = None, self._probes[path]
+        if path != LIVE and not self.ready():
+            request_id = new_request_id()
+            reply = Reply.failure(self._not_ready(), request_id)
+            if open_inference.is_path(path):
+                reply = open_inference.in_protocol(reply)
         await _send(send, reply, request_id, exchange, headers, [], draining=self.draining)
         self._note(record, reply)
 
     def ready(self) -> bool:
         """Whether /ping is answered 200."""
         return self._state().ready and not self.draining
+
+    def _not_ready(self) -> RequestError:
+        return RequestError(503, "the server is stopping" if self.draining else self._state().reason)
+
+    def _described(self, asked: Route) -> Reply:
+        """Describe the server, or say that a model is ready."""
+        if asked.verb == "server":
+            return open_inference.server_metadata()
+        if not self.ready():
+            raise self._not_ready()
+        self._batchers.find(asked.name)
+        return open_inference.model_ready(asked)
 
     def _note(self, record: RequestRecord, reply: Reply | None) -> None:
         record.reply, record.end = reply, time.monotonic()
@@ -178,7 +203,8 @@ class Front:
         asked: Route,
         held: HeldRequest,
     ) -> Reply:
-        head = request_head(headers, request_id, deadline, self._slice_s)
+        protocol = open_inference.of_request(asked, headers)
+        head = request_head(headers, request_id, deadline, self._slice_s, protocol)
         if self.draining:
             raise RequestError(503, "the server is stopping")
         batcher = self._batchers.find(asked.name)

@@ -1,5 +1,6 @@
 """The headers that go to the worker, and those that are echoed to the client."""
 
+from container.serve.protocol.open_inference import OpenInference
 from container.serve.protocol.replies import ATTRIBUTES_HEADER, RequestError, RequestHead
 
 Headers = dict[bytes, bytes]
@@ -13,7 +14,9 @@ _BOUNDED = ((_TYPE, "Content-Type"), (_ACCEPT, "Accept"), (_ATTRIBUTES, ATTRIBUT
 _NOT_PRINTABLE = bytes({*range(256)} - {*range(0x20, 0x7F)})
 
 
-def request_head(headers: Headers, request_id: str, deadline: float, slice_s: float | None) -> RequestHead:
+def request_head(
+    headers: Headers, request_id: str, deadline: float, slice_s: float | None, protocol: OpenInference | None
+) -> RequestHead:
     """The head of a request for a worker.
 
     Raises:
@@ -31,6 +34,7 @@ def request_head(headers: Headers, request_id: str, deadline: float, slice_s: fl
         deadline=deadline,
         slice_s=slice_s,
         attributes=_text(headers.get(_ATTRIBUTES)),
+        open_inference=protocol,
     )
 
 

@@ -15,7 +15,11 @@ _PREFIX = "/models/"
 _INVOKE = "/invoke"
 _LONGEST_NAME = 1024
 
-Verb = Literal["ping", "parameters", "openapi", "invoke", "load", "list", "get", "unload"]
+Verb = Literal[
+    "ping", "parameters", "openapi", "invoke", "load", "list", "get", "unload",
+    "server", "ready", "metadata", "infer",
+]  # fmt: skip
+"""The last four are in open_inference.py."""
 
 _NAMED: tuple[Verb, ...] = ("invoke", "get", "unload")
 
@@ -29,6 +33,8 @@ class Route:
     verb: Verb
     name: str = ""
     query: str = ""
+    called: str = ""
+    """The model's name in the path, by the Open Inference Protocol; `name` is the server's own."""
 
 
 class MethodError(RequestError):
@@ -103,10 +109,15 @@ def _many_models_route(method: str, raw_path: str, query: str) -> Route:
         verbs = {"GET": "get", "DELETE": "unload"}
     if method not in verbs:
         raise MethodError(raw_path, tuple(verbs))
-    return Route(verbs[method], _checked_name(raw_path.removeprefix(_PREFIX)) if verbs[method] in _NAMED else "", query)
+    return Route(verbs[method], read_name(raw_path.removeprefix(_PREFIX)) if verbs[method] in _NAMED else "", query)
 
 
-def _checked_name(encoded: str) -> str:
+def read_name(encoded: str) -> str:
+    """Read a model's name from a raw path.
+
+    Raises:
+        RequestError: 400, it is not UTF-8, or has a wrong length.
+    """
     try:
         name = unquote(encoded, errors="strict")
     except UnicodeDecodeError:

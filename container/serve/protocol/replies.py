@@ -3,9 +3,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 from container.serve.protocol.memory_file import Address
+from container.serve.protocol.open_inference import OpenInference
 
 # Distinguishes a worker's answers from multi-model-server's own.
 FRAME_TYPE = "application/x-slipway-reply"
@@ -69,6 +70,8 @@ class Reply:
     work: Work | None = None
     retry_after_s: int = 1
     """Seconds in the Retry-After header of a 503."""
+    json_bytes: int | None = None
+    """Length of the JSON at the start of the body, where binary tensors follow it."""
 
     @classmethod
     def error(cls, status: int, message: str, request_id: str | None) -> Self:
@@ -94,6 +97,7 @@ class Reply:
             "worker": self.worker,
             "batch": self.batch,
             "work": self.work and astuple(self.work),
+            "json_bytes": self.json_bytes,
         }
         return json.dumps(head).encode(), (self.body,)
 
@@ -124,6 +128,8 @@ class RequestHead:
     """Seconds after which a worker lets other requests pass; None: not before it is done."""
     probe: bool = False
     """A warm-up by the supervisor; the body is empty."""
+    open_inference: OpenInference | None = None
+    """With a request by the Open Inference Protocol, to which the headers above do not apply."""
 
     def pack(self, body: Address) -> bytes:
         """A part of the message to a worker, in JSON: the head, and the address of the body."""
@@ -132,7 +138,12 @@ class RequestHead:
     @classmethod
     def unpack_all(cls, message: bytes | bytearray) -> list[tuple[Self, Address]]:
         """Parse a message to a worker, which is a list of such parts."""
-        return [(cls(**part["head"]), Address(*part["body"])) for part in json.loads(message)]
+        return [(cls._from_json(part["head"]), Address(*part["body"])) for part in json.loads(message)]
+
+    @classmethod
+    def _from_json(cls, fields: dict[str, Any]) -> Self:
+        asked = fields.pop("open_inference")
+        return cls(**fields, open_inference=asked and OpenInference(**asked))
 
 
 ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"

@@ -29,6 +29,7 @@ from container.serve.settings.variables import (
     EVICT,
     INNER_PORTS,
     INSTALL_REQUIREMENTS,
+    KSERVE,
     LOG_FORMAT,
     LOG_LEVEL,
     MAX_PAYLOAD,
@@ -38,6 +39,8 @@ from container.serve.settings.variables import (
     MEMORY,
     METRICS_HOST,
     METRICS_PORT,
+    MODEL_DIR,
+    MODEL_NAME,
     MULTI_MODEL,
     OPENAPI,
     PROGRAM,
@@ -102,6 +105,10 @@ class ServeConfig:
     emf_interval_s: float
     openapi: bool
     """Whether to publish a description of the routes."""
+    kserve: bool
+    """Whether to answer the Open Inference Protocol."""
+    model_name: str
+    """The name of a single model in that protocol."""
     vm_arguments: tuple[str, ...]
 
     @classmethod
@@ -123,11 +130,12 @@ class ServeConfig:
         # Absolute, because the server's processes have working directories of their own.
         paths = MlPaths(Path(settings.read(BASE_DIR)).absolute())
         multi_model = settings.read(MULTI_MODEL)
-        directory = model_dir or (None if multi_model else paths.model)  # None: known once a model is loaded
+        given = _model_dir(settings, multi_model=multi_model)
+        directory = model_dir or given or (None if multi_model else paths.model)  # None: known once a model is loaded
         program = _program(settings, directory) if directory else None
         torchscript = find_torchscript(directory) if directory else None
         return cls(
-            model_dir=model_dir or paths.model,
+            model_dir=directory or paths.model,
             multi_model=multi_model,
             models_dir=paths.models,
             memory_limit_bytes=_bytes(settings.given(MEMORY)),
@@ -161,6 +169,8 @@ class ServeConfig:
             emf_namespace=_namespace(settings),
             emf_interval_s=settings.read(EMF_INTERVAL),
             openapi=settings.read(OPENAPI),
+            kserve=settings.read(KSERVE),
+            model_name=settings.read(MODEL_NAME),
             vm_arguments=_vm_arguments(settings),
         )
 
@@ -191,6 +201,15 @@ def _program(settings: SettingsReader, model_dir: Path) -> Path | None:
     if settings.is_set(PROGRAM):
         raise ServeError(f"{name} is {value!r}; there is no such Python file in {code}")
     return None
+
+
+def _model_dir(settings: SettingsReader, *, multi_model: bool) -> Path | None:
+    name, value = settings.found(MODEL_DIR)
+    if not settings.is_set(MODEL_DIR):
+        return None
+    if multi_model:
+        raise ServeError(f"{name} is {value!r}, and {MULTI_MODEL.names[0]} is 'true'; many models have their own urls")
+    return Path(value).absolute()
 
 
 def _install_requirements(settings: SettingsReader, *, multi_model: bool) -> bool:

@@ -116,6 +116,12 @@ INSTALL_REQUIREMENTS = Variable(
 BASE_DIR = Variable(
     ("SAGEMAKER_BASE_DIR",), "/opt/ml", TEXT, "The directory that holds model/, or models/ for many models."
 )
+MODEL_DIR = Variable(
+    ("SLIPWAY_MODEL_DIR",),
+    "model/ in the base directory",
+    TEXT,
+    "The directory of the model, such as KServe's /mnt/models. Only with one model.",
+)
 MULTI_MODEL = Variable(
     ("SAGEMAKER_MULTI_MODEL",), "false", FLAG, "true: start without a model, and load and unload models on request."
 )
@@ -170,6 +176,15 @@ OPENAPI = Variable(
     FLAG,
     "true: GET /openapi.json on the public port describes the routes, in OpenAPI 3.1.",
 )
+KSERVE = Variable(
+    ("SLIPWAY_KSERVE",),
+    "false",
+    FLAG,
+    "true: also answer KServe's Open Inference Protocol (version 2), below /v2 on the public port.",
+)
+MODEL_NAME = Variable(
+    ("SLIPWAY_MODEL_NAME",), "model", TEXT, "The model's name in that protocol; many models have names of their own."
+)
 VM_ARGUMENTS = Variable(
     ("SAGEMAKER_MODEL_SERVER_VMARGS",), "none", TEXT, "More options for multi-model-server's Java, after our own."
 )
@@ -177,6 +192,6 @@ VM_ARGUMENTS = Variable(
 VARIABLES: tuple[Variable[Any], ...] = (
     PORT, HOST, INNER_PORTS, MAX_PAYLOAD, BATCH_SIZE, BATCH_DELAY, WORKERS, USE_CUDA, ENGINE, DEADLINE, DRAIN,
     STARTUP_TIMEOUT, MAX_REQUESTS, MAX_PICTURES, MAX_PIXELS_PER_PICTURE, DECODE_SECONDS, DECODE_MEMORY, TOP_K, ACCEPT,
-    PROGRAM, INSTALL_REQUIREMENTS, BASE_DIR, MULTI_MODEL, MEMORY, EVICT, LOG_LEVEL, LOG_FORMAT, METRICS_PORT,
-    METRICS_HOST, EMF, EMF_INTERVAL, OPENAPI, VM_ARGUMENTS,
+    PROGRAM, INSTALL_REQUIREMENTS, BASE_DIR, MODEL_DIR, MULTI_MODEL, MEMORY, EVICT, LOG_LEVEL, LOG_FORMAT, METRICS_PORT,
+    METRICS_HOST, EMF, EMF_INTERVAL, OPENAPI, KSERVE, MODEL_NAME, VM_ARGUMENTS,
 )  # fmt: skip

@@ -20,7 +20,7 @@ from container.serve.settings.config import ServeConfig
 from container.serve.settings.logs import event
 from container.serve.settings.parsing import HOST, PORT
 from container.serve.settings.unused_code import unused_code
-from container.serve.settings.variables import METRICS_HOST, METRICS_PORT, PROGRAM, VARIABLES
+from container.serve.settings.variables import METRICS_HOST, METRICS_PORT, MODEL_DIR, PROGRAM, VARIABLES
 from container.torchscript import DEFAULT_NAME
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def check_model_dir(config: ServeConfig) -> None:
     if not directory.is_dir():
         raise ServeError(
             f"there is no model directory {directory}: unpack model.tar.gz there, or set SAGEMAKER_BASE_DIR to the "
-            "directory that holds model/"
+            f"directory that holds model/, or {MODEL_DIR.names[0]} to another directory"
         )
     if config.user_program:
         return

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from container.serve.protocol.replies import Reply
 
-RouteName = Literal["execution-parameters", "openapi", "ping", "invocations", "models", "other"]
+RouteName = Literal["execution-parameters", "openapi", "ping", "invocations", "models", "open-inference", "other"]
 
 
 @dataclass(kw_only=True, slots=True)

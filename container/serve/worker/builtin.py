@@ -1,6 +1,7 @@
 """Answers a batch of requests with the built-in functions; the pictures of all requests share forward passes."""
 
 import base64
+import json
 import logging
 import math
 import time
@@ -13,14 +14,17 @@ import numpy as np
 
 from container.contract.errors import PictureError
 from container.out_of_memory import is_out_of_memory
-from container.serve.protocol.accept import EXPLAINED, default_for, negotiate
+from container.serve.protocol.accept import EXPLAINED, JSON, default_for, negotiate
 from container.serve.protocol.explain_request import MAX_EXPLAINED
+from container.serve.protocol.open_inference import OpenInference
 from container.serve.protocol.replies import BUG, NO_MEMORY, PENDING, TOO_LATE, Reply, Request, RequestError
 from container.serve.settings.config import MEBIBYTE, ServeConfig
 from container.serve.settings.logs import event
 from container.serve.worker.explain import METHOD, Heat, paint, png
 from container.serve.worker.job import Job, Ready
 from container.serve.worker.loaded_torch import free_memory_after
+from container.serve.worker.open_inference.metadata import metadata
+from container.serve.worker.open_inference.request import read_request
 from container.serve.worker.picture_reader import NotCheapError, PictureReader
 from container.serve.worker.predictor import Predictor
 from container.serve.worker.request_body import Pictures, decode
@@ -125,6 +129,8 @@ class BuiltIn:
     def _open(self, request: Request) -> Job | Reply:
         head = request.head
         try:
+            if head.open_inference:
+                return self._open_inference(request, head.open_inference)
             default = default_for(head.content_type, self._config.default_accept)
             form = negotiate(head.accept, default, head.attributes)
             pictures = decode(head.content_type, request.body, self._config.max_pictures, form.explain)
@@ -133,6 +139,13 @@ class BuiltIn:
             return Reply.failure(error, head.request_id)
         except Exception as error:  # noqa: BLE001 - it is logged
             return Reply.failure(_unforeseen(error, id=head.request_id), head.request_id)
+
+    def _open_inference(self, request: Request, asked: OpenInference) -> Job | Reply:
+        if asked.metadata:
+            fields = metadata(asked.model, self._predictor.card)
+            return Reply(status=200, content_type=JSON, body=json.dumps(fields).encode())
+        pictures, answer = read_request(asked, request.body, self._config.max_pictures)
+        return Job(request, JSON, pictures, [], answer)
 
     def _explained_classes(self, pictures: Pictures, offer: str) -> list[int | None]:
         wishes = [wish for wish in pictures.explain if wish]
@@ -227,16 +240,20 @@ class BuiltIn:
             return PENDING
         if job.error:
             return replace(Reply.failure(job.error, job.request.head.request_id), work=job.work())
-        body = encode(
-            np.stack(job.rows),
-            self._predictor.card.classes,
-            job.offer,
-            k=self._config.top_k,
-            many=job.pictures.many,
-            explanations=job.explanations if any(job.explanations) else (),
-        )
-        work = job.work(time.monotonic() - start)
-        return Reply(status=200, content_type=job.offer.partition(";")[0], body=body, work=work)
+        rows, classes = np.stack(job.rows), self._predictor.card.classes
+        if job.answer:
+            reply = job.answer.encode(rows, classes)
+        else:
+            body = encode(
+                rows,
+                classes,
+                job.offer,
+                k=self._config.top_k,
+                many=job.pictures.many,
+                explanations=job.explanations if any(job.explanations) else (),
+            )
+            reply = Reply(status=200, content_type=job.offer.partition(";")[0], body=body)
+        return replace(reply, work=job.work(time.monotonic() - start))
 
 
 def _unforeseen(error: Exception, **about: object) -> RequestError:

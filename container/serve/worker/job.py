@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from container.serve.protocol.replies import Request, RequestError, Work
+from container.serve.worker.open_inference.answer import OpenInferenceAnswer
 from container.serve.worker.request_body import Pictures, Pixels
 from container.serve.worker.response_body import Explanation, Probabilities
 
@@ -31,6 +32,8 @@ class Job:
     pictures: Pictures
     classes: list[int | None]
     """The class to explain for each picture; None: the most probable one."""
+    answer: OpenInferenceAnswer | None = None
+    """Encodes the answer, in place of `offer`, to a request by the Open Inference Protocol."""
     taken: float = 0.0
     """When work on it began, if that was in an earlier time slice; else 0."""
     submitted: int = 0

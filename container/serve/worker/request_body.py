@@ -157,10 +157,10 @@ def _one_picture(value: Any, where: str, explain: ExplainRequest | None) -> tupl
         # The seed project's client encodes twice: once by json.dumps, once by its serializer.
         value = load_json(value, f"{where}the string")
     if isinstance(value, str):
-        return _from_base64(value, f"{where}the string"), explain
+        return from_base64(value, f"{where}the string"), explain
     for name in ("image", "b64") if isinstance(value, dict) else ():
         if isinstance(value.get(name), str):
-            return _from_base64(value[name], f"{where}{name}"), _explain(value, where, explain)
+            return from_base64(value[name], f"{where}{name}"), _explain(value, where, explain)
     return None
 
 
@@ -203,11 +203,16 @@ def _instances(instances: list[Any], max_pictures: int) -> list[bytes]:
         text = instance.get("b64") if isinstance(instance, dict) else instance
         if not isinstance(text, str):
             raise RequestError(400, f'instances[{number}] holds no picture; each one is {{"b64": "<base64>"}}')
-        files.append(_from_base64(text, f"instances[{number}]"))
+        files.append(from_base64(text, f"instances[{number}]"))
     return files
 
 
-def _from_base64(text: str, where: str) -> bytes:
+def from_base64(text: str, where: str) -> bytes:
+    """Decode a file in base64, also URL-safe, without padding or in a data URL; `where` begins the error.
+
+    Raises:
+        RequestError: 400, it is not base64, or empty.
+    """
     try:
         bare = text.encode("ascii").translate(None, string.whitespace.encode())
         if match := _DATA_URL.match(bare):

@@ -37,6 +37,12 @@ _NOT_FOR_TOOLKIT = (*variables.DEADLINE.names, *variables.STARTUP_TIMEOUT.names)
 _FUNCTIONS = ("model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn")
 _OUTPUT_FUNCTIONS = ("output_fn", "default_output_fn")
 
+_NO_OPEN_INFERENCE = RequestError(
+    400,
+    "this model runs code of its own (inference.py or TorchScript), which the Open Inference Protocol does not reach; "
+    "send requests to /invocations, or with many models to /models/NAME/invoke",
+)
+
 
 class UserCode:
     """The user's functions, with ours for those that are missing."""
@@ -93,6 +99,8 @@ class UserCode:
         head = request.head
         if time.monotonic() > head.deadline:
             return Reply.failure(TOO_LATE, head.request_id)
+        if head.open_inference:
+            return Reply.failure(_NO_OPEN_INFERENCE, head.request_id)
         if head.content_type in content_types.UTF8_TYPES and not _is_utf8(request.body):
             return Reply.error(400, "the body is not UTF-8", head.request_id)
         headers = {"Content-Type": head.content_type, "Accept": head.accept, ATTRIBUTES_HEADER: head.attributes}

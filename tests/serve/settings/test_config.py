@@ -56,6 +56,9 @@ def test_empty_values_are_none() -> None:
         ({"SLIPWAY_METRICS_PORT": "0"}, "metrics_port", None),
         ({"SLIPWAY_LOG_FORMAT": "JSON"}, "log_format", "json"),
         ({"SLIPWAY_OPENAPI": "true"}, "openapi", True),
+        ({"SLIPWAY_KSERVE": "true"}, "kserve", True),
+        ({"SLIPWAY_MODEL_NAME": "dogs"}, "model_name", "dogs"),
+        ({"SLIPWAY_MODEL_DIR": "/mnt/models"}, "model_dir", Path("/mnt/models")),
         ({"SLIPWAY_EMF": "Dogs/Serving"}, "emf_namespace", "Dogs/Serving"),
         ({"SAGEMAKER_CONTAINER_LOG_LEVEL": "debug"}, "log_level", 10),
         ({"SAGEMAKER_CONTAINER_LOG_LEVEL": "30"}, "log_level", 30),
@@ -139,3 +142,8 @@ def test_the_documents_table_is_this_one() -> None:
         for variable in VARIABLES
     ]
     assert rows == wanted
+
+
+def test_a_directory_for_one_model_is_not_for_many() -> None:
+    with pytest.raises(ServeError, match="SLIPWAY_MODEL_DIR is '/mnt/models', and SAGEMAKER_MULTI_MODEL is 'true'"):
+        config(SLIPWAY_MODEL_DIR="/mnt/models", SAGEMAKER_MULTI_MODEL="true")

@@ -1,15 +1,17 @@
 """What SageMaker asks a container of a multi-model endpoint, asked of a real server."""
 
+import base64
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from tests.serve.conftest import CLASSES, diverge
 from tests.serve.many_models import MULTI, ManyModels, put_code, put_model
-from tests.serve.server_process import ServerProcess, await_true
+from tests.serve.server_process import Answer, ServerProcess, await_true
 
 CODE = "def model_fn(model_dir):\n    return model_dir\n\ndef transform_fn(model, body, content_type, accept):\n"
 
@@ -20,7 +22,7 @@ def shared(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for name in ("first", "second", "third"):
         put_model(base, name, model_dir)
     put_code(base, "code", CODE + "    return model")
-    server = ServerProcess(base, tmp_path_factory.mktemp("log"), **MULTI)
+    server = ServerProcess(base, tmp_path_factory.mktemp("log"), SLIPWAY_KSERVE="true", **MULTI)
     try:
         server.await_ready()
         yield ManyModels(server, base)
@@ -255,3 +257,26 @@ def test_one_models_server_has_no_models_routes(server: ServerProcess):
     for method in ("GET", "POST", "DELETE", "PUT"):
         for path in ("/models", "/models/model", "/models/model/invoke"):
             assert server.request(method, path).status == 404
+
+
+def test_loaded_models_answer_the_open_inference_protocol(many: ManyModels, picture: bytes):
+    body = {
+        "inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": [base64.b64encode(picture).decode()]}]
+    }
+
+    def ask(model: str, verb: str = "") -> Answer:
+        route = f"/v2/models/{quote(model, safe='')}{verb}"
+        return many.server.request("POST" if verb == "/infer" else "GET", route, json.dumps(body))
+
+    assert (ask("a/b", "/infer").status, ask("a/b", "/ready").status, ask("a/b").status) == (404, 404, 404)
+    assert many.load("a/b", many.url("first")).status == 200
+    assert many.load("code").status == 200
+    assert ask("a/b", "/ready").json == {"name": "a/b", "ready": True}
+    assert ask("a/b").json["outputs"][0]["shape"] == [-1, len(CLASSES)]
+    answer = ask("a/b", "/infer")
+    assert (answer.status, answer.json["model_name"]) == (200, "a/b")
+    [best] = json.loads(many.invoke("a/b", picture, Accept="application/json;format=index").body)
+    assert answer.json["outputs"][1]["data"] == [CLASSES[best]]
+    for verb in ("", "/infer"):
+        answer = ask("code", verb)
+        assert (answer.status, "code of its own" in answer.json["error"]) == (400, True)

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from container.serve.protocol.accept import CSV, JSON, JSON_INDEX, JSON_LINES, NPY, OFFERED, choose, negotiate
+from container.serve.protocol.open_inference import OpenInference
 from container.serve.protocol.replies import Reply, RequestError
+from container.serve.worker.open_inference.request import read_request
 from container.serve.worker.request_body import Pictures, decode
 from container.serve.worker.response_body import encode, top_k
 
@@ -111,6 +113,41 @@ def test_multipart_gives_back_the_files(files: list[bytes]) -> None:
     body = b"".join(parts) + b"--%b--\r\n" % boundary
     pictures = decode(f'multipart/form-data; boundary="{boundary.decode()}"', body, 3)
     assert pictures == Pictures(files, many=len(files) > 1)
+
+
+TENSORS = st.fixed_dictionaries(
+    {"name": st.sampled_from(["image", "x"]), "datatype": st.sampled_from(["BYTES", "UINT8", "FP32"])},
+    optional={
+        "shape": st.sampled_from([[1], [2, 1], [1, 1, 2, 3], [2, 1, 1, 3], [1, 2]]) | JSON_VALUES,
+        "data": st.lists(st.integers(0, 300), max_size=6) | st.lists(st.lists(st.text(max_size=4))) | JSON_VALUES,
+        "parameters": st.fixed_dictionaries({"binary_data_size": st.integers(0, 12)}) | JSON_VALUES,
+    },
+)
+OUTPUTS = st.fixed_dictionaries({"name": st.sampled_from(["probabilities", "label"]), "parameters": JSON_VALUES})
+REQUESTS = st.fixed_dictionaries(
+    {"inputs": st.lists(TENSORS, max_size=2) | JSON_VALUES},
+    optional={"id": JSON_VALUES, "parameters": JSON_VALUES, "outputs": st.lists(OUTPUTS) | JSON_VALUES},
+)
+
+
+@given(value=REQUESTS | JSON_VALUES, binary=st.binary(max_size=12), announced=st.integers(-3, 3) | st.none())
+def test_any_inference_request(value: object, binary: bytes, announced: int | None) -> None:
+    text = json.dumps(value).encode()
+    json_bytes = None if announced is None else max(0, len(text) + announced)
+    try:
+        pictures, _ = read_request(OpenInference(model="m", json_bytes=json_bytes), text + binary, 10)
+        outcome = (200, bool(pictures.items))
+    except RequestError as error:
+        outcome = (error.status, bool(error.message))
+    assert outcome in ((200, True), (400, True), (413, True))
+
+
+@given(array=st_numpy.arrays(np.uint8, st.tuples(*[st.integers(1, 3)] * 3, st.just(3))), nested=st.booleans())
+def test_pixels_in_json_are_given_back(array: np.ndarray, nested: bool) -> None:
+    data = array.tolist() if nested else array.ravel().tolist()
+    tensor = {"name": "image", "datatype": "UINT8", "shape": array.shape, "data": data}
+    pictures, _ = read_request(OpenInference(model="m"), json.dumps({"inputs": [tensor]}).encode(), 10)
+    assert np.array_equal(np.stack(pictures.items), array)
 
 
 ACCEPTS = st.lists(st.sampled_from([*OFFERED, "*/*", "text/*", "a/b", "*/*;q=0"])).map(",".join)

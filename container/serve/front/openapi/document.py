@@ -5,7 +5,7 @@ Form: OpenAPI Specification 3.1.0, with JSON Schema 2020-12.
 
 import json
 
-from container.serve.front.openapi import invocation, many_models
+from container.serve.front.openapi import invocation, many_models, open_inference
 from container.serve.front.openapi.parts import JSON_TYPE, Json, fields, json_content, responses
 from container.serve.protocol.replies import ATTRIBUTES_HEADER, Reply
 from container.serve.settings.config import ServeConfig
@@ -28,13 +28,16 @@ def _document(config: ServeConfig) -> Json:
     else:
         routes["/execution-parameters"] = {"get": _execution_parameters()}
         routes["/invocations"] = {"post": invocation.operation(config, many_models=False)}
+    if config.kserve:
+        routes |= open_inference.paths(config)
+        schemas |= open_inference.schemas()
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Slipway",
             "version": "1",
-            "description": "An image classifier behind SageMaker's inference contract. Every error has the form Error. "
-            "Other paths are answered 404, other methods 405 with Allow.",
+            "description": "An image classifier behind SageMaker's inference contract. Every error has the form Error, "
+            "below /v2 OpenInferenceError. Other paths are answered 404, other methods 405 with Allow.",
         },
         "paths": routes,
         "components": {"schemas": schemas, "headers": _headers()},

@@ -49,7 +49,13 @@ def json_content(schema: Json) -> Json:
     return {JSON_TYPE: {"schema": schema}}
 
 
-def responses(good: str, content: Json, errors: Iterable[int], headers: Mapping[str, Json] | None = None) -> Json:
+def responses(
+    good: str,
+    content: Json,
+    errors: Iterable[int],
+    headers: Mapping[str, Json] | None = None,
+    error: str = "Error",
+) -> Json:
     """The responses of a route.
 
     Args:
@@ -57,6 +63,7 @@ def responses(good: str, content: Json, errors: Iterable[int], headers: Mapping[
         content: Its content by type; empty if it has none.
         errors: Statuses in addition to `ANY_TIME`.
         headers: Headers of every answer, in addition to the common ones.
+        error: The schema of an error.
     """
     own = dict(headers or {})
     said: Json = {"200": {"description": good, "headers": {"X-Request-Id": ref("RequestId", "headers"), **own}}}
@@ -67,6 +74,6 @@ def responses(good: str, content: Json, errors: Iterable[int], headers: Mapping[
         said[str(status)] = {
             "description": _WORDS[status],
             "headers": {"X-Request-Id": ref("RequestId", "headers"), **again, **own},
-            "content": json_content(ref("Error")),
+            "content": json_content(ref(error)),
         }
     return said
