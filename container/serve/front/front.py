@@ -79,7 +79,7 @@ class Front:
         self._open_inference = open_inference.OpenInferenceRoutes(config) if config.kserve else None
         self._probes = {"/ping": Reply(status=200, content_type="", body=b"")}
         if config.kserve:
-            self._probes |= open_inference.probes()
+            self._probes |= open_inference.PROBES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -166,7 +166,7 @@ class Front:
     def _described(self, asked: Route) -> Reply:
         """Describe the server, or say that a model is ready."""
         if asked.verb == "server":
-            return open_inference.server_metadata()
+            return open_inference.SERVER
         if not self.ready():
             raise self._not_ready()
         self._batchers.find(asked.name)

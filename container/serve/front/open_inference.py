@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from container.serve.front.headers import Headers
@@ -26,12 +27,18 @@ _JSON_BYTES = JSON_BYTES_HEADER.lower().encode()
 # Far more than a body may have.
 _MOST_DIGITS = 18
 
-_PROBES = {LIVE: {"live": True}, READY: {"ready": True}}
+_VERBS: Mapping[str | None, Verb] = {None: "metadata", "ready": "ready", "infer": "infer"}
 
 
-def probes() -> dict[str, Reply]:
-    """The answers to the server's two probes where all is well, by path."""
-    return {path: _json(fields) for path, fields in _PROBES.items()}
+def _json(fields: object) -> Reply:
+    return Reply(status=200, content_type="application/json", body=json.dumps(fields).encode())
+
+
+PROBES = {LIVE: _json({"live": True}), READY: _json({"ready": True})}
+"""The answers to the server's two probes where all is well, by path."""
+
+SERVER = _json({"name": "slipway", "version": VERSION, "extensions": EXTENSIONS})
+"""The description of the server."""
 
 
 def is_path(path: str) -> bool:
@@ -53,20 +60,15 @@ class OpenInferenceRoutes:
             RequestError: 400, 404 or 405.
         """
         path, method = scope["raw_path"].decode("latin-1"), scope["method"]
-        verb: Verb
-        if path in (ROOT, f"{ROOT}/"):
-            verb, found = "server", None
-        elif path in _PROBES:
-            # With the right methods, they are answered before.
-            raise MethodError(path, ("GET",))
-        elif found := _OF_MODEL.fullmatch(path):
-            verb = {None: "metadata", "ready": "ready", "infer": "infer"}[found["verb"]]  # type: ignore[assignment]
-        else:
+        found = _OF_MODEL.fullmatch(path)
+        # The probes come here with a wrong method only.
+        if not found and path not in (ROOT, f"{ROOT}/", *PROBES):
             raise RequestError(
                 404,
                 f"there is nothing here; the routes are GET {ROOT}, GET {LIVE}, GET {READY}, GET {ROOT}/models/NAME, "
                 f"GET {ROOT}/models/NAME/ready and POST {ROOT}/models/NAME/infer",
             )
+        verb = _VERBS[found["verb"]] if found else "server"
         allowed = "POST" if verb == "infer" else "GET"
         if ("GET" if method == "HEAD" else method) != allowed:
             raise MethodError(path, (allowed,))
@@ -98,11 +100,6 @@ def of_request(asked: Route, headers: Headers) -> OpenInference | None:
     )
 
 
-def server_metadata() -> Reply:
-    """Describe the server."""
-    return _json({"name": "slipway", "version": VERSION, "extensions": EXTENSIONS})
-
-
 def model_ready(asked: Route) -> Reply:
     """Say that a model is ready."""
     return _json({"name": asked.called, "ready": True})
@@ -118,7 +115,3 @@ def in_protocol(reply: Reply) -> Reply:
 def json_bytes_header(reply: Reply) -> list[tuple[bytes, bytes]]:
     """The header that says where an answer's binary tensors begin, if it has any."""
     return [] if reply.json_bytes is None else [(_JSON_BYTES, str(reply.json_bytes).encode())]
-
-
-def _json(fields: object) -> Reply:
-    return Reply(status=200, content_type="application/json", body=json.dumps(fields).encode())

@@ -84,13 +84,7 @@ def schemas() -> Json:
         "data": data,
     }
     wanted = fields({"name": {"enum": ["probabilities", "label"]}, "parameters": parameters}, optional=["parameters"])
-    answered = {
-        "name": _TEXT,
-        "datatype": {"enum": ["FP32", "BYTES"]},
-        "shape": sides,
-        "parameters": parameters,
-        "data": data,
-    }
+    answered = {**given, "name": _TEXT, "datatype": {"enum": ["FP32", "BYTES"]}}
     asked = {
         "id": _TEXT,
         "parameters": parameters,
