@@ -74,8 +74,6 @@ def _pictures(inputs: object, binary: memoryview, max_pictures: int) -> Pictures
 def _data(tensor: Mapping[str, Any], binary: memoryview) -> list[Any] | memoryview:
     """Find the input's data: a list in the JSON, or the bytes after it."""
     parameters = _parameters(tensor, INPUT)
-    if "shared_memory_region" in parameters:
-        raise RequestError(400, f"{INPUT!r} is in shared memory, which this server does not read; send the data")
     size, data = parameters.get("binary_data_size"), tensor.get("data")
     if size is None:
         if not isinstance(data, list):
@@ -171,8 +169,6 @@ def _output(fields: Mapping[str, Any], *, binary: bool) -> Output:
     if name not in (PROBABILITIES, LABEL):
         raise RequestError(400, f"there is no output {_short(name)}; the outputs are {PROBABILITIES!r} and {LABEL!r}")
     parameters = _parameters(fields, name)
-    if "shared_memory_region" in parameters:
-        raise RequestError(400, f"{name!r} is wanted in shared memory, which this server does not write")
     count = parameters.get("classification", 0)
     if type(count) is not int or count < 0 or (count and name == LABEL):
         raise RequestError(400, f"classification must be a number of classes, and is for {PROBABILITIES!r} only")
@@ -183,6 +179,8 @@ def _parameters(fields: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     parameters = fields.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise RequestError(400, f"the parameters of {where} must be an object")
+    if "shared_memory_region" in parameters:
+        raise RequestError(400, f"the data of {where} cannot be in shared memory; it goes through the bodies only")
     return parameters
 
 
