@@ -1,10 +1,13 @@
-"""Small data sets, and the `slipway` command as a process."""
+"""Small data sets, and the `slipway` command as a process and in this one."""
 
+import io
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from slipway.cli import main
 from tests.images.registry import aws_api
 from tests.slipway.slipway_runs import EPOCHS, SMALL, Slipway, Trained
 
@@ -35,6 +39,34 @@ def slipway() -> Slipway:
             capture_output=True,
             text=True,
         )
+
+    return run
+
+
+@pytest.fixture
+def slipway_here(monkeypatch: pytest.MonkeyPatch) -> Slipway:
+    """As `slipway`, but in this process, which imports the SDK once: for dry runs and refusals, which start nothing."""
+
+    def run(
+        *arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        out, errors = io.StringIO(), io.StringIO()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+        with monkeypatch.context() as here, redirect_stdout(out), redirect_stderr(errors):
+            here.setattr(sys, "argv", ["slipway", *map(str, arguments)])
+            for name, value in (env or {}).items():
+                here.setenv(name, value)
+            if cwd:
+                here.chdir(cwd)
+            try:
+                with pytest.raises(SystemExit) as ended:
+                    main()
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+        code = ended.value.code or 0
+        assert isinstance(code, int)
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), errors.getvalue())
 
     return run
 

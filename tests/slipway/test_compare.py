@@ -131,8 +131,8 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(colours, tmp_path):
         (["elsewhere"], 2, "Name one data folder or S3 address, or several job directories"),
     ],
 )
-def test_wrong_arguments_start_nothing(arguments, code, message, colours, slipway, tmp_path):
-    done = slipway("compare", colours, *arguments, cwd=tmp_path)
+def test_wrong_arguments_start_nothing(arguments, code, message, colours, slipway_here, tmp_path):
+    done = slipway_here("compare", colours, *arguments, cwd=tmp_path)
     assert done.returncode == code
     assert re.search(message, done.stderr), done.stderr
     assert "Traceback" not in done.stderr

@@ -233,8 +233,8 @@ def test_a_dry_run_shows_a_training_job_for_each_model(slipway, tmp_path):
         (["--job", "first", "--epochs", "3"], "omit all hyperparameters"),
     ],
 )
-def test_wrong_usage_is_said(arguments, message, slipway):
-    done = slipway("compare", *arguments)
+def test_wrong_usage_is_said(arguments, message, slipway_here):
+    done = slipway_here("compare", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
 

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from slipway.deploy.local import require_free_port, serving_port, started_here, 
 from slipway.errors import EndpointError, SettingError
 from tests.images.registry import aws_api
 from tests.slipway.sagemaker_account import IMAGE, REGION, ROLE
+from tests.slipway.slipway_runs import Slipway
 
 GPU, CPU = "ml.g4dn.xlarge", "ml.c7i.xlarge"
 MODEL = "s3://dogs/jobs/dogs-1/output/model.tar.gz"
@@ -18,28 +21,29 @@ MODEL = "s3://dogs/jobs/dogs-1/output/model.tar.gz"
 Requests = list[tuple[str, dict[str, Any]]]
 
 
-@pytest.fixture
-def dry_run(slipway, tmp_path) -> Callable[..., Requests]:
+def requests_of(slipway: Slipway, directory: Path, *arguments: object) -> Requests:
     """`slipway deploy ARGUMENTS --dry-run` without credentials; the operations and their bodies, in order."""
-
-    def run(*arguments: object) -> Requests:
-        environment = {"XDG_CONFIG_HOME": str(tmp_path), "AWS_CONFIG_FILE": str(tmp_path / "none")}
-        given = ("--role", ROLE, "--image", IMAGE, "--region", REGION, "--dry-run")
-        done = slipway("deploy", *arguments, *given, cwd=tmp_path, env=environment)
-        assert done.returncode == 0, done.stderr
-        text, found = done.stdout.strip(), []
-        while text:
-            value, end = json.JSONDecoder().raw_decode(text)
-            [(operation, body)] = value.items()
-            found.append((operation.partition(":")[2], body))
-            text = text[end:].lstrip()
-        return found
-
-    return run
+    environment = {"XDG_CONFIG_HOME": str(directory), "AWS_CONFIG_FILE": str(directory / "none")}
+    given = ("--role", ROLE, "--image", IMAGE, "--region", REGION, "--dry-run")
+    done = slipway("deploy", *arguments, *given, cwd=directory, env=environment)
+    assert done.returncode == 0, done.stderr
+    text, found = done.stdout.strip(), []
+    while text:
+        value, end = json.JSONDecoder().raw_decode(text)
+        [(operation, body)] = value.items()
+        found.append((operation.partition(":")[2], body))
+        text = text[end:].lstrip()
+    return found
 
 
-def test_an_endpoint_with_everything_that_a_real_time_one_can_have(dry_run):
-    requests = dry_run(
+@pytest.fixture
+def dry_run(slipway_here, tmp_path) -> Callable[..., Requests]:
+    return partial(requests_of, slipway_here, tmp_path)
+
+
+def test_an_endpoint_with_everything_that_a_real_time_one_can_have(slipway, tmp_path):
+    requests = requests_of(
+        slipway, tmp_path,
         MODEL, "--instance-type", GPU, "--instance-count", 2, "--name", "dogs", "--capture", 10, "--autoscale", "2:5",
         "--invocations-per-minute", 80, "--subnet", "subnet-1", "--security-group", "sg-1", "--network-isolation",
         "--kms-key", "key", "--tag", "team=vision",
@@ -127,9 +131,9 @@ def test_a_model_of_this_machine_is_uploaded_first(dry_run, trained):
         (["--variant", "a=s3://dogs/x:1", "--serverless"], 1, "neither --serverless nor --async"),
     ],
 )
-def test_wrong_usage(slipway, tmp_path, arguments, code, message):
+def test_wrong_usage(slipway_here, tmp_path, arguments, code, message):
     environment = {"XDG_CONFIG_HOME": str(tmp_path), "AWS_DEFAULT_REGION": REGION, "COLUMNS": "500"}
-    done = slipway("deploy", *arguments, cwd=tmp_path, env=environment)
+    done = slipway_here("deploy", *arguments, cwd=tmp_path, env=environment)
     assert done.returncode == code, done.stderr
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr

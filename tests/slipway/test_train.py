@@ -137,8 +137,8 @@ def test_a_batch_larger_than_the_data_is_refused(colours, slipway, tmp_path):
         (["--job-dir", "/proc/job"], 1, "the job directory /proc/job cannot be written"),
     ],
 )
-def test_wrong_arguments_start_nothing(arguments, code, message, colours, slipway, tmp_path):
-    done = slipway("train", colours, *arguments, cwd=tmp_path)
+def test_wrong_arguments_start_nothing(arguments, code, message, colours, slipway_here, tmp_path):
+    done = slipway_here("train", colours, *arguments, cwd=tmp_path)
     assert done.returncode == code
     assert re.search(message, done.stderr), done.stderr
     assert "Traceback" not in done.stderr

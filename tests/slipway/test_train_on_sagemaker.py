@@ -83,11 +83,13 @@ def test_a_job_is_started_where_the_data_is_and_followed_to_its_end(aws_account,
         ("s3://my-dogs/dogImages/train", IMAGE, f"there is no image {IMAGE} in ECR"),
     ],
 )
-def test_what_is_not_there_is_said_before_a_job_is_started(aws_account, slipway, tmp_path, channel, image, message):
+def test_what_is_not_there_is_said_before_a_job_is_started(
+    aws_account, slipway_here, tmp_path, channel, image, message
+):
     s3 = boto3.client("s3", "eu-west-1")
     s3.create_bucket(Bucket="my-dogs", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     s3.put_object(Bucket="my-dogs", Key="dogImages/train/poodle/1.png", Body=b"")
-    done = slipway("train", "--train", channel, *ON_SAGEMAKER, "--image", image, cwd=tmp_path)
+    done = slipway_here("train", "--train", channel, *ON_SAGEMAKER, "--image", image, cwd=tmp_path)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -105,8 +107,8 @@ def test_what_is_not_there_is_said_before_a_job_is_started(aws_account, slipway,
         ((*ON_SAGEMAKER, "--image", IMAGE), "Name the data"),
     ],
 )
-def test_options_that_do_not_go_together_are_wrong_usage(slipway, tmp_path, arguments, message):
-    done = slipway("train", *arguments, cwd=tmp_path, env=NO_CREDENTIALS)
+def test_options_that_do_not_go_together_are_wrong_usage(slipway_here, tmp_path, arguments, message):
+    done = slipway_here("train", *arguments, cwd=tmp_path, env=NO_CREDENTIALS)
     assert done.returncode == 2
     assert message in " ".join(done.stderr.split())
 

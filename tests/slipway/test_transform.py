@@ -308,10 +308,10 @@ def test_a_dry_run_prints_the_model_and_the_job(slipway, tmp_path):
         (["{folder}", "--model", "m", "--instance-type", "local"], "in local mode the model is one of this machine"),
     ],
 )
-def test_what_does_not_fit_is_said(arguments, message, slipway, tmp_path):
+def test_what_does_not_fit_is_said(arguments, message, slipway_here, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "1.jpg").touch()
-    done = slipway("transform", *(text.format(folder=tmp_path) for text in arguments), "--image", "slipway:serve")
+    done = slipway_here("transform", *(text.format(folder=tmp_path) for text in arguments), "--image", "slipway:serve")
     assert done.returncode == 1
     assert message in done.stderr
 

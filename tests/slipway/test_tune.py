@@ -206,9 +206,9 @@ def test_a_study_whose_trials_all_fail_says_why(colours, slipway, tmp_path):
         (("--report", "DATA"), 1, "study.json cannot be read as a study's"),
     ],
 )
-def test_what_cannot_be_is_refused_with_one_paragraph(arguments, code, message, colours, slipway, tmp_path):
+def test_what_cannot_be_is_refused_with_one_paragraph(arguments, code, message, colours, slipway_here, tmp_path):
     given = [colours if argument == "DATA" else argument for argument in arguments]
-    done = slipway("tune", *given, cwd=tmp_path)
+    done = slipway_here("tune", *given, cwd=tmp_path)
     assert done.returncode == code
     assert re.search(message, done.stderr), done.stderr
     assert "Traceback" not in done.stderr
