@@ -13,7 +13,6 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from sklearn.datasets import load_sample_images
 
 from container.cpus import available_cpus
 
@@ -71,6 +70,9 @@ def class_sizes(count: int) -> list[int]:
 
 
 def _fill(folder: Path, count: int, seed: int, told: Callable[[str], None]) -> None:
+    # Only here: importing it takes longer than finding pictures that are there already.
+    from sklearn.datasets import load_sample_images
+
     photographs = [Image.fromarray(pixels) for pixels in load_sample_images().images]
     sizes = class_sizes(count)
     done = 0

@@ -84,8 +84,8 @@ def _free_memory() -> None:
     """Free a measurement's memory, which a traceback may have held until now."""
     import torch
 
-    gc.collect()
     if torch.cuda.is_available():
+        gc.collect()
         torch.cuda.empty_cache()
 
 

@@ -20,7 +20,7 @@ from container.contract.errors import DataError, HyperparameterError, UserError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.paths import MlPaths
 from container.cpus import SPIN
-from container.train.data.channels import complete_splits, list_splits
+from container.train.data.channels import check_batch_size, complete_splits, list_splits
 from container.train.launch.cause import find_exception
 from container.train.launch.failure import LOST_PEER, compose, write_failure
 from container.train.launch.hosts import Rank, read_hosts
@@ -101,6 +101,9 @@ def run(paths: MlPaths, stop: Stop, place: Rank | None = None) -> int:
                 "FullyReplicated"
             ) from error
         raise
+    if "batch-size" in given:
+        # Again once unreadable pictures are left out.
+        check_batch_size(config.batch_size, splits)
     os.environ.setdefault(*SPIN)
     # Only now: torch takes seconds to import, and a misspelt hyperparameter should fail at once.
     if not place and max(1, gpus.count) * len(hosts.names) > 1:

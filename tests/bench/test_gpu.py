@@ -59,7 +59,7 @@ def test_everything_runs_without_a_gpu(tmp_path: Path):
 
 def test_a_part_whose_time_is_over_is_ended_and_named(tmp_path: Path):
     """Also what it has started."""
-    done = gpu_sh("--device", "cpu", "--quick", "--only", "training", "--seconds", "15", tmp_path)
+    done = gpu_sh("--device", "cpu", "--quick", "--only", "training", "--seconds", "10", tmp_path)
     assert done.returncode == 1
     assert "- training: killed, its time was over" in (tmp_path / "summary.md").read_text()
     commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
@@ -67,16 +67,16 @@ def test_a_part_whose_time_is_over_is_ended_and_named(tmp_path: Path):
 
 
 def test_sigterm_leaves_a_summary_of_what_was_measured(tmp_path: Path):
-    command = [sys.executable, "-m", "bench.gpu", "--device=cpu", "--quick", "--only=training", str(tmp_path)]
+    command = [sys.executable, "-m", "bench.gpu", "--device=cpu", "--quick", "--only=machine_and_tests", str(tmp_path)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    while not (tmp_path / "2-training.jsonl").exists():
+    while not (tmp_path / "1-machine-and-tests.jsonl").exists():
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate()
     assert process.returncode == 1
     assert "stopped by SIGTERM" in output
-    assert "## pictures" in (tmp_path / "summary.md").read_text()
+    assert "## machine" in (tmp_path / "summary.md").read_text()
 
 
 def test_without_a_gpu_it_says_so(tmp_path: Path):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from container.contract.channels import CHANNEL_NAMES, SPLITS
-from container.contract.errors import DataError
+from container.contract.errors import DataError, HyperparameterError
 from container.folder import leftover, printable, same_name
 from container.train.data.channel import SHOWN, Channel, names, read_channel
 
@@ -46,6 +46,19 @@ class Splits:
         """Number of training pictures of each class."""
         counts = Counter(sample.target for sample in self.train)
         return [counts[index] for index in range(len(self.classes))]
+
+
+def check_batch_size(batch_size: int, splits: Splits) -> None:
+    """Check that there is a whole batch to train on.
+
+    Raises:
+        HyperparameterError: The train split has fewer pictures.
+    """
+    if batch_size > len(splits.train):
+        raise HyperparameterError(
+            f"hyperparameter batch-size is {batch_size}, but the train split has {len(splits.train)} pictures; choose "
+            f"at most {len(splits.train)}"
+        )
 
 
 def find_channel(channels: Path, name: str) -> Path | None:

@@ -27,7 +27,7 @@ from container.train.checkpoints.background_writer import BackgroundWriter
 from container.train.checkpoints.checkpoint import has_checkpoint, remove_unfinished_checkpoints
 from container.train.checkpoints.checkpoint_directory import checkpoint_directory
 from container.train.data.batch_memory import BatchMemory, choose_batch_memory
-from container.train.data.channels import Splits
+from container.train.data.channels import Splits, check_batch_size
 from container.train.data.dataset import prepare_as_served, prepare_training
 from container.train.data.order import TrainOrder
 from container.train.data.scan import Scan, scan
@@ -246,11 +246,7 @@ def _check_batch_size(config: TrainConfig, splits: Splits, model: nn.Module, wor
             f"hyperparameter batch-size is 1 and image-size {config.image_size}, which leaves batch normalisation a "
             "single value; set batch-size to at least 2"
         )
-    if config.batch_size > len(splits.train):
-        raise HyperparameterError(
-            f"hyperparameter batch-size is {config.batch_size}, but the train split has {len(splits.train)} "
-            f"pictures; choose at most {len(splits.train)}"
-        )
+    check_batch_size(config.batch_size, splits)
 
 
 def _choose_batch_memory(config: TrainConfig, splits: Splits, device: Device, world: World) -> BatchMemory:
