@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,6 +24,13 @@ Plant = Callable[[], None]
 """Called in the process before it trains: a module's function, or an instance of a module's class."""
 
 __all__ = ["ForkedJob", "Plant", "train_model"]  # importing the job is what takes the time
+
+
+def fork_server() -> ForkServerContext:
+    """What starts processes that are forked from one that has imported this module, and so all of a job."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _nothing() -> None:
@@ -40,12 +48,10 @@ class ForkedJob:
     _running: ClassVar[list["ForkedJob"]] = []
 
     def __init__(self, directory: JobDirectory, plant: Plant = _nothing) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
         pipe = directory.base / "log"
         if not pipe.exists():
             os.mkfifo(pipe)
-        self._process = context.Process(target=_enter, args=(directory.base, pipe, plant))
+        self._process = fork_server().Process(target=_enter, args=(directory.base, pipe, plant))
         self._process.start()
         self._running.append(self)
         self.log = pipe.open()

@@ -1,6 +1,5 @@
 """Several processes of one job without the job: each calls a function with its World."""
 
-import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from container.train.launch.distributed import World, joined
 from container.train.launch.hosts import Rank
 from container.train.launch.torchrun import free_port
+from tests.train.forked_job import fork_server
 
 Work = Callable[[World], Any]
 
@@ -18,8 +18,7 @@ Work = Callable[[World], Any]
 def on_ranks(work: Work, size: int, directory: Path) -> list[Any]:
     """What a function of a module returns in each process: tensors and plain values."""
     port = free_port()
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_enter, args=(work, rank, size, port, directory)) for rank in range(size)]
+    processes = [fork_server().Process(target=_enter, args=(work, rank, size, port, directory)) for rank in range(size)]
     for process in processes:
         process.start()
     for process in processes:

@@ -1,4 +1,5 @@
-"""Jobs through the real launcher and the real sagemaker-training toolkit."""
+"""Jobs through the real launcher and the real sagemaker-training toolkit; or through the training program alone, where
+nothing is asked of those two."""
 
 import csv
 import json
@@ -17,6 +18,7 @@ from container.picture import read_picture
 from tests.conftest import picture, write_image_folder
 from tests.nvml import OLD_DRIVER, build_nvml_stub
 from tests.train.conftest import SMALL, JobDirectory, Result
+from tests.train.forked_job import run_forked
 
 
 @pytest.fixture(scope="module")
@@ -195,9 +197,10 @@ def test_the_same_seed_gives_the_same_model_with_any_number_of_workers(data: Pat
     for workers in ("0", "2"):
         job = JobDirectory(tmp_path / workers)
         job.channel("train", data / "validation")
-        result = job.run({**SMALL, "num-workers": workers, "seed": "7"})
-        assert result.code == 0, result.log
-        assert "there is no test channel: 3 of train's pictures are held out" in result.stdout
+        job.hyperparameters({**SMALL, "num-workers": workers, "seed": "7"})
+        code, log = run_forked(job)
+        assert code == 0, log
+        assert "there is no test channel: 3 of train's pictures are held out" in log
         models.append((job.model / "model.safetensors").read_bytes())
     assert models[0] == models[1]
 
@@ -210,7 +213,7 @@ def test_early_stopping_and_frozen_epochs(data: Path, job: JobDirectory):
     torch.manual_seed(3)
     start = artifact.build_model("resnet18", 1000).state_dict()
     torch.save(start, weights / "imagenet.pth")
-    result = job.run(
+    job.hyperparameters(
         {
             **SMALL,
             "weights": "default",
@@ -221,10 +224,11 @@ def test_early_stopping_and_frozen_epochs(data: Path, job: JobDirectory):
             "label-smoothing": "0.1",
         }
     )
-    assert result.code == 0, result.log
-    assert "starts from" in result.stdout
-    assert "imagenet.pth" in result.stdout
-    assert "early stopping: the evaluation loss has not fallen below" in result.stdout
+    code, log = run_forked(job)
+    assert code == 0, log
+    assert "starts from" in log
+    assert "imagenet.pth" in log
+    assert "early stopping: the evaluation loss has not fallen below" in log
     assert len(job.metrics()) < 10
     model, _ = artifact.load(job.model)
     for name, value in model.state_dict().items():
@@ -254,30 +258,56 @@ def test_watching_options_leave_their_files(data: Path, job: JobDirectory):
     assert list((job.data / "wandb").glob("offline-run-*/*.wandb"))
 
 
+@pytest.fixture
+def broken(data: Path, job: JobDirectory) -> JobDirectory:
+    """A job of which one of 19 pictures cannot be read."""
+    folder = shutil.copytree(data / "validation", job.base / "input" / "data" / "train")
+    (folder / "red" / "broken.jpg").write_bytes(b"\xff\xd8 broken")
+    return job
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"batchsize": "8"}, "there is no hyperparameter batchsize; did you mean batch-size?"),
         ({"batch-size": "-1"}, "hyperparameter batch-size is '-1'; it must be a whole number from 0 to 65536"),
-        ({"batch-size": "4096"}, "batch-size is 4096, but the train split has 12 pictures; choose at most 12"),
+        ({"batch-size": "4096"}, "batch-size is 4096, but the train split has 13 pictures; choose at most 13"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_paragraph(broken: JobDirectory, values: dict[str, str], message: str):
+    result = broken.run({**SMALL, **values})
+    assert result.code == 1
+    assert message in broken.failure
+    check_paragraph(broken, result.log)
+    assert result.stderr.rstrip().endswith(broken.failure.strip())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"batch-size": "13"}, "batch-size is 13, but the train split has 12 pictures; choose at most 12"),
         ({"model-type": "resnet34", "weights": "default"}, "these weights are not resnet34's"),
         ({"bad-images": "fail"}, "1 picture of the train channel cannot be read, and bad-images is fail"),
     ],
 )
-def test_what_the_user_can_mend_is_one_paragraph(data: Path, job: JobDirectory, values: dict[str, str], message: str):
-    folder = shutil.copytree(data / "validation", job.base / "input" / "data" / "train")
-    (folder / "red" / "broken.jpg").write_bytes(b"\xff\xd8 broken")
-    if values.get("weights") == "default":
-        channel = job.base / "input" / "data" / "weights"
-        channel.mkdir()
-        torch.save(artifact.build_model("resnet18", 3).state_dict(), channel / "resnet18.pth")
-    result = job.run({**SMALL, **values})
-    assert result.code == 1
-    assert message in job.failure
+def test_what_is_found_once_pictures_and_weights_are_read_is_one_paragraph_too(
+    broken: JobDirectory, values: dict[str, str], message: str
+):
+    channel = broken.base / "input" / "data" / "weights"
+    channel.mkdir()
+    torch.save(artifact.build_model("resnet18", 3).state_dict(), channel / "resnet18.pth")
+    broken.hyperparameters({**SMALL, **values})
+    code, log = run_forked(broken)
+    assert code == 1
+    assert message in broken.failure
+    check_paragraph(broken, log)
+    assert log.rstrip().endswith(broken.failure.strip())
+
+
+def check_paragraph(job: JobDirectory, log: str) -> None:
     assert len(job.failure) <= 1024
     assert "\n" not in job.failure.strip()
-    assert "Traceback" not in result.log
-    assert result.stderr.rstrip().endswith(job.failure.strip())
+    assert "Traceback" not in log
 
 
 def test_a_loss_that_is_not_finite_stops_the_job(data: Path, job: JobDirectory):
@@ -287,8 +317,8 @@ def test_a_loss_that_is_not_finite_stops_the_job(data: Path, job: JobDirectory):
     tensors = artifact.build_model("resnet18", 3).state_dict()
     tensors["bn1.bias"] = torch.full_like(tensors["bn1.bias"], torch.inf)
     torch.save(tensors, channel / "resnet18.pth")
-    result = job.run({**SMALL, "weights": "default"})
-    assert result.code == 1
+    job.hyperparameters({**SMALL, "weights": "default"})
+    assert run_forked(job)[0] == 1
     assert "the training loss is nan at batch 1 of" in job.failure
     assert "Lower opt-learning-rate" in job.failure
 
@@ -298,10 +328,11 @@ def test_a_split_without_a_readable_picture_is_found_before_training(data: Path,
     folder = job.base / "input" / "data" / "test" / "red"
     folder.mkdir(parents=True)
     (folder / "broken.jpg").write_bytes(b"broken")
-    result = job.run(SMALL)
-    assert result.code == 1
+    job.hyperparameters(SMALL)
+    code, log = run_forked(job)
+    assert code == 1
     assert job.failure.startswith("no picture of the test channel can be read; 1 are unreadable, the first: ")
-    assert "Train Epoch" not in result.stdout
+    assert "Train Epoch" not in log
 
 
 def test_no_train_channel(job: JobDirectory):
