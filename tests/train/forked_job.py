@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -18,7 +18,7 @@ import psutil
 
 from container.train import program
 from container.train.loop.train_model import train_model
-from tests.train.conftest import JobDirectory
+from tests.train.conftest import JobDirectory, Result
 
 Plant = Callable[[], None]
 """Called in the process before it trains: a module's function, or an instance of a module's class."""
@@ -94,6 +94,13 @@ class ForkedJob:
 def run_forked(directory: JobDirectory, plant: Plant = _nothing) -> tuple[int, str]:
     """Run a job to its end: `ForkedJob.end`."""
     return ForkedJob(directory, plant).end()
+
+
+def run_program(directory: JobDirectory, values: Mapping[str, object]) -> Result:
+    """As `JobDirectory.run`, without launcher and toolkit; the whole log is the standard output."""
+    directory.hyperparameters(values)
+    code, log = run_forked(directory)
+    return Result(code, log, "")
 
 
 def kill_all() -> None:

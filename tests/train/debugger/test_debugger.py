@@ -15,6 +15,7 @@ from container.train.debugger.reduction_config import ReductionConfig
 from container.train.debugger.save_config import SaveConfig
 from tests.train.conftest import SMALL
 from tests.train.debugger.trial_reader import read
+from tests.train.forked_job import run_program
 
 
 def network() -> nn.Module:
@@ -130,7 +131,7 @@ def test_an_unknown_collection_is_passed_over_by_name(tmp_path):
 
 def test_a_job_with_debug_leaves_a_trial(job, image_folder):
     job.channel("train", image_folder("train", red=20, blue=20))
-    done = job.run({**SMALL, "epochs": "2", "debug": "true"})
+    done = run_program(job, {**SMALL, "epochs": "2", "debug": "true"})
     assert done.code == 0, done.log
     assert "without" not in done.log
     found = read(job.base / "output" / "tensors")

@@ -15,6 +15,7 @@ from container.train.debugger.modes import ModeKeys
 from container.train.debugger.save_config import SaveConfig
 from tests.train.conftest import SMALL, JobDirectory
 from tests.train.debugger.trial_reader import read
+from tests.train.forked_job import run_program
 from tests.train.launch.test_interruption import interrupt
 
 
@@ -83,7 +84,7 @@ def test_a_job_whose_disk_is_full_in_the_middle_keeps_what_it_saved(
     full.parent.mkdir(parents=True)
     full.symlink_to("/dev/full")  # the file of which the third step's events are made
     job.channel("train", image_folder("train", red=20, blue=20))
-    done = job.run({**SMALL, "epochs": "1", "debug": "true"})
+    done = run_program(job, {**SMALL, "epochs": "1", "debug": "true"})
     assert done.code == 0, done.log
     assert done.log.count("training goes on without it: OSError: [Errno 28] No space left on device") == 1
     assert (job.model / "model.json").exists()
@@ -99,7 +100,7 @@ def test_the_steps_of_an_interrupted_job_go_on_where_it_was(job: JobDirectory, i
     assert interrupt(job, signal.SIGTERM, "Train Epoch: 2 [8/") == 0
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in trial.rglob("*.tfevents")}
     assert len(before) > 2
-    done = job.run(values)
+    done = run_program(job, values)
     assert done.code == 0, done.log
     assert "resuming from the checkpoint of epoch 2" in done.log
     assert "training goes on without it" not in done.log

@@ -13,6 +13,7 @@ import pytest
 
 from container import artifact
 from tests.train.conftest import SMALL, JobDirectory
+from tests.train.forked_job import run_program
 from tests.train.launch.test_launcher import read_until
 from tests.train.profiler.test_profiler import check_steps, read_steps
 
@@ -55,7 +56,7 @@ def interrupt(job: JobDirectory, number: int, at: str) -> int:
 def test_a_job_that_was_stopped_and_started_again_ends_as_if_it_had_not_been(data: Path, tmp_path: Path):
     settings = {**FOUR_EPOCHS, **AUGMENTED}
     whole = new_job(tmp_path / "whole", data)
-    result = whole.run(settings)
+    result = run_program(whole, settings)
     assert result.code == 0, result.log
     assert "progressive sizes: 32 pixels from epoch 1, 64 pixels from epoch 3" in result.stdout
 
@@ -116,12 +117,12 @@ def test_a_job_stopped_in_its_first_epoch_leaves_the_model_as_far_as_it_came(dat
 
 def test_checkpoints_of_another_job_are_refused_by_name(data: Path, tmp_path: Path):
     job = new_job(tmp_path / "job", data)
-    assert job.run({**SMALL, "epochs": "1"}).code == 0
-    result = job.run({**SMALL, "epochs": "2", "opt-learning-rate": "0.5"})
+    assert run_program(job, {**SMALL, "epochs": "1"}).code == 0
+    result = run_program(job, {**SMALL, "epochs": "2", "opt-learning-rate": "0.5"})
     assert result.code == 1
     assert "are another job's: opt-learning-rate was '0.001' and is '0.5'" in job.failure
     # More epochs are no other job.
-    result = job.run({**SMALL, "epochs": "2"})
+    result = run_program(job, {**SMALL, "epochs": "2"})
     assert result.code == 0, result.log
     assert len(job.metrics()) == 3
 
@@ -134,7 +135,7 @@ def test_a_full_disk(data: Path, tmp_path: Path, directory: str, size_mb: int):
     (job.base / directory).mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", job.base / directory], check=True)
     try:
-        result = job.run({**SMALL, "epochs": "1"})
+        result = run_program(job, {**SMALL, "epochs": "1"})
         left = list((job.base / directory).iterdir())
     finally:
         subprocess.run(["umount", job.base / directory], check=True)

@@ -18,7 +18,7 @@ from container.picture import read_picture
 from tests.conftest import picture, write_image_folder
 from tests.nvml import OLD_DRIVER, build_nvml_stub
 from tests.train.conftest import SMALL, JobDirectory, Result
-from tests.train.forked_job import run_forked
+from tests.train.forked_job import run_program
 
 
 @pytest.fixture(scope="module")
@@ -197,10 +197,9 @@ def test_the_same_seed_gives_the_same_model_with_any_number_of_workers(data: Pat
     for workers in ("0", "2"):
         job = JobDirectory(tmp_path / workers)
         job.channel("train", data / "validation")
-        job.hyperparameters({**SMALL, "num-workers": workers, "seed": "7"})
-        code, log = run_forked(job)
-        assert code == 0, log
-        assert "there is no test channel: 3 of train's pictures are held out" in log
+        result = run_program(job, {**SMALL, "num-workers": workers, "seed": "7"})
+        assert result.code == 0, result.log
+        assert "there is no test channel: 3 of train's pictures are held out" in result.stdout
         models.append((job.model / "model.safetensors").read_bytes())
     assert models[0] == models[1]
 
@@ -213,7 +212,8 @@ def test_early_stopping_and_frozen_epochs(data: Path, job: JobDirectory):
     torch.manual_seed(3)
     start = artifact.build_model("resnet18", 1000).state_dict()
     torch.save(start, weights / "imagenet.pth")
-    job.hyperparameters(
+    result = run_program(
+        job,
         {
             **SMALL,
             "weights": "default",
@@ -222,13 +222,12 @@ def test_early_stopping_and_frozen_epochs(data: Path, job: JobDirectory):
             "opt-learning-rate": "5",
             "early-stopping-patience": "1",
             "label-smoothing": "0.1",
-        }
+        },
     )
-    code, log = run_forked(job)
-    assert code == 0, log
-    assert "starts from" in log
-    assert "imagenet.pth" in log
-    assert "early stopping: the evaluation loss has not fallen below" in log
+    assert result.code == 0, result.log
+    assert "starts from" in result.stdout
+    assert "imagenet.pth" in result.stdout
+    assert "early stopping: the evaluation loss has not fallen below" in result.stdout
     assert len(job.metrics()) < 10
     model, _ = artifact.load(job.model)
     for name, value in model.state_dict().items():
@@ -296,12 +295,11 @@ def test_what_is_found_once_pictures_and_weights_are_read_is_one_paragraph_too(
     channel = broken.base / "input" / "data" / "weights"
     channel.mkdir()
     torch.save(artifact.build_model("resnet18", 3).state_dict(), channel / "resnet18.pth")
-    broken.hyperparameters({**SMALL, **values})
-    code, log = run_forked(broken)
-    assert code == 1
+    result = run_program(broken, {**SMALL, **values})
+    assert result.code == 1
     assert message in broken.failure
-    check_paragraph(broken, log)
-    assert log.rstrip().endswith(broken.failure.strip())
+    check_paragraph(broken, result.log)
+    assert result.stdout.rstrip().endswith(broken.failure.strip())
 
 
 def check_paragraph(job: JobDirectory, log: str) -> None:
@@ -317,8 +315,8 @@ def test_a_loss_that_is_not_finite_stops_the_job(data: Path, job: JobDirectory):
     tensors = artifact.build_model("resnet18", 3).state_dict()
     tensors["bn1.bias"] = torch.full_like(tensors["bn1.bias"], torch.inf)
     torch.save(tensors, channel / "resnet18.pth")
-    job.hyperparameters({**SMALL, "weights": "default"})
-    assert run_forked(job)[0] == 1
+    result = run_program(job, {**SMALL, "weights": "default"})
+    assert result.code == 1
     assert "the training loss is nan at batch 1 of" in job.failure
     assert "Lower opt-learning-rate" in job.failure
 
@@ -328,11 +326,10 @@ def test_a_split_without_a_readable_picture_is_found_before_training(data: Path,
     folder = job.base / "input" / "data" / "test" / "red"
     folder.mkdir(parents=True)
     (folder / "broken.jpg").write_bytes(b"broken")
-    job.hyperparameters(SMALL)
-    code, log = run_forked(job)
-    assert code == 1
+    result = run_program(job, SMALL)
+    assert result.code == 1
     assert job.failure.startswith("no picture of the test channel can be read; 1 are unreadable, the first: ")
-    assert "Train Epoch" not in log
+    assert "Train Epoch" not in result.stdout
 
 
 def test_no_train_channel(job: JobDirectory):

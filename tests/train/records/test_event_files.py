@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from container.contract.paths import MlPaths
 from container.train.records.event_files import TensorBoardLog, find_event_directory
 from tests.train.conftest import SMALL, JobDirectory
+from tests.train.forked_job import run_program
 
 EPOCHS = [
     {"epoch": epoch, "eval_loss": 1 / epoch, "eval_accuracy": 50.0 * epoch, "learning_rate": 1e-3} for epoch in (1, 2)
@@ -31,7 +32,7 @@ def test_a_job_that_asks_for_them_leaves_what_it_logged(job: JobDirectory, image
     job.channel("train", image_folder("train", red=12, blue=12))
     directory = job.base / "events"
     configure(job, {"LocalPath": str(directory), "S3OutputPath": "s3://bucket/events"})
-    result = job.run(SMALL)
+    result = run_program(job, SMALL)
     assert result.code == 0, result.log
     assert f"TensorBoard's event files are in {directory}\n" in result.stdout
     series = read(directory)
