@@ -32,7 +32,6 @@ fi
 echo "== checks"
 ruff format --check --quiet .
 ruff check --quiet .
-mypy
 lint-imports --no-logo --no-cache
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 shellcheck "${scripts[@]}"
@@ -40,21 +39,26 @@ shfmt --diff "${scripts[@]}"
 hadolint docker/Dockerfile
 python -m pip check
 echo "== tests"
-# The images' tests mostly wait for Docker, so they run beside the others; their output is shown at the end.
+# mypy and the images' tests, which mostly wait for Docker, run beside the others; their output is shown at the end.
 # The tests of a file share what they have trained or started, hence loadfile; the order of the folders does not leave
 # the longest tests to the end.
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+logs=$(mktemp --directory)
+trap 'rm -rf "$logs"' EXIT
+mypy >"$logs/types" 2>&1 &
+types=$!
 {
 	# While .ci/run builds them.
 	[[ ! -e .build/images.lock ]] || flock .build/images.lock true
 	exec pytest --durations=10 tests/images
-} >"$log" 2>&1 &
+} >"$logs/images" 2>&1 &
 images=$!
 failed=0
 pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=50 \
 	--ignore=tests/images || failed=1
+wait "$types" || failed=1
+echo "== types"
+cat "$logs/types"
 wait "$images" || failed=1
 echo "== tests of the images"
-cat "$log"
+cat "$logs/images"
 exit "$failed"
