@@ -59,7 +59,8 @@ def private_addresses() -> set[str]:
 @pytest.fixture(scope="module")
 def layers(docker: Docker, images: Images) -> dict[str, list[Layer]]:
     search = {
-        "an AWS key": re.compile(rb"\b(AKIA|ASIA)[0-9A-Z]{16}\b(?<!EXAMPLE)"),
+        # Begins with a letter, not with \b, which takes twenty times as long to search for.
+        "an AWS key": re.compile(rb"A(?<!\wA)[KS]IA[0-9A-Z]{16}\b(?<!EXAMPLE)"),
         "a private key": re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\r?\n[A-Za-z0-9+/=]{40}"),
         **{address: re.compile(re.escape(address.encode())) for address in private_addresses()},
     }

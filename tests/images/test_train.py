@@ -45,19 +45,12 @@ def test_without_a_command_it_trains_on_the_sample_data(trained: JobDirectory):
     assert not (trained.base / "output" / "failure").exists()
 
 
-@pytest.mark.parametrize("command", [["train"], ["/bin/bash", "-c", "set -e; train"]])
-def test_with_a_command_it_trains_too(docker: Docker, images: Images, colours: JobDirectory, command: list[str]):
-    colours.hyperparameters({**SMALL, "epochs": "1"})
-    ended = docker.run(*as_sagemaker_mounts(colours), images.train, *command)
-    assert ended.code == 0, ended.log
-    check_results(colours)
-
-
-def test_without_weights_and_without_a_network_it_trains_and_says_so(
+def test_from_bash_without_weights_and_without_a_network_it_trains_and_says_so(
     docker: Docker, images: Images, colours: JobDirectory
 ):
     colours.hyperparameters({**SMALL, "epochs": "1", "weights": "default"})
-    ended = docker.run(*as_sagemaker_mounts(colours), "--env=SLIPWAY_WEIGHTS_DIR=/nowhere", images.train)
+    command = ["/bin/bash", "-c", "set -e; train"]
+    ended = docker.run(*as_sagemaker_mounts(colours), "--env=SLIPWAY_WEIGHTS_DIR=/nowhere", images.train, *command)
     assert ended.code == 0, ended.log
     assert "random weights" in ended.log
     check_results(colours)
@@ -76,13 +69,17 @@ def test_any_user_trains_where_only_the_mounts_can_be_written(
     assert (colours.model / "model.safetensors").stat().st_uid == int(user)
 
 
-def test_what_root_leaves_can_be_deleted_by_who_started_it(docker: Docker, images: Images, colours: JobDirectory):
+def test_with_the_command_train_what_root_leaves_can_be_deleted_by_its_starter(
+    docker: Docker, images: Images, colours: JobDirectory
+):
     """Local modes of the SDK mount a user's own directories, and the container runs as root."""
     colours.hyperparameters({**SMALL, "epochs": "1"})
     mounts = as_sagemaker_mounts(colours)
     open_to_all(colours.base / "output")
     open_to_all(colours.model)
-    assert docker.run(*mounts, images.train).code == 0
+    ended = docker.run(*mounts, images.train, "train")
+    assert ended.code == 0, ended.log
+    check_results(colours)
     delete = "find /opt/ml/model /opt/ml/output -mindepth 1 -delete"
     ended = docker.run(*mounts, "--user=1000", images.train, "bash", "-c", delete)
     assert (ended.code, ended.log) == (0, "")

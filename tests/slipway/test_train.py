@@ -43,22 +43,16 @@ def test_the_archive_holds_the_model_directory_flat(trained):
     assert card["classes"] == ["blue", "green", "red"]
 
 
-def test_the_same_job_directory_goes_on_from_the_checkpoints(trained, colours, slipway, tmp_path):
-    job = shutil.copytree(trained.directory, tmp_path / "job", symlinks=True)
-    done = slipway("train", colours, "--job-dir", job, "--epochs", EPOCHS + 1)
-    assert done.returncode == 0, done.stderr
-    assert f"Resuming the job in {job}" in done.stdout
-    assert "resuming from the checkpoint" in done.stdout
-    assert re.findall(rf"^epoch (\d)/{EPOCHS + 1}", done.stdout, re.M) == [str(EPOCHS + 1)]
-
-
-def test_a_refused_change_leaves_the_job_as_it_was(trained, colours, slipway, tmp_path):
+def test_a_job_directory_goes_on_from_its_checkpoints_also_after_a_refused_change(trained, colours, slipway, tmp_path):
     job = shutil.copytree(trained.directory, tmp_path / "job", symlinks=True)
     refused = slipway("train", colours, "--job-dir", job, "--epochs", EPOCHS + 1, "--opt-learning-rate", 0.5)
     assert refused.returncode == 1
     assert "opt-learning-rate" in refused.stderr
     done = slipway("train", colours, "--job-dir", job, "--epochs", EPOCHS + 1)
     assert done.returncode == 0, done.stderr
+    assert f"Resuming the job in {job}" in done.stdout
+    assert "resuming from the checkpoint" in done.stdout
+    assert re.findall(rf"^epoch (\d)/{EPOCHS + 1}", done.stdout, re.M) == [str(EPOCHS + 1)]
 
 
 def test_another_data_set_does_not_overwrite_a_job(trained, colours, slipway):
