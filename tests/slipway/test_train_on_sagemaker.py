@@ -113,8 +113,8 @@ def test_options_that_do_not_go_together_are_wrong_usage(slipway_here, tmp_path,
     assert message in " ".join(done.stderr.split())
 
 
-def test_a_tag_without_a_value_is_refused(slipway, tmp_path):
-    done = slipway("train", "s3://my-dogs/d", *ON_SAGEMAKER, "--tag", "team", cwd=tmp_path, env=NO_CREDENTIALS)
+def test_a_tag_without_a_value_is_refused(slipway_here, tmp_path):
+    done = slipway_here("train", "s3://my-dogs/d", *ON_SAGEMAKER, "--tag", "team", cwd=tmp_path, env=NO_CREDENTIALS)
     assert done.returncode == 1
     assert "--tag is 'team'; write it like --tag team=dogs" in done.stderr
 
