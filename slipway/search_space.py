@@ -5,8 +5,9 @@ each of them.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice, product
 from typing import Literal
 
 from container.contract.errors import HyperparameterError
@@ -20,6 +21,9 @@ EPOCHS = "epochs"
 # For a learning rate and a weight decay, ratios matter: 2e-5 is as far from 4e-5 as 4e-5 is from 8e-5. On a linear
 # scale from 1e-5 to 1e-3, nine tenths of the samples would lie in the upper decade.
 _BY_RATIO = ("opt-learning-rate", "opt-weight-decay")
+
+
+_MOST_COMBINATIONS = 2000  # to check before a search: a job checks its own in any case
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +114,8 @@ def number_range(name: str, low: object, high: object, scale: Scale | None = Non
     row = _row(name)
     if row.type not in (int, float):
         raise SearchSpaceError(
-            f"{name} is not a number and has no range; list its values: {name}={row.range.replace(', ', ',')}"
+            f"{name} is not a number and has no range; list its values: "
+            f"{name}={'VALUE,VALUE' if row.form else row.range.replace(', ', ',')}"
         )
     start, end = float(row.parse(low)), float(row.parse(high))
     if start >= end:
@@ -149,10 +154,25 @@ def complete(space: SearchSpace, fixed: Mapping[str, object]) -> SearchSpace:
     found = space or {name: entry for name, entry in DEFAULT_SPACE.items() if name not in fixed}
     if not found:
         raise SearchSpaceError("every hyperparameter has a fixed value, so nothing is left to tune; give a range")
-    for name, entry in found.items():
-        for value in _ends(entry):
-            TrainConfig.from_strings({**fixed, name: as_text(value)})
+    for values in extremes(found, fixed):
+        TrainConfig.from_strings(values)
     return found
+
+
+def extremes(space: SearchSpace, fixed: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    """Yield the hyperparameters of trials at the ends of the ranges and with the listed values: each of these values,
+    then their combinations, of which there may be too many to yield all.
+
+    Args:
+        space: The search space.
+        fixed: Hyperparameters with a fixed value.
+    """
+    ends = {name: [as_text(value) for value in _ends(entry)] for name, entry in space.items()}
+    first = {name: values[0] for name, values in ends.items()}
+    each = ({**first, name: value} for name, values in ends.items() for value in values)
+    combined = (dict(zip(ends, values, strict=True)) for values in product(*ends.values()))
+    for values in chain(each, islice(combined, _MOST_COMBINATIONS)):
+        yield {**fixed, **values}
 
 
 def require_choices(space: SearchSpace) -> int:

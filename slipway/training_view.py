@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from container.contract.metric_lines import EvaluationLine, TrainLine, read_line
+from container.contract.metric_lines import EvaluationLine, TrainLine, read_line, read_planned_epochs
 
 # The list of unreadable pictures can be long; it is in the log and in unreadable.csv.
 _QUIET_PREFIXES = ("skipped: ",)
@@ -31,7 +31,7 @@ def training_view(epochs: int, *, verbose: bool, quiet: bool = False) -> Trainin
     """Choose the view for standard output.
 
     Args:
-        epochs: Most epochs that there will be.
+        epochs: Most epochs that there will be; what the job says about its budget lowers them.
         verbose: Show every line.
         quiet: Show no lines; on a terminal, only the bar: for one job of many.
     """
@@ -50,11 +50,14 @@ class LineView:
         self.verbose = verbose
         self.quiet = quiet and not verbose
         self.epoch = 0
-        self.loss: float | None = None
+        self.loss = 0.0
         self._failed = False
 
     def show(self, line: str) -> None:
         metric = read_line(line)
+        planned = read_planned_epochs(line)
+        if planned is not None:
+            self.epochs = planned
         if isinstance(metric, TrainLine):
             self.epoch, self.loss = metric.epoch, metric.loss
             self.step(metric)
@@ -69,11 +72,8 @@ class LineView:
     def evaluated(self, line: EvaluationLine) -> None:
         """Show the evaluation of an epoch, or the test."""
         if line.phase == "EVAL" and not self.verbose and not self.quiet:
-            loss = "" if self.loss is None else f"  loss {self.loss:.4f}"
-            self.console.print(
-                f"epoch {self.epoch}/{self.epochs}{loss}  evaluation loss {line.loss:.4f}  "
-                f"accuracy {line.accuracy:.2f} %"
-            )
+            title = f"epoch {self.epoch}/{self.epochs}  loss {self.loss:.4f}" if self.epoch else "linear probe"
+            self.console.print(f"{title}  evaluation loss {line.loss:.4f}  accuracy {line.accuracy:.2f} %")
 
     def _is_note(self, line: str) -> bool:
         # The command shows a failure once, at the end.
@@ -119,7 +119,7 @@ class BarView(LineView):
         super().evaluated(line)
         self.accuracy = f"  accuracy {line.accuracy:.1f} %"
         if line.phase == "TEST":
-            self.bar.update(self.task, description="tested", total=self.epochs, completed=self.epochs)
+            self.bar.update(self.task, description="tested", total=1, completed=1)
 
     def __enter__(self) -> Self:
         self.bar.start()

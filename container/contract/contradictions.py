@@ -45,11 +45,14 @@ def _probe(job: Mapping[str, Any]) -> Iterator[str]:
             f"probe is {job['probe']}, but weights is none: random weights have no features to fit a head to; set "
             "probe to off"
         )
-    if job["probe"] == "only" and job["freeze_epochs"]:
-        yield (
-            f"freeze-epochs is {job['freeze_epochs']}, but probe is only, after which no epochs follow; set probe to "
-            "first, or leave freeze-epochs out"
-        )
+    # What only epochs make use of, and its value where it is off.
+    for name, off in (("freeze_epochs", 0), ("mixup", 0), ("cutmix", 0), ("progressive_sizes", 1)):
+        if job["probe"] == "only" and job[name] != off:
+            known = name.replace("_", "-")
+            yield (
+                f"{known} is {job[name]:g}, but probe is only, after which no epochs follow; set probe to first, or "
+                f"leave {known} out"
+            )
 
 
 def _augmentation(job: Mapping[str, Any]) -> Iterator[str]:

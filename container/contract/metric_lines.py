@@ -13,6 +13,9 @@ _NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?|nan|inf)"
 _TRAIN = re.compile(rf"Train Epoch: (\d+) \[(\d+)/(\d+) \((\d+)%\)\], Loss: {_NUMBER}")
 _EVALUATION = re.compile(rf"(EVAL|TEST): Average loss: {_NUMBER}, Accuracy: (\d+)/(\d+) \({_NUMBER}%\)")
 
+# What a job with a budget says about its epochs; container/train/loop/budget.py and fit.py write it.
+_PLAN = re.compile(r"budget: .*?\b(?:(\d+)|no) epochs?\b")
+
 METRIC_DEFINITIONS: list[dict[str, str]] = [
     {"Name": "train_loss", "Regex": rf"Train Epoch: [0-9]+ \[[^\]]*\], Loss: {_NUMBER}"},
     {"Name": "eval_loss_epoch", "Regex": rf"EVAL: Average loss: {_NUMBER}"},
@@ -72,3 +75,9 @@ def read_line(line: str) -> TrainLine | EvaluationLine | None:
     if match := _EVALUATION.search(line):
         return EvaluationLine(phase=match[1], loss=float(match[2]), correct=int(match[3]), total=int(match[4]))
     return None
+
+
+def read_planned_epochs(line: str) -> int | None:
+    """Read the number of epochs that a budget has time for off the log's line about it; None for any other line."""
+    match = _PLAN.match(line)
+    return match and int(match[1] or 0)

@@ -1,16 +1,45 @@
 """Checks a network before any data is read."""
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from container.contract.errors import HyperparameterError
+from container.contract.hyperparameters import TrainConfig
 from container.contract.networks import is_resnet
+from container.contract.recipes import MODERN_DEFAULTS
 from container.networks.build import build_model
 from container.networks.head import head_names
 
+logger = logging.getLogger(__name__)
+
 _CLASSES = 2
+
+
+def check_job(config: TrainConfig) -> TrainConfig:
+    """Check a job's network; one without stochastic depth is trained without, unless it was asked for.
+
+    Args:
+        config: With the image size resolved.
+
+    Returns:
+        The hyperparameters, with the drop-path that the network can have.
+
+    Raises:
+        HyperparameterError: As `check_network`.
+    """
+    try:
+        check_network(config.model_type, config.image_size, config.drop_path)
+    except HyperparameterError:
+        if config.drop_path != MODERN_DEFAULTS["drop-path"]:
+            raise
+        check_network(config.model_type, config.image_size)
+        config = replace(config, drop_path=0.0)
+        logger.info("drop-path 0: %s has no stochastic depth", config.model_type)
+    return config
 
 
 def check_network(architecture: str, image_size: int, drop_path: float = 0.0) -> None:

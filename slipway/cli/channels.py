@@ -11,6 +11,7 @@ from container.manifest import find_manifests
 from slipway.dataset_folder import data_channels, holds_only_files, require_folder
 
 _WEIGHTS = "weights"
+_KEYWORDS = next(row.choices for row in HYPERPARAMETERS if row.name == _WEIGHTS)
 
 
 def local_channels(data_dir: Path | None, named: Mapping[str, Path | None], weights: Path | None) -> dict[str, Path]:
@@ -43,14 +44,18 @@ def weights_file(given: dict[str, str]) -> Path | None:
     """Take `--weights FILE` out of the hyperparameters: a file or folder becomes a channel, a keyword stays a
     hyperparameter."""
     text = given.get(_WEIGHTS, "")
-    choices = next(row.choices for row in HYPERPARAMETERS if row.name == _WEIGHTS)
-    if text in ("", *choices):
+    if text in ("", *_KEYWORDS):
         return None
     path = Path(text)
     if not path.exists():
         raise DataError(
             f"--weights is {text}, and there is no such file; it is a file or folder of weights, or "
-            f"{' or '.join(choices)}"
+            f"{' or '.join(_KEYWORDS)}"
         )
     del given[_WEIGHTS]
     return path
+
+
+def without_weights_file(given: Mapping[str, str]) -> dict[str, str]:
+    """Omit `--weights FILE` from the hyperparameters: a file is a channel."""
+    return {name: text for name, text in given.items() if name != _WEIGHTS or text in _KEYWORDS}

@@ -32,6 +32,7 @@ from slipway.compare.variants import BASELINE, MODEL_TYPE, Variant, make_variant
 from slipway.dataset_folder import SPLIT_FOLDERS
 from slipway.errors import ComparisonError, PageError
 from slipway.job import JobDirectory, default_job_directory, require_installed
+from slipway.networks import check_networks
 from slipway.s3_channels import find_s3_channels
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ def _compare_here(
     variants = _variants(models, vary, given)
     channels = local_channels(Path(data), {}, weights)
     require_installed("torch", "sagemaker_training")
+    check_networks(variant.hyperparameters for variant in variants)
     say(f"Comparing {len(variants)} jobs in {directory}")
     run = run_variants(variants, channels, directory, say=say, verbose=verbose)
     if run.stopped_by is not None:

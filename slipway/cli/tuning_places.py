@@ -13,12 +13,13 @@ from container.contract.hyperparameters import TrainConfig
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import is_local
 from slipway.cli.aws_options import show_requests
-from slipway.cli.channels import local_channels, weights_file
+from slipway.cli.channels import local_channels, weights_file, without_weights_file
 from slipway.cli.console import say, say_place, say_table
 from slipway.dataset_folder import SPLIT_FOLDERS
 from slipway.errors import PageError, SearchSpaceError
 from slipway.job import default_job_directory, require_installed
-from slipway.search_space import SearchSpace, parse_range
+from slipway.networks import check_networks
+from slipway.search_space import SearchSpace, extremes, parse_range
 from slipway.tuning.objective import Objective, objective
 from slipway.tuning.plan import Plan, with_strategy
 from slipway.tuning.strategy import Strategy, job_count, most_epochs
@@ -48,8 +49,7 @@ class Search:
 
     @property
     def config(self) -> TrainConfig:
-        # A file of weights is a channel.
-        return TrainConfig.from_strings({name: text for name, text in self.fixed.items() if name != "weights"})
+        return TrainConfig.from_strings(without_weights_file(self.fixed))
 
 
 def make_search(
@@ -70,9 +70,7 @@ def make_search(
     given = [parse_range(text) for text in ranges]
     if len(dict(given)) < len(given):
         raise SearchSpaceError("a hyperparameter has two ranges; give it one")
-    # A file of weights is a channel.
-    checked = {name: value for name, value in fixed.items() if name != "weights"}
-    searched, static = with_strategy(strategy, dict(given), checked)
+    searched, static = with_strategy(strategy, dict(given), without_weights_file(fixed))
     if strategy == "Hyperband" and early_stopping == "Auto":
         raise SearchSpaceError("Hyperband stops trials itself; omit --early-stopping")
     found = Search(
@@ -102,6 +100,7 @@ def tune_here(
     fixed = dict(search.fixed)
     channels = local_channels(Path(data), {}, weights_file(fixed))
     require_installed("torch", "sagemaker_training", "optuna")
+    check_networks(extremes(search.space, fixed))
     directory = study_dir or default_job_directory("study")
     plan = Plan(
         objective=search.objective,

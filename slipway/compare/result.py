@@ -79,13 +79,15 @@ class Result:
 
     @property
     def training_s(self) -> float:
-        """Seconds of the training steps of all epochs, without start, evaluation and test."""
+        """Seconds of a linear probe and of the training steps of all epochs, without start, evaluation and test."""
         return sum(epoch.train_s for epoch in self.epochs)
 
     @property
     def pictures_per_s(self) -> float:
-        """Training throughput of the median epoch, so that a slow first one hardly counts."""
-        return statistics.median(self.pictures["train"] / max(epoch.train_s, 1e-3) for epoch in self.epochs)
+        """Training throughput of the median epoch, so that a slow first one hardly counts. A linear probe is epoch 0,
+        which counts where no other follows."""
+        epochs = [epoch for epoch in self.epochs if epoch.epoch] or self.epochs
+        return statistics.median(self.pictures["train"] / max(epoch.train_s, 1e-3) for epoch in epochs)
 
 
 def read_result(

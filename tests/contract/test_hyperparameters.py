@@ -180,6 +180,9 @@ def test_the_recipe_sets_what_is_not_given(given: dict[str, str], wanted: dict[s
         ({"drop-path": "0.2"}, "drop-path is 0.2, but resnet50 has no stochastic depth"),
         ({"probe": "first", "weights": "none"}, "probe is first, but weights is none"),
         ({"probe": "only", "freeze-epochs": "1"}, "freeze-epochs is 1, but probe is only"),
+        ({"probe": "only", "mixup": "0.2"}, "mixup is 0.2, but probe is only, after which no epochs follow"),
+        ({"probe": "only", "cutmix": "1"}, "cutmix is 1, but probe is only"),
+        ({"probe": "only", "progressive-sizes": "0.5"}, "progressive-sizes is 0.5, but probe is only"),
         ({"warmup-epochs": "2"}, "warmup-epochs is 2, but lr-schedule is step"),
     ],
 )

@@ -48,6 +48,22 @@ def test_comparison_json_holds_the_figures_of_the_jobs(compared, directory):
         assert result["pictures"]["train"] == 24
 
 
+def test_networks_of_timm_and_options_of_a_recipe_are_variants(colours, slipway, tmp_path):
+    done = slipway(
+        *("compare", colours, "--comparison-dir", tmp_path / "compared", "--weights", "none", "--image-size", 32),
+        *("--batch-size", 8, "--epochs", 1, "--augmentation", "light", "--models", "test_resnet,test_vit"),
+        *("--vary", "mixup=0,0.2"),
+    )
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "compared" / "comparison.json").read_text())
+    assert content["varied"] == ["model-type", "mixup"]
+    assert content["warnings"] == []
+    assert content["settings"]["recipe"] == "modern"
+    found = [(result["settings"]["model-type"], result["settings"]["mixup"]) for result in content["results"]]
+    assert found == [("test_resnet", "0.0"), ("test_resnet", "0.2"), ("test_vit", "0.0"), ("test_vit", "0.2")]
+    assert re.search(r"^test_vit, mixup 0\.2 +[\d.]+ %", done.stdout, re.M)
+
+
 def test_what_has_ended_is_not_trained_again_and_what_was_cut_off_is(compared, colours, directory, slipway, tmp_path):
     earlier = shutil.copytree(directory, tmp_path / "earlier", symlinks=True)
     before = (earlier / "resnet18" / "train.log").read_bytes()
@@ -121,6 +137,17 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(colours, tmp_path):
     ("arguments", "code", "message"),
     [
         (["--models", "resnet18,ResNet-19"], 1, "ResNet-19.*resnet18"),
+        (["--models", "resnet18,test_rennet"], 1, "no network 'test_rennet' in timm .*; the nearest are test_resnet"),
+        (
+            ["--models", "test_vit,resnet18", "--image-size", "40"],
+            1,
+            "image-size is 40, but test_vit cuts pictures into patches of 16 x 16 pixels: choose a multiple of 16",
+        ),
+        (
+            ["--vary", "lr-schedule=step,cosine", "--warmup-epochs", "1", "--models", "resnet18,test_vit"],
+            1,
+            "warmup-epochs is 1, but lr-schedule is step",
+        ),
         (["--models", "resnet18"], 1, r"there is one variant only \(resnet18\)"),
         (["--models", "resnet18,resnet18"], 1, "model-type has resnet18 more than once"),
         (["--vary", "batch-size"], 1, "'batch-size' names no values to compare"),

@@ -108,6 +108,12 @@ def test_figures_come_from_the_best_epoch_and_speed_from_the_median_one():
     assert one.pictures_per_s == 100 / 8
 
 
+def test_a_linear_probe_counts_for_the_speed_only_where_no_epoch_follows():
+    probe = Epoch(epoch=0, train_loss=0.9, eval_loss=0.8, eval_accuracy=71.0, train_s=50.0)
+    assert result(epochs=(probe, *result().epochs)).pictures_per_s == 100 / 8
+    assert result(epochs=(probe,), best_epoch=0).pictures_per_s == 100 / 50
+
+
 def test_the_table_has_a_row_for_each_result():
     _, found = rows([result(), result("resnet152", test_accuracy=None)])
     assert found[0] == (

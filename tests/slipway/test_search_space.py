@@ -23,6 +23,8 @@ def test_the_default_is_the_seed_projects_search():
         ("epochs=20:40", "epochs", NumberRange(low=20, high=40, whole=True)),
         ("batch-size=16,32, 64", "batch-size", Choices(values=(16, 32, 64))),
         ("model-type=resnet18,resnet50", "model-type", Choices(values=("resnet18", "resnet50"))),
+        ("recipe=seed,modern", "recipe", Choices(values=("seed", "modern"))),
+        ("layer-decay=0.6:1", "layer-decay", NumberRange(low=0.6, high=1)),
         ("class-weights=true,false", "class-weights", Choices(values=(True, False))),
         ("label-smoothing=0:0.2", "label-smoothing", NumberRange(low=0, high=0.2)),
         ("lr-sched-gamma=0.1:0.9:log", "lr-sched-gamma", NumberRange(low=0.1, high=0.9, scale="log")),
@@ -49,6 +51,7 @@ def test_ranges_as_they_are_written_on_the_shell(text, name, entry):
         ("epochs=40:20", "begins at 40 and ends at 20; the lower end goes first"),
         ("opt-weight-decay=0:1e-3:log", "only numbers above 0 have a logarithm"),
         ("amp=auto:off", "amp is not a number and has no range; list its values: amp=auto,off,bf16,fp16"),
+        ("model-type=a:b", "model-type is not a number and has no range; list its values: model-type=VALUE,VALUE"),
         ("batch-size=16,32,16", "a value of batch-size is listed twice"),
     ],
 )
@@ -78,6 +81,13 @@ def test_something_must_be_left_to_search():
 def test_each_end_must_go_together_with_the_fixed_hyperparameters():
     with pytest.raises(HyperparameterError, match="amp is fp16, which needs a GPU"):
         complete(dict([parse_range("amp=off,fp16")]), {"use-cuda": "false"})
+
+
+def test_values_of_two_ranges_must_go_together_too():
+    with pytest.raises(HyperparameterError, match="warmup-epochs is 2, but lr-schedule is step"):
+        complete(dict(map(parse_range, ("lr-schedule=cosine,step", "warmup-epochs=0:2"))), {"recipe": "modern"})
+    with pytest.raises(HyperparameterError, match="but resnet50 has no stochastic depth"):
+        complete(dict(map(parse_range, ("model-type=convnext_tiny,resnet50", "drop-path=0:0.3"))), {})
 
 
 def test_hyperband_decides_on_the_epochs_up_to_the_ranges_upper_end():

@@ -4,6 +4,8 @@ import io
 
 from rich.console import Console
 
+from container.contract.hyperparameters import TrainConfig
+from container.train.loop.budget import Costs, describe
 from slipway.training_view import BarView, LineView
 
 LINES = (
@@ -29,6 +31,21 @@ def test_plain_lines_are_the_notes_and_one_for_each_epoch():
         LINES[0],
         "epoch 1/2  loss 1.2500  evaluation loss 0.7500  accuracy 75.00 %",
     ]
+
+
+def test_with_a_budget_the_epochs_are_those_that_it_has_time_for():
+    file = io.StringIO()
+    view = LineView(Console(file=file, highlight=False, soft_wrap=True), 20, verbose=False)
+    view.show(describe(TrainConfig(epochs=9, probe="first"), Costs(train=0.012, read=0.001, ending=5), 571))
+    view.show("EVAL: Average loss: 0.9000, Accuracy: 2/4 (50.00%)")
+    for epoch in (1, 2):
+        view.show(f"Train Epoch: {epoch} [16/16 (100%)], Loss: 1.250000")
+        view.show(LINES[4])
+        view.show("budget: there is time for 2 epochs in all")
+    lines = [line.partition("  ")[0] for line in file.getvalue().splitlines()]
+    assert [line for line in lines if "budget" not in line] == ["linear probe", "epoch 1/9", "epoch 2/2"]
+    view.show(describe(TrainConfig(probe="only"), Costs(train=0.012, read=0.001, ending=5), 571))
+    assert view.epochs == 0
 
 
 def test_verbose_lines_are_the_jobs_own():

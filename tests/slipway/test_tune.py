@@ -135,6 +135,21 @@ def test_ctrl_c_keeps_the_trial_and_the_same_command_goes_on_with_it(colours, tm
     assert trial.status == "running"
 
 
+def test_networks_of_timm_and_options_of_a_recipe_are_ranges(colours, slipway, tmp_path):
+    done = slipway(
+        *("tune", colours, "--study-dir", tmp_path / "study", "--weights", "none", "--image-size", 32),
+        *("--batch-size", 8, "--epochs", 1, "--strategy", "Random", "--max-jobs", 2, "--augmentation", "light"),
+        *("--range", "model-type=test_resnet,test_vit", "--range", "drop-path=0:0.3", "--range", "mixup=0,0.2"),
+    )
+    assert done.returncode == 0, done.stderr
+    for trial in read_study(tmp_path / "study").trials:
+        assert trial.status == "completed"
+        written = json.loads((tmp_path / "study" / trial.name / "input/config/hyperparameters.json").read_text())
+        assert written["model-type"] in ("test_resnet", "test_vit")
+        assert 0 <= float(written["drop-path"]) <= 0.3
+        assert float(written["mixup"]) in (0, 0.2)
+
+
 @pytest.fixture
 def plan() -> Plan:
     space = dict([parse_range("opt-learning-rate=1e-5:1e-4")])
@@ -186,6 +201,12 @@ def test_a_study_whose_trials_all_fail_says_why(colours, slipway, tmp_path):
         ((), 2, "Name the data"),
         (("DATA", "--dry-run"), 2, "--dry-run is for SageMaker: add --instance-type"),
         (("DATA", "--range", "epoch=1:2"), 1, "there is no hyperparameter epoch; did you mean epochs"),
+        (
+            ("DATA", "--range", "model-type=resnet18,test_rennet", "--weights", "none"),
+            1,
+            "no network 'test_rennet' in timm .*; the nearest are test_resnet",
+        ),
+        (("DATA", "--weights", "none", "--range", "probe=off,first"), 1, "probe is first, but weights is none"),
         (("DATA", "--range", "epochs=1:2", "--range", "epochs=3:4"), 1, "has two ranges"),
         (("DATA", "--objective", "test_loss"), 1, "on this machine the objective is one of eval_loss_epoch, eval_acc"),
         (("DATA", "--strategy", "Hyperband", "--early-stopping", "Auto"), 1, "Hyperband stops trials itself"),

@@ -3,8 +3,10 @@
 import logging
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 from torch import nn
@@ -29,7 +31,7 @@ _FEW_EPOCHS = 5  # fewer are better spent at a smaller image size
 _SMALLER = (0.75, 0.5)
 _TRIED_ON_A_CPU = 8  # pictures of a timed step
 _READ = 24  # pictures whose reading is timed
-_KEPT = ("image-size", "probe", "freeze-epochs")
+_PROBE_ONLY: Mapping[str, Any] = {"probe": "only", "freeze_epochs": 0, "mixup": 0.0, "cutmix": 0.0}
 
 
 @dataclass(frozen=True)
@@ -137,19 +139,20 @@ def plan(config: TrainConfig, costs: Costs, seconds: float, splits: Splits, *, s
         if epochs >= min(_FEW_EPOCHS, config.epochs):
             break
     if chosen is None and pretrained:
-        chosen = replace(config, image_size=probed, probe="only", freeze_epochs=0)
+        chosen = replace(config, image_size=probed, **_PROBE_ONLY)
     return chosen or replace(config, image_size=sizes[-1], epochs=1)
 
 
 def plan_of_checkpoint(config: TrainConfig, checkpoints: Path, world: World) -> TrainConfig | None:
     """Read what an interrupted job had chosen, and keeps; None if there is no checkpoint."""
     content = read_newest_checkpoint(checkpoints) if world.is_first else None
-    kept = content and [*(content["fingerprint"][name] for name in _KEPT), content["progress"]["planned_epochs"]]
+    kept = content and (content["fingerprint"], content["progress"]["planned_epochs"])
     kept = world.share(kept)
     if not kept:
         return None
-    size, probe, frozen, epochs = kept
-    return replace(config, image_size=int(size), probe=probe, freeze_epochs=int(frozen), epochs=epochs)
+    fingerprint, epochs = kept
+    found = replace(config, image_size=int(fingerprint["image-size"]), epochs=epochs)
+    return replace(found, **_PROBE_ONLY) if fingerprint["probe"] == "only" else found
 
 
 def sizes_to_choose_from(config: TrainConfig, *, fixed: bool) -> tuple[int, ...]:

@@ -119,8 +119,10 @@ def fit(model: nn.Module, job: Job) -> Progress:
                     _keep_if_best(model, job, progress, result.loss)
                 schedule.after_epoch()
                 progress.next_epoch()
-                more = world.share(_epochs_left(job, seconds=time.perf_counter() - started))
-                progress.planned_epochs = schedule.epochs = min(progress.planned_epochs, epoch + more)
+                last = epoch + world.share(_epochs_left(job, seconds=time.perf_counter() - started))
+                if last < progress.planned_epochs:
+                    logger.info("budget: there is time for %d epoch%s in all", last, "s" * (last != 1))
+                    progress.planned_epochs = schedule.epochs = last
                 if checkpoints.is_due_after(epoch):
                     checkpoints.write(progress)
                 job.profiler.end_epoch()

@@ -18,9 +18,8 @@ from container.contract.errors import HostsError, HyperparameterError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.model_files import CARD
 from container.contract.paths import MlPaths
-from container.contract.recipes import MODERN_DEFAULTS
 from container.networks.batch_norm import fewest_pictures
-from container.networks.check import check_network, check_smaller_sizes
+from container.networks.check import check_job, check_smaller_sizes
 from container.networks.inputs import preprocessing_for
 from container.preprocessing import Preprocessing
 from container.train.checkpoints.background_writer import BackgroundWriter
@@ -136,15 +135,7 @@ def prepare(
 
 
 def _checked_network(config: TrainConfig) -> TrainConfig:
-    """Check the network; one without stochastic depth is trained without, unless it was asked for."""
-    try:
-        check_network(config.model_type, config.image_size, config.drop_path)
-    except HyperparameterError:
-        if config.drop_path != MODERN_DEFAULTS["drop-path"]:
-            raise
-        check_network(config.model_type, config.image_size)
-        config = replace(config, drop_path=0.0)
-        logger.info("drop-path 0: %s has no stochastic depth", config.model_type)
+    config = check_job(config)
     if config.progressive_sizes < 1:
         sizes = TrainingSizes.of(config)
         check_smaller_sizes(config.model_type, sizes.stages)

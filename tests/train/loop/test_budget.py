@@ -36,7 +36,7 @@ SIZES = (224, 160, 128)
     ],
 )
 def test_the_plan_is_the_best_that_fits(seconds: float, probe: str, size: int, epochs: int):
-    config = TrainConfig.from_strings({"recipe": "modern", "budget": "1m"})
+    config = TrainConfig.from_strings({"recipe": "modern", "budget": "1m", "freeze-epochs": "1", "mixup": "0.2"})
     found = plan(config, COSTS, seconds, SPLITS, sizes=SIZES)
     assert (found.probe, found.image_size, found.epochs) == (probe, size, epochs)
 
