@@ -1,6 +1,8 @@
-"""Whole jobs of a convolutional network and of a transformer: begun, resumed, tested, and described."""
+"""Whole jobs: begun, resumed, profiled, tested and described, or refused."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,11 +10,16 @@ import safetensors.torch
 import torch
 
 from container import artifact
+from container.contract.metric_lines import EvaluationLine, TrainLine
+from container.contract.networks import is_resnet
 from container.networks.build import build_model
+from container.train.launch.stopping import Interrupted, Stop
+from container.train.loop import fit
 from tests.conftest import write_image_folder
 from tests.networks import NETWORKS
 from tests.train.conftest import SMALL, JobDirectory
 from tests.train.forked_job import ForkedJob, run_forked
+from tests.train.loop.test_recipe import Job
 
 
 @pytest.fixture(autouse=True)
@@ -58,16 +65,76 @@ def write_weights(network: str, directory: Path) -> None:
     """Save weights for five classes."""
     directory.mkdir()
     torch.manual_seed(0)
-    model = build_model(network, 5, image_size=NETWORKS[network])
+    model = build_model(network, 5, image_size=NETWORKS.get(network, 32))
     safetensors.torch.save_file(model.state_dict(), directory / "model.safetensors")
 
 
-def test_a_misspelt_network_ends_the_job_before_a_picture_is_read(tmp_path: Path):
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_modern_job_is_interrupted_resumed_and_profiled(
+    network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """Each of the networks from random weights; the seed recipe's steps are in test_whole_way.py."""
+    write_image_folder(tmp_path / "data" / "train", {"blue": 8, "red": 8})
+    values = {"model-type": network, "image-size": str(NETWORKS[network]), "recipe": "modern", "profile": "true"}
+    values |= {"drop-path": "0" if is_resnet(network) else "0.1", "checkpoint-every": "9"}  # only where interrupted
+    job, stop = Job(tmp_path / "job", tmp_path / "data", **values), Stop()
+
+    def end_after_an_epoch(line: TrainLine | EvaluationLine) -> None:
+        stop.requested = isinstance(line, EvaluationLine)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fit, "emit", end_after_an_epoch)
+        with pytest.raises(Interrupted):
+            job.run(stop)
+    with caplog.at_level("INFO"):
+        job.run()
+    assert "resuming from the checkpoint of epoch 2, step 1" in caplog.text
+    card = artifact.load(job.paths.model)[1]
+    assert card.architecture == network
+    assert card.training["hyperparameters"]["lr-schedule"] == "cosine"
+    lines = (job.paths.output_data / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line).get("epoch") for line in lines] == [1, 2, None]
+    assert (job.paths.output_data / "profiler-report.html").is_file()
+    shutil.rmtree(tmp_path / "job")  # some hundred megabytes
+
+
+REFUSED = {
+    "a misspelt network": (
+        {"model-type": "efficientnet_lite_0"},
+        r"no network 'efficientnet_lite_0' in timm 1.*; the nearest are efficientnet_lite0, ",
+    ),
+    "a network without a classifier": (
+        {"model-type": "gemma4_vit_167m_enc", "image-size": "256"},
+        r"a network without a classifier",
+    ),
+    "a size that a transformer cannot take": (
+        {"model-type": "vit_small_patch16_224", "image-size": "100"},
+        r"image-size is 100, but vit_small_patch16_224 cuts pictures into patches of 16 x 16 pixels",
+    ),
+    "weights of another network": (
+        {"model-type": "test_vit", "image-size": "32", "weights": "default"},
+        r"these weights are not test_vit's: .*; set model-type to the weights' own",
+    ),
+    "options that contradict each other": ({"warmup-epochs": "1"}, r"warmup-epochs is 1, but lr-schedule is step"),
+    "a manifest that names absent files": ({}, r"labels.csv.*absent.jpg"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_ends_the_job_with_one_sentence_before_a_picture_is_read(case: str, tmp_path: Path):
+    given, message = REFUSED[case]
     job = JobDirectory(tmp_path / "job")
-    job.channel("train", write_image_folder(tmp_path / "train", {"blue": 8, "red": 8}))
-    job.hyperparameters({**SMALL, "model-type": "efficientnet_lite_0"})
+    train = write_image_folder(tmp_path / "train", {"blue": 8, "red": 8})
+    if "manifest" in case:
+        (train / "labels.csv").write_text("file,label\nblue/0.jpg,blue\nblue/absent.jpg,blue\n")
+    job.channel("train", train)
+    if given.get("weights") == "default":
+        write_weights("test_resnet", tmp_path / "weights")
+        job.channel("weights", tmp_path / "weights")
+    job.hyperparameters({**SMALL, **given})
     code, log = run_forked(job)
-    assert code == 1
-    assert "timm 1" in job.failure
-    assert "the nearest are efficientnet_lite0, " in job.failure
+    assert code == 1, log
+    assert re.search(message, job.failure), job.failure
+    assert "\n" not in job.failure.strip()
+    assert "Traceback" not in log
     assert "reading all" not in log

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from container import artifact
+from container.contract.hyperparameters import TrainConfig
 from container.model_card import ModelCard
 from container.networks.batch_norm import fewest_pictures
 from container.networks.build import build_model
@@ -30,6 +31,7 @@ from container.train.debugger.session import Debugger
 from container.train.device import Device
 from container.train.launch.distributed import World
 from container.train.launch.hosts import Rank
+from container.train.loop.optimizer import make_optimizer
 from container.train.loop.stepper import Stepper
 from tests.networks import NETWORKS
 
@@ -73,7 +75,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     )
     hook.register_module(model)
     hook.set_mode(ModeKeys.TRAIN)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    optimizer = make_optimizer(model, TrainConfig(model_type=name, recipe="seed", opt_learning_rate=1e-3))
     stepper = Stepper(
         model,
         optimizer,
