@@ -25,7 +25,9 @@ from container.train.device import Device, choose_device
 from container.train.launch.distributed import World
 from container.train.launch.hosts import Rank
 from container.train.launch.stopping import Stop
+from container.train.loop.averaging import AveragedWeights
 from container.train.loop.evaluate import evaluate
+from container.train.loop.optimizer import make_optimizer
 from container.train.loop.stepper import Stepper
 
 _RESIDENT_BATCHES = 8
@@ -52,21 +54,21 @@ class OurTraining:
         self._pictures, self._config = pictures, config
         self._world = world or World(Rank())
         self.device: Device = choose_device(config, self._world)
-        model = build_model(config.model_type, pictures.class_count).to(self.device.torch_device)
+        model = build_model(config.model_type, pictures.class_count, image_size=config.image_size)
+        model = model.to(self.device.torch_device)
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = torch.optim.AdamW(
-            model.parameters(), lr=config.opt_learning_rate, weight_decay=config.opt_weight_decay, fused=True
-        )
         self.preprocessing = Preprocessing.for_size(config.image_size)
         self.class_weights = torch.tensor(pictures.class_weights, device=self.device.torch_device)
         self._stepper = Stepper(
             self.model,
-            optimizer,
+            make_optimizer(self.model, config),
             world=self._world,
             device=self.device,
             preprocessing=self.preprocessing,
             class_weights=self.class_weights,
             label_smoothing=config.label_smoothing,
+            clip_grad=config.clip_grad,
+            averages=AveragedWeights(self.model, config.ema_decay),
         )
         self._order = TrainOrder(
             count=len(pictures),
@@ -136,7 +138,12 @@ class OurTraining:
     def _stream(self, cache: PictureCache | None, workers: int) -> Iterator[Batch]:
         config = self._config
         pictures = TrainPictures(
-            self._pictures.samples, config.augmentation, config.image_size, config.seed, cache=cache
+            self._pictures.samples,
+            config.augmentation,
+            config.image_size,
+            config.seed,
+            cache=cache,
+            random_erasing=config.random_erasing,
         )
         loader = EpochLoader(
             pictures,
