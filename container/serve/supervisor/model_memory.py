@@ -21,6 +21,8 @@ class Usage:
     """Proportional set size: shared pages count by its share of them."""
     own_peak: int
     """Peak of its private memory."""
+    written: int = 0
+    """Memory that it has written to, shared with forked processes or not: the kernel cannot take it away."""
 
     @classmethod
     def of(cls, pid: int) -> "Usage":
@@ -31,7 +33,9 @@ class Usage:
         except OSError:
             return cls(0, 0)
         shared = mapped.get("Shared_Clean", 0) + mapped.get("Shared_Dirty", 0)
-        return cls(mapped.get("Pss", 0) * 1024, max(0, peak - shared) * 1024)
+        clean = mapped.get("Shared_Clean", 0) + mapped.get("Private_Clean", 0)
+        written = max(0, mapped.get("Rss", 0) - clean)
+        return cls(mapped.get("Pss", 0) * 1024, max(0, peak - shared) * 1024, written * 1024)
 
 
 def estimate_bytes(file_bytes: int) -> int:

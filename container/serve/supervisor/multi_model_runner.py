@@ -62,6 +62,7 @@ class MultiModelRunner(ModelRunner):
     ) -> None:
         super().__init__(config, machine, client, run_dir, environment, workers=workers)
         self._preloaded = PreloadedProcess(config, run_dir, environment)
+        self._preloaded_bytes = 0
         self._budget = Budget(machine.memory_bytes)
         self._most_held = most_body_bytes(machine.memory_bytes, config.max_body_bytes)
         self._count = 0
@@ -89,7 +90,17 @@ class MultiModelRunner(ModelRunner):
         own = [os.getpid(), *children(os.getpid())]
         counted = [Usage.of(pid).proportional for pid in own if pid != self._process.pid]
         self._budget.fixed = sum(counted) + self._process.heap + JAVA_BYTES + self._most_held
+        self._preloaded_bytes = self._measure_preloaded()
         logger.info(event("memory", limit_mb=self._budget.limit >> 20, server_mb=self._budget.fixed >> 20))
+
+    def _measure_preloaded(self) -> int:
+        return Usage.of(self._preloaded.pid).written if self._preloaded.pid else 0
+
+    def _count_imports(self) -> None:
+        """Count as the server's what the preloaded process has imported for a model: all later ones share it."""
+        now = max(self._preloaded_bytes, self._measure_preloaded())
+        self._budget.fixed += now - self._preloaded_bytes
+        self._preloaded_bytes = now
 
     def _check(self) -> None:
         super()._check()
@@ -170,6 +181,7 @@ class MultiModelRunner(ModelRunner):
                 raise error.with_many_models() from None
             raise
         self._budget.settle(model.name, size)
+        self._count_imports()
         model.serving = True
         model.failures = 0
         logger.info(

@@ -1,30 +1,38 @@
-"""Imports torch and the worker's code once, and forks a process for every model.
+"""Imports the worker's code once, torch and timm with the first model that needs them, and forks a process for every
+model.
 
 A model then costs only the memory of its tensors and buffers, and starts without the seconds that the imports take.
 docs/serving.md has the figures.
 """
 
 import gc
+import importlib
+import importlib.util
 import json
 import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from container.contract.errors import UserError
+from container.contract.model_files import CARD
+from container.contract.networks import is_resnet
+from container.model_card import read_card
 from container.processes import kill_group, when_ended
 from container.serve.mms.fork_server import run_script
 from container.serve.mms.fork_socket import ADDRESS, MAX_REQUEST_BYTES
-from container.serve.protocol.state import RUN_DIR_VARIABLE
+from container.serve.protocol.state import MODEL_DIR_FILE, RUN_DIR_VARIABLE
+
+# None of these may start a thread: threads do not survive a fork. OpenVINO starts one, so each model imports it.
+_FOR_ALL = ("container.serve.worker.service",)
+_FOR_TIMM = ("container.artifact", "container.serve.worker.engine.eager", "timm")
 
 
 def main() -> None:
     """Fork a process for each connection (see stand_in.py), until the supervisor exits."""
-    # None of these imports may start a thread: threads do not survive a fork.
-
-    # Frozen objects are never touched by the garbage collector, so their pages stay shared.
-    gc.collect()
-    gc.freeze()
+    _import(_FOR_ALL)
     # The kernel reaps the children.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     address = Path(os.environ[RUN_DIR_VARIABLE], ADDRESS)
@@ -35,12 +43,33 @@ def main() -> None:
         while True:
             connection = listener.accept()[0]
             message, descriptors, _, _ = socket.recv_fds(connection, MAX_REQUEST_BYTES, 3)
-            if message and os.fork() == 0:
+            request = json.loads(message or b"{}")
+            if request and _is_of_timm(Path(request["directory"])):
+                _import(_FOR_TIMM)
+            if request and os.fork() == 0:
                 listener.close()
-                _become(connection, json.loads(message), descriptors)
+                _become(connection, request, descriptors)
             connection.close()
             for descriptor in descriptors:
                 os.close(descriptor)
+
+
+def _import(names: Sequence[str]) -> None:
+    for name in names:
+        if importlib.util.find_spec(name):
+            importlib.import_module(name)
+    # Frozen objects are never touched by the garbage collector, so their pages stay shared.
+    gc.collect()
+    gc.freeze()
+
+
+def _is_of_timm(place: Path) -> bool:
+    """Whether the model at a place in multi-model-server's store is a network of timm's; one without a card is not."""
+    try:
+        card = Path((place / MODEL_DIR_FILE).read_text(), CARD)
+        return card.is_file() and not is_resnet(read_card(card.parent).architecture)
+    except (OSError, UserError):  # loading it will say what is wrong
+        return False
 
 
 def _become(connection: socket.socket, request: dict[str, object], descriptors: list[int]) -> None:

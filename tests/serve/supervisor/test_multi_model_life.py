@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from container.artifact import save
+from container.model_card import ModelCard
+from container.networks.build import build_model
+from container.preprocessing import Preprocessing
 from tests.serve.many_models import MULTI, ManyModels, put_code, put_model
 from tests.serve.server_process import Answer, ServerProcess, await_true
 from tests.serve.supervisor.test_life import SLEEPER, has_ended
@@ -157,6 +161,30 @@ def test_the_process_that_a_models_workers_are_forked_from_is_replaced(many: Man
     await_true(lambda: len(many.server.events("model-reload")) and has_ended(worker), "it is noticed")
     await_true(lambda: many.invoke("a", picture).status == 200, "it is back")
     assert worker_of(many, many.invoke("b", picture)) == other
+
+
+def test_timm_is_imported_with_the_first_of_its_networks_and_shared_by_all(
+    many: ManyModels, picture: bytes, tmp_path: Path
+):
+    card = ModelCard(architecture="test_resnet", classes=("cat", "dog"), preprocessing=Preprocessing.for_size(32))
+    save(tmp_path / "files", build_model("test_resnet", 2).state_dict(), card)
+    for name in ("timm-1", "timm-2"):
+        put_model(many.base, name, tmp_path / "files")
+    many.load("a")
+    preloaded = parent(parent(worker_of(many, many.invoke("a", picture))))
+    before = imports_torch(preloaded)
+    for name in ("timm-1", "timm-2"):
+        assert many.load(name).status == 200
+        assert many.invoke(name, picture).status == 200
+    free = [int(event["free_mb"]) for event in many.server.events("model-loaded")[-2:]]
+    taken = [int(event["memory_mb"]) for event in many.server.events("model-loaded")[-2:]]
+    assert imports_torch(preloaded)
+    if not before:  # no test before this one has loaded a network of timm
+        assert free[0] - free[1] == pytest.approx(taken[1], abs=8), "what is shared has been counted once, before"
+
+
+def imports_torch(pid: int) -> bool:
+    return "libtorch_cpu" in Path(f"/proc/{pid}/maps").read_text()
 
 
 @pytest.mark.parametrize("part", ["multi-model-server", "preloaded"])
