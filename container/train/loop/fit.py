@@ -26,7 +26,7 @@ from container.train.loop.loaders import evaluation_loader, train_loader
 from container.train.loop.losses import Logged, LossNotFinite
 from container.train.loop.mixing import Mixing
 from container.train.loop.optimizer import make_optimizer
-from container.train.loop.probe import probe
+from container.train.loop.probe import can_probe, probe
 from container.train.loop.progress import Progress
 from container.train.loop.schedule import Schedule
 from container.train.loop.stepper import Stepper, seed_step
@@ -72,6 +72,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
         clip_grad=config.clip_grad,
         averages=averages,
         head=head_names(config.model_type, model),
+        keeps_statistics=config.probe == "first" and can_probe(model, config.model_type),
         debugger=job.debugger,
     )
     parts = {"model": model, "optimizer": optimizer, "scheduler": schedule, "scaler": stepper.scaler}

@@ -1,7 +1,9 @@
 """A linear probe: the head fitted to the features of the pretrained body, which are computed once per picture.
 
 Fine-tuning that starts from it distorts the features less ("Fine-Tuning can Distort Pretrained Features and
-Underperform Out-of-Distribution"); alone it takes seconds.
+Underperform Out-of-Distribution"); alone it takes seconds. The head is fitted to features that batch normalisation
+computes with the pretrained statistics, so fine-tuning keeps them: by the statistics of batches the features would be
+others, and the head would have to be learnt again.
 """
 
 import logging
@@ -80,6 +82,11 @@ def probe(model: nn.Module, job: Job) -> Fitted | None:
         *(len(train.targets), time.perf_counter() - started, found.evaluation.accuracy),
     )
     return found
+
+
+def can_probe(model: nn.Module, architecture: str) -> bool:
+    """Whether the network's head is one linear layer."""
+    return _linear_head(model, architecture) is not None
 
 
 def _linear_head(model: nn.Module, architecture: str) -> nn.Linear | None:

@@ -33,6 +33,7 @@ class Stepper:
         clip_grad: Largest norm of all gradients together; 0 does not clip.
         averages: Updated after each step.
         head: Names of the classifier's parameters, which are all that a head-only epoch trains.
+        keeps_statistics: Leave the running statistics of batch normalisation as they are, and normalise by them.
         debugger: Shown each batch, and the gradients as backward leaves them, unscaled and not yet clipped.
     """
 
@@ -50,6 +51,7 @@ class Stepper:
         clip_grad: float = 0.0,
         averages: AveragedWeights | None = None,
         head: Collection[str] = (),
+        keeps_statistics: bool = False,
         debugger: Debugger | None = None,
     ) -> None:
         self.model = model
@@ -70,6 +72,7 @@ class Stepper:
         self._head = frozenset(head)
         self._network: nn.Module | None = None
         self._head_only = False
+        self._keeps_statistics = keeps_statistics
 
     def begin_epoch(self, epoch: int, *, count: int, done: int = 0, head_only: bool = False) -> None:
         """Put the model into training mode and start the losses of an epoch.
@@ -83,7 +86,7 @@ class Stepper:
         self.model.train()
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(not head_only or name in self._head)
-        if head_only:
+        if head_only or self._keeps_statistics:
             freeze_statistics(self.model)
         if self._network is None or head_only != self._head_only:
             self._network, self._head_only = self._world.parallel(self.model), head_only

@@ -50,6 +50,27 @@ def test_the_penalty_is_the_one_with_the_lowest_evaluation_loss(monkeypatch: pyt
     assert chosen.evaluation.loss == pytest.approx(min(losses), rel=1e-3)
 
 
+def test_epochs_after_a_probe_keep_the_pretrained_batch_statistics(tmp_path: Path):
+    data = tmp_path / "data"
+    write_image_folder(data / "train", {"blue": 12, "green": 12})
+    (data / "weights").mkdir()
+    torch.manual_seed(3)
+    model = build_model("resnet18", 1000)
+    model.train()(torch.rand(4, 3, 32, 32))  # statistics of its own
+    start = model.state_dict()
+    torch.save(start, data / "weights" / "imagenet.pth")
+    values = {"model-type": "resnet18", "drop-path": "0", "recipe": "modern", "weights": "default"}
+    statistics = [name for name in start if "running_" in name]
+    kept = {}
+    for probe_first in ("first", "off"):
+        job = Job(tmp_path / probe_first, data, **values, probe=probe_first)
+        job.run()
+        tensors = job.state()["model"]
+        assert not torch.equal(tensors["layer4.1.conv2.weight"], start["layer4.1.conv2.weight"])
+        kept[probe_first] = all(torch.equal(tensors[name], start[name]) for name in statistics)
+    assert kept == {"first": True, "off": False}
+
+
 def test_a_probe_alone_trains_the_head_only_and_counts_as_epoch_0(tmp_path: Path):
     data = tmp_path / "data"
     write_image_folder(data / "train", {"blue": 12, "green": 12})
