@@ -200,7 +200,8 @@ class TrainConfig:
     label_smoothing: float = declare(0.0, "Label smoothing in the training loss.", low=0, high=0.5)
     amp: str = declare(
         "auto",
-        "Mixed precision: auto is bf16 if the device supports it, fp16 with scaling on older GPUs, off on other CPUs.",
+        "Mixed precision: auto is bf16 if device and network gain from it, fp16 with scaling on older GPUs, off on "
+        "other CPUs.",
         choices=("auto", "off", "bf16", "fp16"),
     )
     compile: bool = declare(False, "Compile the network with torch.compile.")

@@ -9,9 +9,13 @@ from container import cuda
 from container.contract.errors import HyperparameterError
 from container.contract.hyperparameters import TrainConfig
 from container.cpus import available_cpus, threads_asked_for
+from container.networks.depthwise import depthwise_share
 from container.train.launch.distributed import World
 
 logger = logging.getLogger(__name__)
+
+# From this share on, a CPU without AMX trains faster in float32; docs/performance.md has what was measured.
+_MUCH_DEPTHWISE = 0.25
 
 # More DataLoader workers than this do not help one device, and each costs memory.
 _MOST_WORKERS = 16
@@ -42,6 +46,10 @@ class Device:
 def choose_device(config: TrainConfig, world: World) -> Device:
     """Choose by the hyperparameters, the hardware, and the number of processes that share it; logs the choice and why.
 
+    Args:
+        config: With the image size resolved.
+        world: The job's processes.
+
     Raises:
         DriverError: There is a GPU, and torch cannot use it.
         HyperparameterError: amp asks for a precision that the device lacks.
@@ -58,7 +66,7 @@ def choose_device(config: TrainConfig, world: World) -> Device:
         workers = max(1, cpus // 4)
     chosen = Device(
         torch_device=device,
-        amp_dtype=_amp_dtype(config.amp, device),
+        amp_dtype=_amp_dtype(config, device),
         workers=min(workers, _MOST_WORKERS) if config.num_workers < 0 else config.num_workers,
     )
     precision = {torch.bfloat16: "bf16", torch.float16: "fp16 with gradient scaling", None: "fp32"}[chosen.amp_dtype]
@@ -70,7 +78,8 @@ def choose_device(config: TrainConfig, world: World) -> Device:
     return chosen
 
 
-def _amp_dtype(amp: str, device: torch.device) -> torch.dtype | None:
+def _amp_dtype(config: TrainConfig, device: torch.device) -> torch.dtype | None:
+    amp = config.amp
     if amp == "off":
         return None
     if amp == "bf16":
@@ -86,4 +95,8 @@ def _amp_dtype(amp: str, device: torch.device) -> torch.dtype | None:
         return torch.float16
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
-    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else None
+    if not torch.cpu._is_avx512_bf16_supported():
+        return None
+    if torch.cpu._is_amx_tile_supported() or depthwise_share(config.model_type, config.image_size) < _MUCH_DEPTHWISE:
+        return torch.bfloat16
+    return None
