@@ -3,7 +3,7 @@
 `model.safetensors` holds the tensors, `model.json` everything else needed to use them. Neither holds code.
 """
 
-from dataclasses import replace
+import hashlib
 from pathlib import Path
 
 import safetensors.torch
@@ -12,9 +12,10 @@ from torch import nn
 
 from container.atomic_file import write_atomically
 from container.contract.errors import ArtifactError, HyperparameterError, WeightsError
-from container.contract.model_files import CARD, SEED_TENSORS, TENSORS
+from container.contract.model_files import CARD, EXPORTED, SEED_TENSORS, TENSORS
 from container.contract.networks import is_resnet
-from container.model_card import ModelCard, read_card, reference_picture, save_card
+from container.graph.current import TENSORS_ID
+from container.model_card import ModelCard, read_card, save_card
 from container.networks.blank import without_random_numbers
 from container.networks.build import build_model
 from container.networks.resnets import LANDMARK, architecture_of
@@ -24,24 +25,27 @@ from container.preprocessing import Preprocessing
 
 
 def save(directory: Path, state_dict: StateDict, card: ModelCard) -> None:
-    """Write both files atomically, so that nobody reads a half-written model; adds the card's `reference`.
+    """Write both files atomically, so that nobody reads a half-written model. Graphs of other tensors are removed.
 
     Raises:
         OSError: The directory cannot be written, or the disk is full; earlier files are untouched.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
+    content = safetensors.torch.save(tensors, {TENSORS_ID: _hash(tensors)})
     directory.mkdir(parents=True, exist_ok=True)
     # The card goes last: a directory with a card is complete.
-    write_atomically(directory / TENSORS, lambda path: path.write_bytes(safetensors.torch.save(tensors)))
-    save_card(directory, replace(card, reference=reference_of(_network(card, tensors), card.preprocessing)))
+    write_atomically(directory / TENSORS, lambda path: path.write_bytes(content))
+    for name in EXPORTED:
+        (directory / name).unlink(missing_ok=True)
+    save_card(directory, card)
 
 
-def reference_of(model: nn.Module, preprocessing: Preprocessing) -> tuple[float, ...]:
-    """Compute `ModelCard.reference` of a network in evaluation mode on the CPU; empty if it is not finite."""
-    batch = preprocessing.normalize(torch.from_numpy(reference_picture(preprocessing.size))[None])
-    with torch.inference_mode():
-        [logits] = model(batch)
-    return tuple(logits.tolist()) if bool(logits.isfinite().all()) else ()
+def _hash(tensors: StateDict) -> str:
+    found = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        found.update(name.encode())
+        found.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def load(directory: Path) -> tuple[nn.Module, ModelCard]:
@@ -76,6 +80,15 @@ def load(directory: Path) -> tuple[nn.Module, ModelCard]:
     except HyperparameterError as error:
         raise ArtifactError(f"{CARD} in {directory} cannot be used: {error}") from error
     return model, card
+
+
+def load_card(directory: Path) -> ModelCard:
+    """Read a model's card, or make that of a bare `model.pth`.
+
+    Raises:
+        ArtifactError: As `load`.
+    """
+    return read_card(directory) if (directory / CARD).is_file() else load(directory)[1]
 
 
 def _network(card: ModelCard, tensors: StateDict) -> nn.Module:

@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
-
 from container.atomic_file import write_atomically
 from container.contract.errors import ArtifactError
 from container.contract.model_files import CARD
@@ -30,9 +27,9 @@ class ModelCard:
     random ones."""
     training: dict[str, Any] = field(default_factory=dict)
     """Data counts, final metrics, hyperparameters, library versions; for people, not needed to predict."""
-    reference: tuple[float, ...] = ()
-    """The network's outputs (before the softmax) for `reference_picture`, computed by torch in float32 on a CPU; empty
-    if they were never computed. Other engines are checked against them."""
+    export: dict[str, Any] = field(default_factory=dict)
+    """What is known of the graphs in the model directory, by file name, and under `tensors` the id of the tensors that
+    they were made from; under `failed` why there are none. Empty if none were made."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -42,7 +39,7 @@ class ModelCard:
             "preprocessing": self.preprocessing.to_json(),
             "weights": self.weights,
             "training": self.training,
-            "reference": list(self.reference),
+            "export": self.export,
         }
 
     @classmethod
@@ -69,19 +66,16 @@ class ModelCard:
         weights = fields.get("weights", {})
         if not isinstance(weights, dict) or not all(isinstance(value, str) for value in weights.values()):
             raise ArtifactError(f"{CARD}: weights is not an object of texts")
-        reference = fields.get("reference", [])
-        if not isinstance(reference, list) or not all(_is_number(value) for value in reference):
-            raise ArtifactError(f"{CARD}: reference is not a list of numbers")
-        if len(reference) != len(classes):
-            # It belongs to other tensors.
-            reference = []
+        export = fields.get("export", {})
+        if not isinstance(export, dict):
+            raise ArtifactError(f"{CARD}: export is not an object")
         return cls(
             architecture=architecture,
             classes=tuple(classes),
             preprocessing=Preprocessing.from_json(fields.get("preprocessing")),
             weights=weights,
             training=training,
-            reference=tuple(map(float, reference)),
+            export=export,
         )
 
 
@@ -109,21 +103,3 @@ def read_card(directory: Path) -> ModelCard:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} cannot be read as JSON: {error}") from error
     return ModelCard.from_json(fields)
-
-
-# float32 has a wider range, but a network's outputs do not exceed this.
-_LARGEST = 1e30
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, float | int) and not isinstance(value, bool) and abs(value) < _LARGEST
-
-
-def reference_picture(size: int) -> npt.NDArray[np.uint8]:
-    """Make the picture that `ModelCard.reference` belongs to, as the network's input: uint8, shape (size, size, 3).
-
-    It has flat and rough parts, edges and all grey levels, and is the same on every machine.
-    """
-    rows, columns, colors = np.ogrid[:size, :size, :3]
-    waves = rows * rows // 7 + columns * (rows // 9 + 3) + 85 * colors
-    return np.where((rows // 16 + columns // 16) % 3 == 0, 40 * colors + 90, waves % 256).astype(np.uint8)

@@ -23,11 +23,11 @@ from bench.telling import tell
 from container import artifact
 from container.cpus import available_cpus
 from container.gpu import SWITCH
+from container.graph.probabilities import softmax
 from container.picture_limits import MAX_PIXELS
 from container.preprocessing import Preprocessing
 from container.serve.worker.engine.engine import Logits, Pixels
 from container.serve.worker.pixels import square
-from container.serve.worker.predictor import softmax
 
 Run = Callable[[Sequence[Pixels]], Logits]
 

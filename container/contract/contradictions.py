@@ -19,6 +19,8 @@ def contradictions(job: Mapping[str, Any]) -> Iterator[str]:
             f"drop-path is {job['drop_path']:g}, but {job['model_type']} has no stochastic depth; leave it out, or "
             "choose a network of timm"
         )
+    if job["int8"] and not job["export"]:
+        yield "int8 is true, but export is false, and it is the exported graph that is quantised; set export to true"
     yield from _schedule(job)
     yield from _probe(job)
     yield from _augmentation(job)

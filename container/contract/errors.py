@@ -25,6 +25,10 @@ class WeightsError(UserError):
     """A weights file is unreadable or belongs to another architecture."""
 
 
+class ExportError(UserError):
+    """A network cannot be exported: torch or a package cannot do it, or its graph computes other numbers."""
+
+
 class ArtifactError(UserError):
     """A model directory is incomplete, damaged, or has another format version."""
 

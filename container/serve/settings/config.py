@@ -43,6 +43,7 @@ from container.serve.settings.variables import (
     MODEL_NAME,
     MULTI_MODEL,
     OPENAPI,
+    PRECISION,
     PROGRAM,
     STARTUP_TIMEOUT,
     TOP_K,
@@ -86,6 +87,8 @@ class ServeConfig:
     use_cuda: bool
     plain_torch: bool
     """Whether to run the network with plain torch."""
+    precision: str
+    """How a CPU multiplies: auto, fp32, bf16 or int8."""
     deadline_s: float
     drain_s: float
     startup_timeout_s: float
@@ -152,6 +155,7 @@ class ServeConfig:
             workers=settings.given(WORKERS),
             use_cuda=gpu.is_wanted(environment),
             plain_torch=settings.read(ENGINE) == "torch",
+            precision=settings.read(PRECISION),
             deadline_s=settings.read(DEADLINE),
             drain_s=settings.read(DRAIN),
             startup_timeout_s=settings.read(STARTUP_TIMEOUT),

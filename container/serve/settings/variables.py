@@ -46,6 +46,13 @@ ENGINE = Variable(
     "torch: run the network with plain torch in float32. auto: with OpenVINO on a CPU, and with CUDA graphs in "
     "half precision on a GPU, where their outputs match torch's.",
 )
+PRECISION = Variable(
+    ("SLIPWAY_PRECISION",),
+    "auto",
+    Field(str, choices=("auto", "fp32", "bf16", "int8")),
+    "How a CPU multiplies. auto: the fastest that the CPU and the model have and that agrees with torch: int8, bf16, "
+    "fp32. What cannot be had is said in the log, and the next is taken.",
+)
 DEADLINE = Variable(
     (
         "SLIPWAY_DEADLINE_S",
@@ -190,8 +197,8 @@ VM_ARGUMENTS = Variable(
 )
 
 VARIABLES: tuple[Variable[Any], ...] = (
-    PORT, HOST, INNER_PORTS, MAX_PAYLOAD, BATCH_SIZE, BATCH_DELAY, WORKERS, USE_CUDA, ENGINE, DEADLINE, DRAIN,
-    STARTUP_TIMEOUT, MAX_REQUESTS, MAX_PICTURES, MAX_PIXELS_PER_PICTURE, DECODE_SECONDS, DECODE_MEMORY, TOP_K, ACCEPT,
-    PROGRAM, INSTALL_REQUIREMENTS, BASE_DIR, MODEL_DIR, MULTI_MODEL, MEMORY, EVICT, LOG_LEVEL, LOG_FORMAT, METRICS_PORT,
-    METRICS_HOST, EMF, EMF_INTERVAL, OPENAPI, KSERVE, MODEL_NAME, VM_ARGUMENTS,
+    PORT, HOST, INNER_PORTS, MAX_PAYLOAD, BATCH_SIZE, BATCH_DELAY, WORKERS, USE_CUDA, ENGINE, PRECISION, DEADLINE,
+    DRAIN, STARTUP_TIMEOUT, MAX_REQUESTS, MAX_PICTURES, MAX_PIXELS_PER_PICTURE, DECODE_SECONDS, DECODE_MEMORY, TOP_K,
+    ACCEPT, PROGRAM, INSTALL_REQUIREMENTS, BASE_DIR, MODEL_DIR, MULTI_MODEL, MEMORY, EVICT, LOG_LEVEL, LOG_FORMAT,
+    METRICS_PORT, METRICS_HOST, EMF, EMF_INTERVAL, OPENAPI, KSERVE, MODEL_NAME, VM_ARGUMENTS,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from container.contract.errors import ServeError
-from container.contract.model_files import CARD, SEED_TENSORS, TENSORS
+from container.contract.model_files import CARD, GRAPH, SEED_TENSORS, TENSORS
 from container.serve.protocol.accept import choose
 from container.serve.protocol.replies import RequestError
 from container.serve.protocol.state import RUN_DIR_VARIABLE, SUPERVISOR_VARIABLE
@@ -37,8 +37,8 @@ _OTHERS = (
 _COMMANDS = tuple(
     f"{_OURS}{command}_"
     for command in (
-        "CLEAN", "COMPARE", "DATA", "DEBUG", "DEPLOY", "IMAGES", "JOBS", "LOGS", "PREDICT", "REPORT", "SERVE", "TRAIN",
-        "TRANSFORM", "TUNE",
+        "CLEAN", "COMPARE", "DATA", "DEBUG", "DEPLOY", "EXPORT", "IMAGES", "JOBS", "LOGS", "PREDICT", "REPORT", "SERVE",
+        "TRAIN", "TRANSFORM", "TUNE",
     )
 )  # fmt: skip
 
@@ -65,7 +65,7 @@ def check_model_dir(config: ServeConfig) -> None:
     check_default_accept(config)
     if (directory / CARD).is_file():
         _check_json(directory / CARD)
-        if not (directory / TENSORS).is_file():
+        if not any((directory / name).is_file() for name in (TENSORS, GRAPH)):
             raise ServeError(f"there is {CARD} in {directory}, but no {TENSORS}: the model is incomplete")
     elif not (config.torchscript or (directory / SEED_TENSORS).is_file()):
         names = sorted(path.name for path in directory.iterdir())

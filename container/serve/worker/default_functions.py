@@ -15,6 +15,7 @@ from torch import nn
 
 from container.artifact import load
 from container.contract.model_files import CARD
+from container.graph.probabilities import softmax
 from container.model_card import read_card
 from container.preprocessing import Preprocessing
 from container.serve.protocol.accept import CSV, JSON, choose_plain, default_for, negotiate
@@ -24,7 +25,6 @@ from container.serve.worker.engine.eager import normalized
 from container.serve.worker.numeric import read_numbers
 from container.serve.worker.picture_reader import PictureReader
 from container.serve.worker.pixels import square
-from container.serve.worker.predictor import softmax
 from container.serve.worker.request_body import Pixels, decode
 from container.serve.worker.response_body import encode
 from container.torchscript import load_torchscript

@@ -8,10 +8,11 @@ import numpy as np
 from container import gpu
 from container.contract.errors import ArtifactError
 from container.cpus import available_cpus, threads_asked_for
+from container.graph.probabilities import softmax
 from container.model_card import ModelCard
 from container.serve.settings.config import ServeConfig
 from container.serve.worker.engine import choose
-from container.serve.worker.engine.engine import Engine, Logits
+from container.serve.worker.engine.engine import Engine
 from container.serve.worker.explain import Heat
 from container.serve.worker.request_body import Pixels
 from container.serve.worker.response_body import Probabilities
@@ -54,7 +55,8 @@ class Predictor:
             device = choose_device(gpu_id, use_cuda=True)
             engine, card = choose.on_gpu(config.model_dir, device, plain=plain, batch_size=config.batch_size)
         else:
-            engine, card = choose.on_cpu(config.model_dir, plain=plain, threads=threads_asked_for() or available_cpus())
+            threads = threads_asked_for() or available_cpus()
+            engine, card = choose.on_cpu(config.model_dir, plain=plain, precision=config.precision, threads=threads)
 
         def load_eager() -> "Eager":
             from container.serve.worker.engine.eager import Eager
@@ -104,10 +106,3 @@ class Predictor:
         if self._eager is None:
             self._eager = self._load_eager()
         return self._eager
-
-
-def softmax(logits: Logits) -> Probabilities:
-    """Turn logits into probabilities of shape (N, classes), float32."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float32)
-    found: Probabilities = powers / powers.sum(axis=1, keepdims=True)
-    return found

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from container.channel import SHOWN, Channel, names, read_channel
 from container.contract.channels import CHANNEL_NAMES, SPLITS
 from container.contract.errors import DataError, HyperparameterError
 from container.folder import leftover, printable, same_name
-from container.train.data.channel import SHOWN, Channel, names, read_channel
 
 HELD_OUT_FRACTION = 0.1
 

@@ -39,6 +39,8 @@ _MAY_CHANGE = frozenset(
         "profile",
         "use-cuda",
         "budget",
+        "export",
+        "int8",
     )
 )
 

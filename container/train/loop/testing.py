@@ -11,6 +11,7 @@ from container.contract.metric_lines import EvaluationLine, emit
 from container.model_card import save_card
 from container.networks.build import build_model
 from container.train.loop.evaluate import evaluate
+from container.train.loop.exporting import export_best
 from container.train.loop.job import Job
 from container.train.loop.loaders import evaluation_loader
 from container.train.loop.progress import Progress
@@ -62,6 +63,7 @@ def test_model(job: Job, progress: Progress) -> dict[str, Any]:
     test = {"best_epoch": progress.best_epoch, "test_loss": result.loss, "test_accuracy": result.accuracy}
     with saving("model", job.paths.model):
         save_card(job.paths.model, replace(card, training={**card.training, "test": test}))
+    exported = export_best(job)
     with job.profiler.phase("report"), saving("output", output):
         counts = job.splits.class_counts()
         write_confusion_matrix(output, card.classes, result)
@@ -73,6 +75,7 @@ def test_model(job: Job, progress: Progress) -> dict[str, Any]:
             classes=card.classes,
             train_counts=counts,
             best_epoch=progress.best_epoch,
+            exported=exported,
         )
         write_mistakes(output, mistakes, job.splits.test, card.classes)
     return test

@@ -19,6 +19,7 @@ def write_job_card(
     classes: Sequence[str],
     train_counts: Sequence[int],
     best_epoch: int,
+    exported: Mapping[str, object],
 ) -> None:
     """Write job.json, which the training report needs in addition to the tables.
 
@@ -29,6 +30,7 @@ def write_job_card(
         classes: Class names, in the order of the model's outputs.
         train_counts: Number of training pictures of each class.
         best_epoch: The epoch whose model was kept.
+        exported: What is known of the model's graphs, as in `model.json`.
 
     Raises:
         OSError: It cannot be written.
@@ -40,6 +42,7 @@ def write_job_card(
         "classes": list(classes),
         "train_counts": list(train_counts),
         "best_epoch": best_epoch,
+        "exported": dict(exported),
     }
     text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
     write_atomically(directory / "job.json", lambda path: path.write_text(text, encoding="utf-8"))

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from container.serve.worker.engine.openvino_engine import OpenVino
 from torch import nn
 
 from container import artifact
@@ -23,7 +24,6 @@ from container.serve.settings.config import ServeConfig
 from container.serve.worker.engine import choose
 from container.serve.worker.engine.eager import Eager
 from container.serve.worker.engine.engine import error_of
-from container.serve.worker.engine.openvino_engine import OpenVino
 from container.serve.worker.predictor import Predictor
 from tests.serve.conftest import CLASSES, StartServer
 from tests.serve.rounding import ROUNDING

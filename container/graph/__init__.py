@@ -1,0 +1,1 @@
+"""A network as an exported graph: what runs it, and how it is checked. Does not import torch."""
