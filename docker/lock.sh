@@ -33,7 +33,8 @@ compile() {
 # parser on import, in 1.5 s, and the SDK imports jsonschema; so it is omitted.
 compile "${upgrade[@]}" dev.in --no-emit-package rfc3987-syntax --no-emit-package lark --output-file dev.lock
 for target in train host; do
-	compile "$target.in" --constraint dev.lock --output-file "$target.lock"
+	# OpenVINO and NNCF require it and work without; it sends usage data.
+	compile "$target.in" --constraint dev.lock --no-emit-package openvino-telemetry --output-file "$target.lock"
 done
 # Required, but unused: triton is for torch.compile, openvino-telemetry for OpenVINO's tools, and huggingface-hub, with
 # what it requires, for timm's downloads.

@@ -226,8 +226,8 @@ class TrainConfig:
     )
     int8: bool = declare(
         False,
-        "Also quantise it to 8 bits with validation pictures, for CPUs; kept only if at most 0.3 points of accuracy are "
-        "lost and 98 % of the pictures keep their class. Takes minutes for large networks.",
+        "Also quantise it to 8 bits with validation pictures, for CPUs; kept only if at most 0.3 points of accuracy "
+        "are lost and 98 % of the pictures keep their class. Takes minutes for large networks.",
     )
     bad_images: str = declare("skip", "What to do about an unreadable picture.", choices=("skip", "fail"))
 

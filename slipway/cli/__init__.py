@@ -17,6 +17,7 @@ from slipway.cli.data import data
 from slipway.cli.debug import debug
 from slipway.cli.defaults import defaults_from_file
 from slipway.cli.deploy import deploy
+from slipway.cli.export import export
 from slipway.cli.images import images
 from slipway.cli.jobs import jobs
 from slipway.cli.logs import logs
@@ -54,6 +55,7 @@ for command in (
     serve,
     predict,
     deploy,
+    export,
     images,
     compare,
     report,

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 from container.train.profiler.timing import NO_TIMER, StepTimer
 
-JobPhase = Literal["initialization", "evaluation", "checkpoint", "model", "test", "report", "profiler"]
+JobPhase = Literal["initialization", "evaluation", "checkpoint", "model", "test", "export", "report", "profiler"]
 """The phases outside steps; `model` is saving the best model, `profiler` writing torch.profiler's window."""
 
 

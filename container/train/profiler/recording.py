@@ -28,7 +28,7 @@ PROFILE = "profile.json"
 
 AddPhase = Callable[[JobPhase, float, float], None]
 
-_OF_THE_JOB: frozenset[JobPhase] = frozenset(("initialization", "test", "report"))
+_OF_THE_JOB: frozenset[JobPhase] = frozenset(("initialization", "test", "export", "report"))
 
 
 @dataclass(frozen=True, kw_only=True)
