@@ -19,13 +19,13 @@ _BATCH = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """Of one graph with torch in float32."""
+    """One graph compared with torch in float32."""
 
     pictures: int
     equal_classes: float
     """Share of the pictures with the same most probable class, from 0 to 1."""
     largest_difference: float
-    """Of two probabilities, from 0 to 1."""
+    """The largest of two probabilities, from 0 to 1."""
 
     @classmethod
     def of(cls, found: Floats, wanted: Floats) -> Self:

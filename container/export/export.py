@@ -30,7 +30,7 @@ _COMPARED = 64
 """Pictures on which the graph is compared with torch."""
 _REPEATS = 5
 _LARGEST_DIFFERENCE = 1e-2
-"""Of two probabilities, that is still rounding in float32."""
+"""A difference of two probabilities that is still rounding in float32."""
 
 
 def export(

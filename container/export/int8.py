@@ -36,7 +36,7 @@ class Quantised:
     """`openvino.Model`."""
     agreement: Agreement
     accuracy: float
-    """Of the pictures, from 0 to 1."""
+    """Share of the pictures that are classified correctly, from 0 to 1."""
     float_accuracy: float
     float_layers: tuple[str, ...] = field(default=())
     """Layers that stay in floating point, because without them it would not hold."""

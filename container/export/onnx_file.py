@@ -19,7 +19,7 @@ from container.model_card import ModelCard
 from container.networks.pixels_to_logits import PixelsToLogits
 
 OPSET = 20
-"""Of ONNX 1.15; OpenVINO, ONNX Runtime and TensorRT read it."""
+"""ONNX 1.15 has it; OpenVINO, ONNX Runtime and TensorRT read it."""
 
 
 def write_onnx(path: Path, network: nn.Module, card: ModelCard) -> None:

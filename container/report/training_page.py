@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from container.contract.errors import ReportError
 from container.page import Figure, render
 from container.report import training_charts as charts
+from container.report.exported import exported_notes, exported_rows
 from container.report.training_record import Mistake, TrainingRecord
 
 _MOST_PAIRS = 20
@@ -31,6 +32,7 @@ def render_training_page(record: TrainingRecord, related: Mapping[str, str]) -> 
         "confusion": ("Confusion", True),
         "classes": ("Classes", record.confusion and record.train_counts),
         "mistakes": ("Worst mistakes", record.mistakes or (record.test and not pairs)),
+        "export": ("Export", record.exported),
         "debugger": ("Debugger", record.rules),
         "settings": ("Hyperparameters", record.settings),
     }
@@ -52,6 +54,8 @@ def render_training_page(record: TrainingRecord, related: Mapping[str, str]) -> 
         most_pairs=_MOST_PAIRS,
         classes=_classes(record),
         mistakes=[(mistake, _data_uri(mistake)) for mistake in record.mistakes],
+        exported=exported_rows(record.exported),
+        exported_notes=exported_notes(record.exported),
         rules=[(result.rule, result.status, f"{len(result.findings):,}") for result in record.rules],
         findings=_findings(record),
         most_findings=_MOST_FINDINGS,

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,8 @@ class TrainingRecord:
     test: Mapping[str, Any]
     """The test metrics; empty if the job ended before its test."""
     classes: Sequence[str] = ()
+    exported: Mapping[str, Any] = field(default_factory=dict)
+    """What is known of the model's graphs, as in `model.json`; empty if none were made."""
     train_counts: Sequence[int] = ()
     confusion: Sequence[Sequence[int]] = ()
     """Test pictures by true (row) and predicted (column) class."""
@@ -95,6 +97,7 @@ def read_training(directory: Path) -> TrainingRecord:
         settings={str(name): str(value) for name, value in card.get("settings", {}).items()},
         history=history,
         test=test,
+        exported=exported if isinstance(exported := card.get("exported", {}), dict) else {},
         classes=classes,
         train_counts=_read_counts(directory / _PER_CLASS, classes),
         confusion=confusion,

@@ -23,12 +23,14 @@ from slipway.cli.console import say
     show_default=True,
     help="Form of the graph; model.onnx is made with openvino too.",
 )
-@click.option("--int8", is_flag=True, help="Also quantise to 8 bits, for CPUs, if the answers stay right; needs --data.")
+@click.option(
+    "--int8", is_flag=True, help="Also quantise to 8 bits, for CPUs, if the answers stay right; needs --data."
+)
 @click.option(
     "--data",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Pictures to compare and quantise with: a data folder, of which the validation split is used, or class folders.",
+    help="Pictures to compare and quantise with: a data folder, whose validation split is used, or class folders.",
 )
 def export(model: Path, form: str, int8: bool, data: Path | None) -> None:
     """Export MODEL, a job directory, a model directory or a model.tar.gz, for servers without torch and other programs.

@@ -57,7 +57,7 @@ def trained(docker: Docker, images: Images, tmp_path_factory: pytest.TempPathFac
     """The sample data after one epoch in the image: what `docker run` with no command does."""
     job = JobDirectory(tmp_path_factory.mktemp("trained") / "job")
     write_sample(job.base / "input" / "data")
-    job.hyperparameters({**SMALL, "epochs": "1", "batch-size": "32", "augmentation": "light"})
+    job.hyperparameters({**SMALL, "epochs": "1", "batch-size": "32", "augmentation": "light", "export": "true"})
     ended = docker.run(*as_sagemaker_mounts(job), images.train)
     assert ended.code == 0, ended.log
     return job

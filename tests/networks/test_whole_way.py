@@ -12,6 +12,7 @@ from torch import nn
 
 from container import artifact
 from container.contract.hyperparameters import TrainConfig
+from container.export.export import export
 from container.model_card import ModelCard
 from container.networks.batch_norm import fewest_pictures
 from container.networks.build import build_model
@@ -98,6 +99,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     names = {entry["tensorname"] for step in index for entry in step["tensor_payload"]}
     card = ModelCard(architecture=name, classes=CLASSES, preprocessing=preprocessing)
     artifact.save(directory / "model", model.state_dict(), card)
+    export(directory / "model", None, int8=False, told=print)
     yield Trained(name, model.eval(), directory / "model", states[0], states[1], losses, names)
     (directory / "model" / "model.safetensors").unlink()
 
@@ -124,15 +126,16 @@ def test_the_debugger_saves_the_gradients_by_the_layers_names(trained: Trained):
     assert trained.saved_by_debugger >= wanted
 
 
-def test_the_saved_model_is_served_with_the_same_numbers(trained: Trained):
-    predictor = Predictor.load(ServeConfig.from_environment({"SLIPWAY_USE_CUDA": "false"}, model_dir=trained.directory))
-    assert predictor.engine.name == ("openvino" if trained.name == "resnet50" else "torch")
+def test_its_exported_graph_is_served_with_the_same_numbers(trained: Trained):
+    variables = {"SLIPWAY_USE_CUDA": "false", "SLIPWAY_PRECISION": "fp32"}
+    predictor = Predictor.load(ServeConfig.from_environment(variables, model_dir=trained.directory))
+    assert (predictor.engine.name, predictor.engine.precision) == ("openvino", "f32")
     size = NETWORKS[trained.name]
     squares = list(np.random.default_rng(1).integers(0, 256, (3, size, size, 3), dtype=np.uint8))
     batch = predictor.card.preprocessing.normalize(torch.from_numpy(np.stack(squares)))
     with torch.inference_mode():
         wanted = trained.model(batch).softmax(1).numpy()
-    assert predictor.probabilities(squares) == pytest.approx(wanted, abs=2e-2 if trained.name == "resnet50" else 1e-5)
+    assert predictor.probabilities(squares) == pytest.approx(wanted, abs=1e-4)
 
 
 def test_the_saved_model_is_explained_cell_by_cell(trained: Trained):

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from container.artifact import save
+from container.export.export import export
 from container.model_card import ModelCard
 from container.networks.build import build_model
 from container.preprocessing import Preprocessing
@@ -28,6 +29,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.fc.weight.data *= 20
     card = ModelCard(architecture="resnet18", classes=CLASSES, preprocessing=Preprocessing.for_size(32))
     save(directory, model.state_dict(), card)
+    export(directory, None, int8=False, told=print)
     return directory
 
 

@@ -137,7 +137,19 @@ def trained(colours, slipway, tmp_path_factory) -> Trained:
     """`slipway train` on the sound data set."""
     directory = tmp_path_factory.mktemp("jobs") / "job"
     done = slipway(
-        "train", colours, "--job-dir", directory, *SMALL, "--epochs", EPOCHS, "--opt-learning-rate", 1e-3, "--seed", 1
+        "train",
+        colours,
+        "--job-dir",
+        directory,
+        *SMALL,
+        "--export",
+        "true",
+        "--epochs",
+        EPOCHS,
+        "--opt-learning-rate",
+        1e-3,
+        "--seed",
+        1,
     )
     assert done.returncode == 0, done.stderr
     return Trained(directory, done)

@@ -9,7 +9,9 @@ import psutil
 
 Slipway = Callable[..., subprocess.CompletedProcess[str]]
 
-SMALL = ("--model-type", "resnet18", "--weights", "none", "--image-size", "32", "--batch-size", "8")
+SMALL = (
+    "--model-type", "resnet18", "--weights", "none", "--image-size", "32", "--batch-size", "8", "--export", "false",
+)  # fmt: skip
 """Hyperparameters with which a job takes seconds."""
 
 EPOCHS = 6

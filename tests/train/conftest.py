@@ -19,6 +19,7 @@ SMALL = {
     "opt-learning-rate": "0.001",
     "weights": "none",
     "num-workers": "0",
+    "export": "false",
 }
 """The quickest job."""
 

@@ -4,28 +4,27 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
-from container.serve.worker.engine.openvino_engine import OpenVino
 from torch import nn
 
 from container import artifact
 from container.contract.errors import ArtifactError
-from container.contract.networks import RESNETS
-from container.model_card import ModelCard, read_card, save_card
+from container.graph.check_pictures import CheckPictures
+from container.model_card import ModelCard
 from container.networks.build import build_model
 from container.preprocessing import Preprocessing
 from container.serve.settings.config import ServeConfig
 from container.serve.worker.engine import choose
 from container.serve.worker.engine.eager import Eager
-from container.serve.worker.engine.engine import error_of
 from container.serve.worker.predictor import Predictor
-from tests.serve.conftest import CLASSES, StartServer
+from tests.serve.conftest import StartServer
 from tests.serve.rounding import ROUNDING
 from tests.serve.server_process import REPOSITORY
 
@@ -69,21 +68,6 @@ def test_what_float16_cannot_hold_is_computed_in_float32() -> None:
     assert np.array_equal(predictor.probabilities(SQUARES), wanted)
 
 
-@pytest.mark.parametrize("architecture", RESNETS)
-def test_openvino_has_torchs_numbers(architecture: str) -> None:
-    model = trained(architecture)
-    tensors = {name: value.numpy() for name, value in model.state_dict().items()}
-    engine = OpenVino(architecture, tensors, PREPROCESSING, threads=1)
-    card = ModelCard(architecture=architecture, classes=tuple("abcdefg"), preprocessing=PREPROCESSING)
-    eager = Eager(model, card, torch.device("cpu"))
-    for squares in (SQUARES[:1], SQUARES, SQUARES[1:3]):
-        wanted = eager.logits(squares)
-        found = engine.logits(squares)
-        assert found.shape == wanted.shape == (len(squares), 7)
-        most = 1e-4 if engine.precision == "f32" else 5e-2
-        assert np.linalg.norm(found - wanted) < most * np.linalg.norm(wanted)
-
-
 def test_answers_that_were_given_stay_when_the_next_are_made(model_dir: Path) -> None:
     predictor = Predictor.load(config(model_dir))
     first = predictor.engine.logits(SQUARES_32[:2])
@@ -116,31 +100,75 @@ def test_a_model_is_loaded_and_asked_without_torch(model_dir: Path) -> None:
 def test_plain_torch_when_it_is_asked_for(model_dir: Path) -> None:
     engine = Predictor.load(config(model_dir, SLIPWAY_ENGINE="torch")).engine
     assert (engine.name, engine.precision, engine.device) == ("torch", "f32", "cpu")
-    assert error_of(engine, read_card(model_dir)) < 1e-6
+    check = CheckPictures.load(model_dir)
+    assert check.disagreement(engine.logits(list(check.squares)), "f32") == ""
+
+
+def test_the_precision_that_was_asked_for_is_used_and_said(model_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        assert Predictor.load(config(model_dir, SLIPWAY_PRECISION="fp32")).engine.precision == "f32"
+        Predictor.load(config(model_dir, SLIPWAY_PRECISION="int8"))
+    assert 'event=engine engine=openvino precision=f32 why="SLIPWAY_PRECISION=fp32"' in caplog.text
+    assert 'precision=int8 why="the model has no INT8 graph; slipway export --int8 makes one"' in caplog.text
 
 
 def test_an_engine_whose_numbers_are_others_is_refused(
     tmp_path: Path, model_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     copy = copied(model_dir, tmp_path / "model")
-    card = read_card(copy)
-    assert len(card.reference) == len(CLASSES)
-    save_card(copy, replace(card, reference=tuple(1.25 * value for value in card.reference)))
+    check = CheckPictures.load(copy)
+    CheckPictures(squares=check.squares, logits=np.roll(check.logits, 1, axis=1)).save(copy)
     with caplog.at_level(logging.WARNING):
         predictor = Predictor.load(config(copy))
     assert predictor.engine.name == "torch"
-    assert "event=engine-refused engine=openvino error=0.2" in caplog.text
+    assert "event=engine-refused engine=openvino precision=f32" in caplog.text
+    assert "to check picture" in caplog.text or "its probabilities differ by" in caplog.text
 
 
-def test_what_has_no_reference_gets_one_from_torch(tmp_path: Path, model_dir: Path) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda graph: graph.unlink(), "there is no model.onnx"),
+        (lambda graph: graph.write_bytes(graph.read_bytes()[:5000]), "onnx"),
+        (lambda graph: write_foreign(graph), "it maps f32[1,3,8,8] f32[1,3,8,8], and the model u8[?,32,32,3]"),
+        (lambda graph: other_tensors(graph.parent), "made from other tensors than those in model.safetensors"),
+    ],
+    ids=["absent", "damaged", "foreign", "stale"],
+)
+def test_a_graph_that_cannot_be_used_is_named_and_torch_makes_another(
+    tmp_path: Path, model_dir: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], object], why: str
+) -> None:
     copy = copied(model_dir, tmp_path / "model")
-    save_card(copy, replace(read_card(copy), reference=()))
-    older = tmp_path / "older"
-    older.mkdir()
-    torch.save(artifact.load(model_dir)[0].state_dict(), older / "model.pth")
-    for directory in (copy, older):
-        engine, card = choose.on_cpu(directory, plain=False, threads=1)
-        assert (engine.name, len(card.reference)) == ("openvino", len(CLASSES))
+    spoil(copy / "model.onnx")
+    with caplog.at_level(logging.WARNING):
+        predictor = Predictor.load(config(copy, SLIPWAY_PRECISION="fp32"))
+    assert "event=graph-refused graph=model.onnx" in caplog.text
+    assert why in caplog.text
+    model, card = artifact.load(copy)
+    wanted = Eager(model, card, torch.device("cpu")).logits(SQUARES_32)
+    assert (predictor.engine.name, predictor.engine.logits(SQUARES_32)) == ("openvino", pytest.approx(wanted, abs=1e-3))
+
+
+def write_foreign(path: Path) -> None:
+    torch.onnx.export(nn.ReLU(), (torch.zeros(1, 3, 8, 8),), dynamo=True, verbose=False).save(path)  # type: ignore[union-attr]
+
+
+def other_tensors(directory: Path) -> None:
+    tensors = safetensors.torch.load_file(directory / "model.safetensors")
+    tensors["fc.bias"] = tensors["fc.bias"] + 1
+    (directory / "model.safetensors").unlink()
+    safetensors.torch.save_file(tensors, directory / "model.safetensors")
+
+
+def test_models_of_earlier_versions_and_bare_tensors_are_converted(tmp_path: Path, model_dir: Path) -> None:
+    older, bare = tmp_path / "older", tmp_path / "bare"
+    model, card = artifact.load(model_dir)
+    artifact.save(older, model.state_dict(), replace(card, export={}))
+    bare.mkdir()
+    torch.save(model.state_dict(), bare / "model.pth")
+    for directory in (older, bare):
+        engine, _ = choose.on_cpu(directory, plain=False, precision="fp32", threads=1)
+        assert (engine.name, engine.precision) == ("openvino", "f32")
 
 
 def test_tensors_that_do_not_fit_are_named_as_torch_names_them(tmp_path: Path) -> None:
@@ -150,20 +178,19 @@ def test_tensors_that_do_not_fit_are_named_as_torch_names_them(tmp_path: Path) -
     fields = json.loads((saved / "model.json").read_text())
     (saved / "model.json").write_text(json.dumps(fields | {"architecture": "resnet34"}))
     with pytest.raises(ArtifactError, match=r"80 missing \(first: layer1.2.conv1.weight\)"):
-        choose.on_cpu(saved, plain=False, threads=1)
+        choose.on_cpu(saved, plain=False, precision="auto", threads=1)
     (saved / "model.json").write_text(json.dumps(fields))
     (saved / "model.safetensors").write_bytes((saved / "model.safetensors").read_bytes()[:-1000])
     with pytest.raises(ArtifactError, match=r"model.safetensors in .* cannot be used"):
-        choose.on_cpu(saved, plain=False, threads=1)
+        choose.on_cpu(saved, plain=False, precision="auto", threads=1)
 
 
-def test_a_network_whose_outputs_are_not_numbers_has_no_reference(tmp_path: Path) -> None:
+def test_a_network_whose_outputs_are_not_numbers_is_left_to_torch(tmp_path: Path) -> None:
     model = trained("resnet18")
     model.fc.weight.data[0] = float("nan")
     card = ModelCard(architecture="resnet18", classes=tuple("abcdefg"), preprocessing=PREPROCESSING)
     artifact.save(tmp_path, model.state_dict(), card)
-    assert read_card(tmp_path).reference == ()
-    engine, _ = choose.on_cpu(tmp_path, plain=False, threads=1)
+    engine, _ = choose.on_cpu(tmp_path, plain=False, precision="auto", threads=1)
     assert engine.name == "torch"
 
 
