@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from container.contract.errors import UserError
-from container.contract.model_files import CARD
+from container.contract.model_files import CARD, SEED_TENSORS
 from container.contract.networks import is_resnet
+from container.graph.current import why_not_usable
 from container.model_card import read_card
 from container.processes import kill_group, when_ended
 from container.serve.mms.fork_server import run_script
@@ -27,7 +28,7 @@ from container.serve.protocol.state import MODEL_DIR_FILE, RUN_DIR_VARIABLE
 
 # None of these may start a thread: threads do not survive a fork. OpenVINO starts one, so each model imports it.
 _FOR_ALL = ("container.serve.worker.service",)
-_FOR_TIMM = ("container.artifact", "container.serve.worker.engine.eager", "timm")
+_FOR_TORCH = ("container.artifact", "container.serve.worker.engine.eager")
 
 
 def main() -> None:
@@ -44,8 +45,8 @@ def main() -> None:
             connection = listener.accept()[0]
             message, descriptors, _, _ = socket.recv_fds(connection, MAX_REQUEST_BYTES, 3)
             request = json.loads(message or b"{}")
-            if request and _is_of_timm(Path(request["directory"])):
-                _import(_FOR_TIMM)
+            if request:
+                _import(_needed(Path(request["directory"])))
             if request and os.fork() == 0:
                 listener.close()
                 _become(connection, request, descriptors)
@@ -63,13 +64,18 @@ def _import(names: Sequence[str]) -> None:
     gc.freeze()
 
 
-def _is_of_timm(place: Path) -> bool:
-    """Whether the model at a place in multi-model-server's store is a network of timm's; one without a card is not."""
+def _needed(place: Path) -> Sequence[str]:
+    """Name what the model at a place in multi-model-server's store needs besides: nothing if its graph is there."""
     try:
-        card = Path((place / MODEL_DIR_FILE).read_text(), CARD)
-        return card.is_file() and not is_resnet(read_card(card.parent).architecture)
+        directory = Path((place / MODEL_DIR_FILE).read_text())
+        if not (directory / CARD).is_file():
+            return _FOR_TORCH if (directory / SEED_TENSORS).is_file() else ()
+        card = read_card(directory)
+        if not why_not_usable(directory, card):
+            return ()
+        return _FOR_TORCH if is_resnet(card.architecture) else (*_FOR_TORCH, "timm")
     except (OSError, UserError):  # loading it will say what is wrong
-        return False
+        return ()
 
 
 def _become(connection: socket.socket, request: dict[str, object], descriptors: list[int]) -> None:

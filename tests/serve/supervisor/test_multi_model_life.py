@@ -163,7 +163,7 @@ def test_the_process_that_a_models_workers_are_forked_from_is_replaced(many: Man
     assert worker_of(many, many.invoke("b", picture)) == other
 
 
-def test_timm_is_imported_with_the_first_of_its_networks_and_shared_by_all(
+def test_timm_is_imported_with_the_first_network_that_has_no_graph_and_shared(
     many: ManyModels, picture: bytes, tmp_path: Path
 ):
     card = ModelCard(architecture="test_resnet", classes=("cat", "dog"), preprocessing=Preprocessing.for_size(32))
@@ -179,7 +179,7 @@ def test_timm_is_imported_with_the_first_of_its_networks_and_shared_by_all(
     free = [int(event["free_mb"]) for event in many.server.events("model-loaded")[-2:]]
     taken = [int(event["memory_mb"]) for event in many.server.events("model-loaded")[-2:]]
     assert imports_torch(preloaded)
-    if not before:  # no test before this one has loaded a network of timm
+    if not before:  # no test before this one has loaded such a network
         assert free[0] - free[1] == pytest.approx(taken[1], abs=8), "what is shared has been counted once, before"
 
 
