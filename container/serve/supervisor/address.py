@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+from container.contract.model_files import GRAPH, INT8_NUMBERS, TENSORS
 from container.serve.protocol.replies import RequestError
 
+_ONE_NETWORK = (TENSORS, GRAPH, INT8_NUMBERS)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -34,5 +36,7 @@ def checked_directory(url: str, models_dir: Path) -> Path:
 
 
 def size_bytes(directory: Path) -> int:
-    """Total size of all files below a directory."""
-    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    """Total size of the files below a model directory; of its tensors and graphs, which are one network, the largest."""
+    sizes = {path: path.stat().st_size for path in directory.rglob("*") if path.is_file()}
+    network = [size for path, size in sizes.items() if path.parent == directory and path.name in _ONE_NETWORK]
+    return sum(sizes.values()) - sum(network) + max(network, default=0)
