@@ -36,7 +36,7 @@ def checked_directory(url: str, models_dir: Path) -> Path:
 
 
 def size_bytes(directory: Path) -> int:
-    """Total size of the files below a model directory; of its tensors and graphs, which are one network, the largest."""
+    """Total size of a model directory's files; tensors and graphs are one network, of which the largest counts."""
     sizes = {path: path.stat().st_size for path in directory.rglob("*") if path.is_file()}
     network = [size for path, size in sizes.items() if path.parent == directory and path.name in _ONE_NETWORK]
     return sum(sizes.values()) - sum(network) + max(network, default=0)
