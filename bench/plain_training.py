@@ -22,9 +22,12 @@ class PlainTraining:
         pictures: The pictures of an epoch.
         config: Network, sizes and seed.
         device: Where to train.
+        model: The network, on the device; by default one with random weights.
     """
 
-    def __init__(self, pictures: PictureSet, config: TrainConfig, device: torch.device) -> None:
+    def __init__(
+        self, pictures: PictureSet, config: TrainConfig, device: torch.device, model: torch.nn.Module | None = None
+    ) -> None:
         torch.manual_seed(config.seed)
         self._device, self._count = device, len(pictures)
         dataset = ImageFolder(str(pictures.folder), _transform(config.image_size))
@@ -32,9 +35,9 @@ class PlainTraining:
         self._loader: DataLoader[tuple[torch.Tensor, torch.Tensor]] = DataLoader(
             dataset, batch_size=config.batch_size, shuffle=True
         )
-        self.model = build_model(config.model_type, pictures.class_count).to(device)
+        self.model = model or build_model(config.model_type, pictures.class_count).to(device)
         self._criterion = torch.nn.CrossEntropyLoss(weight=torch.tensor(pictures.class_weights, device=device))
-        self._optimizer = torch.optim.AdamW(
+        self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=config.opt_learning_rate, weight_decay=config.opt_weight_decay
         )
 
@@ -60,11 +63,11 @@ class PlainTraining:
         running_loss, correct = 0.0, 0
         for pictures, targets in self._loader:
             pictures, targets = pictures.to(self._device), targets.to(self._device)
-            self._optimizer.zero_grad()
+            self.optimizer.zero_grad()
             outputs = self.model(pictures)
             loss = self._criterion(outputs, targets)
             loss.backward()
-            self._optimizer.step()
+            self.optimizer.step()
             running_loss += loss.item() * len(targets)
             correct += int((outputs.argmax(1) == targets).sum().item())
 

