@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "image_size": given.image_size,
             "batch_size": given.batch_size,
             "cpus": available_cpus(),
+            "ours": dict(given.set),
         }
         rows = _measure(_present(given.contenders), shared, seeds=given.seeds, lengths=given.epochs)
 
@@ -56,15 +57,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "image_size": given.image_size,
         "batch_size": given.batch_size,
         "seeds": given.seeds,
+        "ours": dict(given.set),
         **results(rows),
     }
     print(table(result))
+    failed = sum(given.seeds - len(runs) for runs in rows.values())
     if given.json:
         given.json.write_text(json.dumps(result, indent=2) + "\n")
     if given.page:
         from bench.accuracy.page import render
 
         given.page.write_text(render(result))
+    if failed:
+        sys.exit(f"bench.accuracy: {failed} runs failed, see above; the results are without them")
 
 
 def _lay_out(given: argparse.Namespace, data: Path) -> dict[str, int]:
@@ -118,21 +123,31 @@ def _measure(names: Sequence[str], shared: Mapping[str, Any], *, seeds: int, len
         turned = order[seed % len(order) :] + order[: seed % len(order)]
         for name, epochs in turned:
             points = _run(name, {**shared, "epochs": epochs, "seed": seed})
+            if points is None:
+                continue
             rows[name, epochs].append(points)
             seconds, accuracy = points[-1]
             tell(f"seed {seed}, {CONTENDERS[name]}, {epochs} epochs: {100 * accuracy:.2f} % after {seconds:.1f} s")
     return rows
 
 
-def _run(name: str, task: Mapping[str, Any]) -> list[tuple[float, float]]:
-    """Run one process; returns seconds and accuracies."""
+def _run(name: str, task: Mapping[str, Any]) -> list[tuple[float, float]] | None:
+    """Run one process; returns seconds and accuracies, or None if it failed, which is told."""
     # As in `slipway train`, and for the others what a user has who sets nothing else.
     environment = {**os.environ, "OMP_NUM_THREADS": str(task["cpus"]), **(dict([SPIN]) if name in _OURS else {})}
     command = [sys.executable, "-m", "bench.accuracy.run", name, json.dumps(task)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"bench.accuracy: {CONTENDERS[name]} failed:\n{(done.stdout + done.stderr)[-3000:]}")
+        tell(f"{(done.stdout + done.stderr)[-3000:]}\nseed {task['seed']}, {CONTENDERS[name]} failed, see above")
+        return None
     return [(point["seconds"], point["accuracy"]) for point in json.loads(done.stdout.splitlines()[-1])]
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    return name, value
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -162,6 +177,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=positive, default=5, metavar="N", help="default: %(default)s")
     parser.add_argument(
         "--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME", help="default: all"
+    )
+    parser.add_argument(
+        "--set",
+        type=_setting,
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="hyperparameters of our recipes to try",
     )
     parser.add_argument("--quick", action="store_true", help="one seed, one epoch, 32 pixels: checks that it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")

@@ -1,5 +1,5 @@
-"""Runs fastai's `vision_learner(...).fine_tune(epochs)`, with its defaults: no augmentation, one epoch of the head alone
-first. fastai is no dependency of the project; this is used where it is installed."""
+"""Runs fastai's `vision_learner(...).fine_tune(epochs)`, with its defaults: no augmentation, and an epoch of the head
+alone first. fastai is no dependency of the project; it is used where it is installed."""
 
 import torch
 from fastai.vision.all import Callback, CancelValidException, ImageDataLoaders, Normalize, Resize, vision_learner

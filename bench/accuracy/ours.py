@@ -25,7 +25,7 @@ from container.train.program import run
 
 
 def train(task: Task, recipe: str) -> Curve:
-    """Train with one of our recipes and otherwise defaults."""
+    """Train with one of our recipes, and defaults except for `task.ours`."""
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as base:
         paths = _job(task, recipe, Path(base))
         preprocessing = preprocessing_for(task.model, task.image_size)
@@ -54,6 +54,7 @@ def _job(task: Task, recipe: str, base: Path) -> MlPaths:
         "batch-size": task.batch_size,
         "epochs": task.epochs,
         "seed": task.seed,
+        **task.ours,
     }
     (paths.config / "hyperparameters.json").write_text(json.dumps({k: str(v) for k, v in hyperparameters.items()}))
     return paths

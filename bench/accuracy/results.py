@@ -130,6 +130,7 @@ def table(result: Mapping[str, Any]) -> str:
         f"{result['network']}, {result['image_size']} px, batch {result['batch_size']}, {result['seeds']} seeds; "
         f"{counts['train']} pictures to train on, {counts['test']} to test on",
         str(result["device"]),
+        *(f"ours with {name} {value}" for name, value in result["ours"].items()),
         "",
     ]
     for row in cells:

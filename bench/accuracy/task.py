@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -32,6 +32,8 @@ class Task:
     epochs: int
     seed: int
     cpus: int
+    ours: dict[str, str] = field(default_factory=dict)
+    """Further hyperparameters of our recipes."""
 
     def workers(self, default: int) -> int:
         """Limit a contender's default number of DataLoader workers to the CPUs."""

@@ -5,7 +5,7 @@ scheduler and averaged weights, called as the script calls them.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -32,8 +32,6 @@ class Options:
     sched_on_updates: bool = False
     drop_path: float = 0.0
     model_ema: bool = False
-    loader: dict[str, Any] = field(default_factory=dict)
-    """Further arguments of `create_loader`."""
 
     def rate(self, batch_size: int) -> float:
         """The learning rate: proportional to the batch, for adaptive optimizers to its square root."""
@@ -42,7 +40,8 @@ class Options:
 
 
 DEFAULTS = Options()
-# The script has no preset for it. These are its options that published fine-tunings with it have in common.
+# The script has no preset for it. These are its options that are usual for fine-tuning; RandAugment and random erasing,
+# which are for long runs, are left out.
 FINE_TUNING = Options(
     opt="adamw",
     lr_base=2e-3,
@@ -51,7 +50,6 @@ FINE_TUNING = Options(
     sched_on_updates=True,
     drop_path=0.1,
     model_ema=True,
-    loader={"auto_augment": "rand-m9-mstd0.5-inc1", "re_prob": 0.25, "re_mode": "pixel"},
 )
 
 
@@ -75,7 +73,6 @@ def train(task: Task, options: Options) -> Curve:
         is_training=True,
         num_workers=task.workers(_WORKERS),
         device=torch.device("cpu"),
-        **options.loader,
     )
     optimizer = create_optimizer_v2(
         model, opt=options.opt, lr=options.rate(task.batch_size), weight_decay=options.weight_decay, momentum=0.9
