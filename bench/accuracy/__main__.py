@@ -3,8 +3,8 @@
     python -m bench.accuracy [--data DIR | --photographs N] [--epochs N [N ...]] [--json FILE] [--page FILE]
 
 Every contender fine-tunes the same network from the same weights, on the same pictures with the same seeds and batch
-size, on all CPUs, and otherwise with its own defaults; it is tested on the test split after each epoch, with the clock
-stopped. A run is a process of its own, and imports are not part of its time. The contenders take turns, seed by seed,
+size, on all CPUs, and otherwise with its own defaults; after each epoch the network that it would leave is tested on the
+test split, with the clock stopped. Ours and timm's save the best one by the validation split, the others the last. A run is a process of its own, and imports are not part of its time. The contenders take turns, seed by seed,
 so that the machine's drift affects all of them alike. A contender that is not installed is left out, with a line that
 says so. By default the pictures are the sample's handwritten digits.
 """
@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench.accuracy.results import CONTENDERS, Rows, results, table
+from bench.accuracy.results import CONTENDERS, Rows, Run, results, table
 from bench.arguments import positive
 from bench.telling import tell
 from container.cpus import SPIN, available_cpus
@@ -43,33 +43,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "cpus": available_cpus(),
             "ours": dict(given.set),
         }
-        rows = _measure(_present(given.contenders), shared, seeds=given.seeds, lengths=given.epochs)
-
-    import torch
-
-    from bench.machine import describe
-
-    torch.set_num_threads(shared["cpus"])
-    result: dict[str, Any] = {
-        "device": describe(torch.device("cpu")),
-        "pictures": counts,
-        "network": given.model,
-        "image_size": given.image_size,
-        "batch_size": given.batch_size,
-        "seeds": given.seeds,
-        "ours": dict(given.set),
-        **results(rows),
-    }
+        names = _present(given.contenders)
+        rows: Rows = {(name, epochs): [] for epochs in given.epochs for name in names}
+        for seed in range(given.seeds):
+            _measure(rows, {**shared, "seed": seed})
+            result = _result(given, counts, rows, seeds=seed + 1)
+            if given.json:
+                given.json.write_text(json.dumps(result, indent=2) + "\n")
     print(table(result))
     failed = sum(given.seeds - len(runs) for runs in rows.values())
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=2) + "\n")
     if given.page:
         from bench.accuracy.page import render
 
         given.page.write_text(render(result))
     if failed:
         sys.exit(f"bench.accuracy: {failed} runs failed, see above; the results are without them")
+
+
+def _result(given: argparse.Namespace, counts: Mapping[str, int], rows: Rows, *, seeds: int) -> dict[str, Any]:
+    import torch
+
+    from bench.machine import describe
+
+    torch.set_num_threads(available_cpus())
+    return {
+        "device": describe(torch.device("cpu")),
+        "pictures": counts,
+        "network": given.model,
+        "image_size": given.image_size,
+        "batch_size": given.batch_size,
+        "seeds": seeds,
+        "ours": dict(given.set),
+        **results(rows),
+    }
 
 
 def _lay_out(given: argparse.Namespace, data: Path) -> dict[str, int]:
@@ -116,23 +122,20 @@ def _present(chosen: Sequence[str]) -> list[str]:
     return [name for name in chosen if name not in missing]
 
 
-def _measure(names: Sequence[str], shared: Mapping[str, Any], *, seeds: int, lengths: Sequence[int]) -> Rows:
-    rows: Rows = {(name, epochs): [] for epochs in lengths for name in names}
-    for seed in range(seeds):
-        order = list(rows)
-        turned = order[seed % len(order) :] + order[: seed % len(order)]
-        for name, epochs in turned:
-            points = _run(name, {**shared, "epochs": epochs, "seed": seed})
-            if points is None:
-                continue
+def _measure(rows: Rows, shared: Mapping[str, Any]) -> None:
+    """Run everything once with one seed, each seed beginning with another contender."""
+    order, seed = list(rows), shared["seed"]
+    start = seed % len(order)
+    for name, epochs in order[start:] + order[:start]:
+        points = _run(name, {**shared, "epochs": epochs})
+        if points is not None:
             rows[name, epochs].append(points)
-            seconds, accuracy = points[-1]
+            seconds, accuracy, _ = points[-1]
             tell(f"seed {seed}, {CONTENDERS[name]}, {epochs} epochs: {100 * accuracy:.2f} % after {seconds:.1f} s")
-    return rows
 
 
-def _run(name: str, task: Mapping[str, Any]) -> list[tuple[float, float]] | None:
-    """Run one process; returns seconds and accuracies, or None if it failed, which is told."""
+def _run(name: str, task: Mapping[str, Any]) -> Run | None:
+    """Run one process; returns its points, or None if it failed, which is told."""
     # As in `slipway train`, and for the others what a user has who sets nothing else.
     environment = {**os.environ, "OMP_NUM_THREADS": str(task["cpus"]), **(dict([SPIN]) if name in _OURS else {})}
     command = [sys.executable, "-m", "bench.accuracy.run", name, json.dumps(task)]
@@ -140,7 +143,9 @@ def _run(name: str, task: Mapping[str, Any]) -> list[tuple[float, float]] | None
     if done.returncode:
         tell(f"{(done.stdout + done.stderr)[-3000:]}\nseed {task['seed']}, {CONTENDERS[name]} failed, see above")
         return None
-    return [(point["seconds"], point["accuracy"]) for point in json.loads(done.stdout.splitlines()[-1])]
+    return [
+        (point["seconds"], point["accuracy"], point["current"]) for point in json.loads(done.stdout.splitlines()[-1])
+    ]
 
 
 def _setting(text: str) -> tuple[str, str]:

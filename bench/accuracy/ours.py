@@ -1,7 +1,8 @@
 """Our recipes, through the training program itself.
 
 The program runs in this process, so that its network can be tested on the test split after each epoch: two functions
-that its loop calls, `evaluate` and `probe`, are wrapped. The clock stands still during its own evaluation too.
+that its loop calls, `evaluate` and `probe`, are wrapped. The clock stands still during its own evaluation too, by which
+it decides which network it saves.
 """
 
 import json
@@ -62,13 +63,15 @@ def _job(task: Task, recipe: str, base: Path) -> MlPaths:
 
 def _test_after_epochs(curve: Curve, pictures: TestPictures) -> None:
     def evaluate(model: nn.Module, *arguments: Any, **more: Any) -> Any:
-        curve.test(model, pictures)
         with curve.paused():
-            return own_evaluate(model, *arguments, **more)
+            result = own_evaluate(model, *arguments, **more)
+        curve.test(model, pictures, loss=result.loss)
+        return result
 
     def probe(model: nn.Module, *arguments: Any) -> Any:
         fitted = own_probe(model, *arguments)
-        curve.test(model, pictures)
+        if fitted is not None:
+            curve.test(model, pictures, loss=fitted.evaluation.loss)
         return fitted
 
     vars(loop).update(evaluate=evaluate, probe=probe)

@@ -40,8 +40,8 @@ def _curves(rows: list[Mapping[str, Any]]) -> Figure:
     traces = []
     for row in rows:
         number, dash = _LOOKS[row["contender"]]
-        seconds = np.array([[at for at, _ in run] for run in row["runs"]]).mean(axis=0)
-        percent = 100 * np.array([[accuracy for _, accuracy in run] for run in row["runs"]])
+        seconds = np.array([[at for at, *_ in run] for run in row["runs"]]).mean(axis=0)
+        percent = 100 * np.array([[accuracy for _, accuracy, _ in run] for run in row["runs"]])
         traces.append(
             line(
                 number,

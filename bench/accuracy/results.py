@@ -18,7 +18,7 @@ TARGETS = (0.95, 0.98)
 HEAD = (
     *("contender", "epochs", "seconds"),
     *(f"to {100 * target:g} %, s" for target in TARGETS),
-    *("accuracy, %", "deviation", "lowest to highest"),
+    *("accuracy, %", "deviation", "lowest to highest", "last epoch's, %"),
 )
 """The columns of `cells_of`."""
 _PEERS = ("seed-loop", "timm", "timm-fine-tuning", "torchvision", "fastai")
@@ -26,8 +26,8 @@ _TIMES = 200
 # Standard errors of a difference within which two means do not differ.
 _NOISE = 2
 
-Run = Sequence[tuple[float, float]]
-"""Seconds and accuracies after each epoch of one run, in order of time."""
+Run = Sequence[tuple[float, float, float]]
+"""Seconds, accuracy of the saved network, and accuracy of the network as it is, after each epoch of one run."""
 Rows = dict[tuple[str, int], list[Run]]
 """The runs of all seeds, by contender and number of epochs."""
 
@@ -46,9 +46,10 @@ def _row(name: str, epochs: int, runs: Sequence[Run]) -> dict[str, Any]:
         "accuracy": statistics.mean(finals),
         "accuracy_deviation": statistics.stdev(finals) if len(finals) > 1 else 0.0,
         "accuracy_range": [min(finals), max(finals)],
+        "last_epoch": statistics.mean(run[-1][2] for run in runs),
         "seconds": statistics.mean(run[-1][0] for run in runs),
         "reached": {f"{target:g}": _reached(runs, target) for target in TARGETS},
-        "runs": [[[round(seconds, 3), accuracy] for seconds, accuracy in run] for run in runs],
+        "runs": [[[round(seconds, 3), *accuracies] for seconds, *accuracies in run] for run in runs],
     }
 
 
@@ -59,12 +60,12 @@ def _reached(runs: Sequence[Run], target: float) -> dict[str, Any]:
 
 
 def _first(run: Run, target: float) -> float | None:
-    return next((seconds for seconds, accuracy in run if accuracy >= target), None)
+    return next((seconds for seconds, accuracy, _ in run if accuracy >= target), None)
 
 
 def accuracy_at(run: Run, seconds: float) -> float:
     """The accuracy of the last test by then; 0 before the first."""
-    return next((accuracy for at, accuracy in reversed(run) if at <= seconds), 0.0)
+    return next((accuracy for at, accuracy, _ in reversed(run) if at <= seconds), 0.0)
 
 
 def _mean_and_error(runs: Sequence[Run], seconds: float) -> tuple[float, float]:
@@ -80,7 +81,7 @@ def _best(rows: Rows, names: Sequence[str], seconds: float) -> tuple[float, floa
 
 def _at_equal_time(rows: Rows) -> dict[str, Any] | None:
     """Compare the modern recipe with the best peer at times up to the longest run's end."""
-    present = {name for name, _ in rows}
+    present = {name for (name, _), runs in rows.items() if runs}
     peers = [name for name in _PEERS if name in present]
     if "modern" not in present or not peers:
         return None
@@ -104,8 +105,8 @@ def _at_equal_time(rows: Rows) -> dict[str, Any] | None:
 
 def _against_the_seed_loop(rows: Rows) -> dict[str, Any] | None:
     """How long ours takes to reach the mean final accuracy of the seed project's loop, by its longest run."""
-    loops = {epochs: runs for (name, epochs), runs in rows.items() if name == "seed-loop"}
-    ours = [runs for (name, _), runs in rows.items() if name == "modern"]
+    loops = {epochs: runs for (name, epochs), runs in rows.items() if name == "seed-loop" and runs}
+    ours = [runs for (name, _), runs in rows.items() if name == "modern" and runs]
     if not loops or not ours:
         return None
     runs = loops[max(loops)]
@@ -149,6 +150,7 @@ def cells_of(row: Mapping[str, Any]) -> list[str]:
         f"{100 * row['accuracy']:.2f}",
         f"{100 * row['accuracy_deviation']:.2f}",
         " to ".join(f"{100 * edge:.2f}" for edge in row["accuracy_range"]),
+        f"{100 * row['last_epoch']:.2f}",
     ]
 
 

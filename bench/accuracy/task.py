@@ -1,5 +1,6 @@
 """What every contender is given: pictures, weights, seed, sizes, and the clock that its training runs against."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,7 +54,9 @@ class Point:
     seconds: float
     """Training time until then, without tests."""
     accuracy: float
-    """From 0 to 1, on the test split."""
+    """Of the network that is saved then, from 0 to 1, on the test split."""
+    current: float
+    """The same of the network as it is then."""
 
 
 class Curve:
@@ -61,6 +64,8 @@ class Curve:
 
     def __init__(self) -> None:
         self.points: list[Point] = []
+        self._best = math.inf
+        self._saved = 0.0
         self._stood_still = 0.0
         self._start = time.perf_counter()
 
@@ -73,15 +78,24 @@ class Curve:
         finally:
             self._stood_still += time.perf_counter() - start
 
-    def test(self, model: nn.Module, pictures: "TestPictures") -> None:
-        """Add a point for the network as it is now; leaves it in evaluation mode."""
+    def test(self, model: nn.Module, pictures: "TestPictures", *, loss: float = -math.inf) -> None:
+        """Add a point; leaves the network in evaluation mode.
+
+        Args:
+            model: The network as it is now.
+            pictures: The test split.
+            loss: By which the contender decides, on the validation split, whether to save it; saved without one.
+        """
+        seconds = time.perf_counter() - self._start - self._stood_still
         with self.paused():
-            seconds = time.perf_counter() - self._start - self._stood_still
-            self.points.append(Point(seconds, pictures.accuracy_of(model)))
+            current = pictures.accuracy_of(model)
+        if loss < self._best or loss == -math.inf:
+            self._best, self._saved = loss, current
+        self.points.append(Point(seconds, self._saved, current))
 
 
 class TestPictures:
-    """The test split as a contender's network sees it, kept in memory.
+    """A split to test on, as a contender's network sees it, kept in memory.
 
     Args:
         dataset: Pairs of a picture, as the network takes it, and its class index.

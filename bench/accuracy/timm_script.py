@@ -55,17 +55,12 @@ FINE_TUNING = Options(
 
 def train(task: Task, options: Options) -> Curve:
     """Train as the script does."""
-    dataset = create_dataset("", root=str(task.data), split="test", is_training=False)
-    model = task.network(len(dataset.reader.class_to_idx), drop_path=options.drop_path)
     size = (3, task.image_size, task.image_size)
-    settings = resolve_data_config({"input_size": size}, model=model)
-    test = create_loader(
-        dataset, **_used(settings, "crop_pct"), batch_size=1, use_prefetcher=False, device=torch.device("cpu")
-    )
-    pictures = TestPictures(test.dataset)
+    settings = resolve_data_config({"input_size": size}, model=task.network(2))
+    pictures, validation = (_pictures(task, split, settings) for split in ("test", "validation"))
     curve = Curve()
-    model = task.network(len(dataset.reader.class_to_idx), drop_path=options.drop_path)
     train_set = create_dataset("", root=str(task.data), split="train", is_training=True)
+    model = task.network(len(train_set.reader.class_to_idx), drop_path=options.drop_path)
     loader = create_loader(
         train_set,
         **{**_used(settings), "interpolation": "random"},
@@ -98,9 +93,19 @@ def train(task: Task, options: Options) -> Curve:
                 average.update(model, step=updates)
             updates += 1
             schedule.step_update(updates)
-        curve.test(model if average is None else average.module, pictures)
+        tested = model if average is None else average.module
+        with curve.paused():
+            accuracy = validation.accuracy_of(tested)
+        curve.test(tested, pictures, loss=-accuracy)  # the script saves the one with the best accuracy
         schedule.step(epoch + 1)
     return curve
+
+
+def _pictures(task: Task, split: str, settings: dict[str, Any]) -> TestPictures:
+    dataset = create_dataset("", root=str(task.data), split=split, is_training=False)
+    options = _used(settings, "crop_pct")
+    create_loader(dataset, **options, batch_size=1, use_prefetcher=False, device=torch.device("cpu"))  # sets transforms
+    return TestPictures(dataset)
 
 
 def _used(settings: dict[str, Any], *more: str) -> dict[str, Any]:

@@ -73,8 +73,8 @@ def test_a_folder_without_pictures_is_refused_in_a_line(tmp_path: Path):
     assert done.stderr.count("\n") == 1
 
 
-FAST = [(1.0, 0.5), (2.0, 0.96)]
-SLOW = [(4.0, 0.7), (8.0, 0.9)]
+FAST = [(1.0, 0.5, 0.5), (2.0, 0.96, 0.9)]
+SLOW = [(4.0, 0.7, 0.7), (8.0, 0.9, 0.9)]
 
 
 def test_an_accuracy_holds_until_the_next_test():
@@ -82,10 +82,11 @@ def test_an_accuracy_holds_until_the_next_test():
 
 
 def test_times_to_an_accuracy_say_how_many_runs_reached_it():
-    rows: Rows = {("modern", 2): [FAST, [(1.0, 0.5), (3.0, 0.94)]]}
+    rows: Rows = {("modern", 2): [FAST, [(1.0, 0.5, 0.5), (3.0, 0.94, 0.9)]]}
     (row,) = results(rows)["rows"]
     assert row["reached"] == {"0.95": {"runs": 1, "seconds": 2.0}, "0.98": {"runs": 0, "seconds": None}}
     assert row["accuracy"] == pytest.approx(0.95)
+    assert row["last_epoch"] == pytest.approx(0.9)
 
 
 def test_ours_is_compared_with_the_best_peer_at_equal_time():
@@ -98,7 +99,7 @@ def test_ours_is_compared_with_the_best_peer_at_equal_time():
 
 
 def test_a_difference_within_the_noise_is_no_deficit():
-    modern, timm = [[(1.0, 0.8)], [(1.0, 0.9)]], [[(1.0, 0.85)], [(1.0, 0.9)]]
+    modern, timm = [[(1.0, 0.8, 0.8)], [(1.0, 0.9, 0.9)]], [[(1.0, 0.85, 0.8)], [(1.0, 0.9, 0.9)]]
     assert results({("modern", 1): modern, ("timm", 1): timm})["equal_time"]["share_behind"] == 0
 
 
