@@ -3,10 +3,11 @@
     python -m bench.accuracy [--data DIR | --photographs N] [--epochs N [N ...]] [--json FILE] [--page FILE]
 
 Every contender fine-tunes the same network from the same weights, on the same pictures with the same seeds and batch
-size, on all CPUs, and otherwise with its own defaults; after each epoch the network that it would leave is tested on the
-test split, with the clock stopped. Ours and timm's save the best one by the validation split, the others the last. A run is a process of its own, and imports are not part of its time. The contenders take turns, seed by seed,
-so that the machine's drift affects all of them alike. A contender that is not installed is left out, with a line that
-says so. By default the pictures are the sample's handwritten digits.
+size, on all CPUs, and otherwise with its own defaults. After each epoch, the network that it would leave is tested on
+the test split, with the clock stopped: ours and timm's save the best one by the validation split, the others the last.
+A run is a process of its own, and imports are not part of its time. The contenders take turns, seed by seed, so that
+the machine's drift affects all of them alike. A contender that is not installed is left out, with a line that says so.
+By default the pictures are the sample's handwritten digits.
 """
 
 import argparse

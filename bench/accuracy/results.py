@@ -165,17 +165,17 @@ def verdicts(result: Mapping[str, Any]) -> list[str]:
     """Say how the modern recipe compares, in sentences."""
     lines = []
     if compared := result["equal_time"]:
-        line = f"at equal time, up to {compared['seconds']:.0f} s, ours (modern) is never behind the best peer"
+        when = f"At equal time, up to {compared['seconds']:.0f} s, ours (modern) is"
+        line = f"{when} never behind the best peer beyond noise"
         if compared["share_behind"]:
             line = (
-                f"at equal time, up to {compared['seconds']:.0f} s, ours (modern) is behind the best peer by more than "
-                f"noise {100 * compared['share_behind']:.0f} % of the time, at most "
-                f"{100 * compared['largest_deficit']:.1f} points, to {CONTENDERS[compared['largest_deficit_to']]} at "
-                f"{compared['largest_deficit_seconds']:.1f} s"
+                f"{when} behind the best peer by more than noise {100 * compared['share_behind']:.0f} % of the time, "
+                f"at most {100 * compared['largest_deficit']:.1f} points, to "
+                f"{CONTENDERS[compared['largest_deficit_to']]} at {compared['largest_deficit_seconds']:.1f} s"
             )
         lines.append(line)
     if loop := result["seed_loop"]:
-        goal = f"the seed project's loop ends at {100 * loop['accuracy']:.2f} % after {loop['seconds']:.1f} s"
+        goal = f"The seed project's loop ends at {100 * loop['accuracy']:.2f} % after {loop['seconds']:.1f} s"
         if loop["share"] is None:
             lines.append(f"{goal}; not all runs of ours (modern) reach that")
         else:
