@@ -54,9 +54,9 @@ class Point:
     seconds: float
     """Training time until then, without tests."""
     accuracy: float
-    """Of the network that is saved then, from 0 to 1, on the test split."""
+    """From 0 to 1, on the test split, with the network that is saved then."""
     current: float
-    """The same of the network as it is then."""
+    """The same with the network as it is then."""
 
 
 class Curve:
