@@ -33,6 +33,12 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+def remove_network(model_dir: Path) -> None:
+    """Take away what holds the network: its tensors and its graph."""
+    for name in ("model.safetensors", "model.onnx"):
+        (model_dir / name).unlink()
+
+
 def diverge(model_dir: Path) -> None:
     """Put in place of a model's tensors those that a training run may leave that has gone wrong."""
     file = model_dir / "model.safetensors"

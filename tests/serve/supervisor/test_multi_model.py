@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.serve.conftest import CLASSES, diverge
+from tests.serve.conftest import CLASSES, diverge, remove_network
 from tests.serve.many_models import MULTI, ManyModels, put_code, put_model
 from tests.serve.server_process import Answer, ServerProcess, await_true
 
@@ -146,7 +146,7 @@ def test_what_is_not_there_and_what_is_a_file(many: ManyModels, model_dir: Path)
     ("damage", "message"),
     [
         (lambda directory: (directory / "model.json").unlink(), "no model in"),
-        (lambda directory: (directory / "model.safetensors").unlink(), "the model is incomplete"),
+        (lambda directory: remove_network(directory), "the model is incomplete"),
         (lambda directory: replace(directory / "model.json", b"{"), "cannot be read as JSON"),
         (lambda directory: replace(directory / "model.safetensors", b"damaged"), "model.safetensors"),
         (lambda directory: replace(directory / "model.json", b"{}"), "model.json"),

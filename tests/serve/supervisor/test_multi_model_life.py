@@ -13,6 +13,7 @@ from container.artifact import save
 from container.model_card import ModelCard
 from container.networks.build import build_model
 from container.preprocessing import Preprocessing
+from tests.serve.conftest import remove_network
 from tests.serve.many_models import MULTI, ManyModels, put_code, put_model
 from tests.serve.server_process import Answer, ServerProcess, await_true
 from tests.serve.supervisor.test_life import SLEEPER, has_ended
@@ -208,7 +209,7 @@ def test_a_model_that_cannot_come_back_is_not_listed(many: ManyModels, model_dir
     directory = put_model(many.base, "gone", model_dir)
     many.load("gone")
     many.load("a")
-    (directory / "model.safetensors").unlink()
+    remove_network(directory)
     os.kill(parent(worker_of(many, many.invoke("gone", picture))), signal.SIGKILL)
     await_true(lambda: many.names == ["a"], "it is given up")
     assert many.invoke("gone", picture).status == 404

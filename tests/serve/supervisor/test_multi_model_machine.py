@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from tests.serve.conftest import StartServer
+from tests.serve.conftest import StartServer, remove_network
 from tests.serve.many_models import MULTI, ManyModels, put_code, put_model
 from tests.serve.server_process import Answer, ServerProcess
 from tests.serve.supervisor.test_multi_model_life import budget_mb
@@ -220,7 +220,7 @@ def many(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     put_model(base, "network", model_dir)
     for name in GOOD[1:]:
         put_code(base, name, CODE + "    return model")
-    (put_model(base, "incomplete", model_dir) / "model.safetensors").unlink()
+    remove_network(put_model(base, "incomplete", model_dir))
     damaged = put_model(base, "damaged", model_dir) / "model.safetensors"
     damaged.unlink()
     damaged.write_bytes(b"damaged")

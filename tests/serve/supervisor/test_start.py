@@ -14,7 +14,7 @@ import torch
 from container.serve.settings.variables import VARIABLES
 from tests.first_process import as_first_process, first_process
 from tests.nvml import OLD_DRIVER, build_nvml_stub
-from tests.serve.conftest import diverge
+from tests.serve.conftest import diverge, remove_network
 from tests.serve.server_process import REPOSITORY, environment, serve_command
 
 
@@ -55,7 +55,7 @@ def test_a_directory_that_holds_something_else(tmp_path: Path) -> None:
 
 
 def test_no_tensors(base_dir: Path) -> None:
-    (base_dir / "model" / "model.safetensors").unlink()
+    remove_network(base_dir / "model")
     assert "no model.safetensors" in the_one_line(run(base_dir))
 
 
@@ -66,7 +66,8 @@ def test_a_card_that_is_no_json(base_dir: Path) -> None:
 
 def test_a_card_with_a_wrong_field(base_dir: Path) -> None:
     card = base_dir / "model" / "model.json"
-    replace(card, json.dumps(json.loads(card.read_text()) | {"architecture": "alexnet"}))
+    (base_dir / "model" / "model.onnx").unlink()
+    replace(card, json.dumps(json.loads(card.read_text()) | {"architecture": "alexnet", "export": {}}))
     line = the_one_line(run(base_dir))
     assert line.startswith(
         f"serve: {card.name} in {card.parent} cannot be used: there is no network 'alexnet' in timm "

@@ -1,6 +1,7 @@
 """A model's graph for OpenVINO: the exported one, or one converted from its tensors by torch."""
 
 import logging
+import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -102,11 +103,13 @@ def _converted(model_dir: Path) -> Graphs | None:
     try:
         import openvino
 
-        graph = openvino.convert_model(
-            PixelsToLogits(model, card.preprocessing),
-            example_input=torch.from_numpy(check.squares[:2]),
-            input=[-1, size, size, 3],
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about what OpenVINO's converter calls
+            graph = openvino.convert_model(
+                PixelsToLogits(model, card.preprocessing),
+                example_input=torch.from_numpy(check.squares[:2]),
+                input=[-1, size, size, 3],
+            )
         return Graphs(card=card, check=check, full=_fitting(graph, card))
     except Exception as error:  # noqa: BLE001 - OpenVINO's and torch's many; torch itself serves the model
         logger.warning(event("engine-refused", engine="openvino", why=first_line(error)))
