@@ -13,6 +13,8 @@ The revision gets "-dirty" if the images' sources have uncommitted changes.
   --weights NAME|FILE|DIR  include pretrained weights in the training image: those that torchvision or timm downloads
                            for a network (resnet50, convnext_tiny.in12k_ft_in1k); a .pth, .pt or .safetensors file of
                            a ResNet, or of any network as NETWORK=FILE; or a folder of timm's on the Hugging Face hub
+  --cpu                    with the target serve: the image for CPUs, slipway:serve-cpu, 0.5 GB and without torch; it
+                           serves models that have a model.onnx, and no inference.py
   --compiler               add Triton and g++ to the training image, for the hyperparameter compile (1.1 GB more)
   --name NAME              the images' name, before the colon (default: slipway)
   --system-packages "A B"  more Debian packages for both images
@@ -39,13 +41,14 @@ wrong_usage() {
 	exit 2
 }
 
-targets=() name=slipway base=debian:bookworm-slim weights='' compiler=false system_packages='' network=''
+targets=() name=slipway base=debian:bookworm-slim weights='' compiler=false cpu=false system_packages='' network=''
 ca_bundle='' pip_config='' apt_sources=''
 while (($#)); do
 	case $1 in
 	train | serve) targets+=("$1") ;;
 	all) targets+=(train serve) ;;
 	--compiler) compiler=true ;;
+	--cpu) cpu=true ;;
 	--name | --base-image | --weights | --system-packages | --network | --ca-bundle | --pip-config | --apt-sources)
 		[[ -n ${2-} ]] || wrong_usage "$1 needs a value"
 		option=${1#--}
@@ -59,6 +62,10 @@ while (($#)); do
 	esac
 	shift
 done
+if [[ $cpu == true ]]; then
+	[[ ${targets[*]} == serve ]] || wrong_usage "--cpu is for the serving image alone: ./build.sh serve --cpu"
+	targets=(serve-cpu)
+fi
 [[ ${#targets[@]} -gt 0 ]] || targets=(train serve)
 
 for file in "$ca_bundle" "$pip_config" "$apt_sources"; do
@@ -120,6 +127,8 @@ labels=(
 	org.opencontainers.image.revision="$revision"
 	org.opencontainers.image.licenses=Apache-2.0
 	org.opencontainers.image.base.name="$base"
+)
+[[ $cpu == true ]] || labels+=(
 	slipway.torch.version="$(locked torch)"
 	slipway.cuda.version="$(cut -d. -f1,2 <<<"$cuda")"
 	slipway.nvidia-driver.minimum="$driver"
@@ -132,6 +141,7 @@ source=$(git remote get-url origin 2>/dev/null |
 
 arguments=(--progress plain --platform linux/amd64 --file docker/Dockerfile --build-arg "BASE_IMAGE=$base"
 	--build-arg "COMPILER=$compiler" --build-arg "SYSTEM_PACKAGES=$system_packages")
+[[ $cpu == false ]] || arguments+=(--build-arg SERVE=serve-cpu)
 for variable in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
 	[[ -z ${!variable-} ]] || arguments+=(--build-arg "$variable")
 done
@@ -157,7 +167,7 @@ for target in "${targets[@]}"; do
 	for label in "${labels[@]}" "org.opencontainers.image.title=slipway-$target"; do
 		label_arguments+=(--label "$label")
 	done
-	if ! "${builder[@]}" "${arguments[@]}" "${label_arguments[@]}" --target "$target" \
+	if ! "${builder[@]}" "${arguments[@]}" "${label_arguments[@]}" --target "${target%-cpu}" \
 		--tag "$name:$target-$tag" --tag "$name:$target" . 2>&1 | tee "$log"; then
 		die "the $target image was not built: $(diagnose "$log" "$base") (all of the output: $log)"
 	fi

@@ -5,7 +5,7 @@ usage() {
 	cat <<'TEXT'
 Usage: docker/lock.sh [--upgrade]
 
-Writes docker/{dev,train,serve,host,smdebug}.lock and tests/images/sdk3.lock from the .in files beside them: all
+Writes docker/{dev,train,serve,serve-cpu,host,smdebug}.lock and tests/images/sdk3.lock from the .in files beside them: all
 packages for all platforms, with hashes and without index addresses. Locked versions are kept; --upgrade takes the
 newest ones that fit.
 Needs uv on PATH (pip install uv).
@@ -40,7 +40,9 @@ done
 # what it requires, for timm's downloads.
 unused=(triton openvino-telemetry)
 unused+=(huggingface-hub hf-xet httpx2 httpcore2 httpx2-jsfetch anyio idna truststore packaging tqdm colorama)
-compile serve.in --constraint dev.lock "${unused[@]/#/--no-emit-package=}" --output-file serve.lock
+for target in serve serve-cpu; do
+	compile "$target.in" --constraint dev.lock "${unused[@]/#/--no-emit-package=}" --output-file "$target.lock"
+done
 compile "${upgrade[@]}" ../tests/images/sdk3.in --output-file ../tests/images/sdk3.lock
 # Deliberately older packages, in an environment of their own.
 compile "${upgrade[@]}" smdebug.in --output-file smdebug.lock

@@ -30,9 +30,10 @@ new -depth -type d \( -name tests -o -name test -o -path ./torch/include -o -pat
 rm -f torch/bin/protoc* torch/bin/*_test
 # An alternative compiler and a solver for several GPUs: PyTorch neither links nor opens them.
 rm -f nvidia/cu*/lib/libnvrtc*.alt.so* nvidia/cu*/lib/libcusolverMg.so*
-# OpenVINO's plugins for other devices than CPUs, and its readers of other formats.
+# OpenVINO's plugins for other devices than CPUs, and its readers of other formats than ONNX, torch's and its own.
 rm -f openvino/libs/libopenvino_{intel_gpu_plugin,intel_npu_plugin,auto_plugin,auto_batch_plugin,hetero_plugin}.so \
-	openvino/libs/libopenvino_*_frontend.so.* openvino/libs/libopenvino_c.so.* openvino/libs/cache.json
+	openvino/libs/libopenvino_{gguf,jax,paddle,tensorflow,tensorflow_lite}_frontend.so.* \
+	openvino/libs/libopenvino_c.so.* openvino/libs/cache.json
 # Manuals and Jupyter extensions.
 rm -rf "$environment/share" "$environment/include"
 # Records of the installation, which may contain the index's address.

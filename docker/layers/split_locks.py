@@ -1,9 +1,10 @@
 """Splits the locks by the images' layers: one requirements.txt for each.
 
-    python3 split_locks.py train.lock serve.lock smdebug.lock DIRECTORY
+    python3 split_locks.py train.lock serve.lock smdebug.lock serve-cpu.lock DIRECTORY
 
 Packages of both images go into shared layers, NVIDIA's libraries first, since they change least and are largest. Those
-of smdebug.lock are one layer, since they are an environment of their own.
+of smdebug.lock are one layer, since they are an environment of their own, and so are those of serve-cpu.lock, whose
+image has none of the others.
 """
 
 import re
@@ -27,7 +28,9 @@ def read_lock(text: str) -> dict[str, str]:
     return {requirement.split(" ", 1)[0]: requirement for requirement in requirements}
 
 
-def split(train: Mapping[str, str], serve: Mapping[str, str], smdebug: Mapping[str, str]) -> dict[str, list[str]]:
+def split(
+    train: Mapping[str, str], serve: Mapping[str, str], smdebug: Mapping[str, str], serve_cpu: Mapping[str, str]
+) -> dict[str, list[str]]:
     """Map each layer to its requirements, in the locks' order."""
     layers: dict[str, list[str]] = {}
     for requirement, lines in {**serve, **train}.items():
@@ -46,13 +49,13 @@ def split(train: Mapping[str, str], serve: Mapping[str, str], smdebug: Mapping[s
     for requirement, lines in smdebug.items():
         sources = requirement.partition("==")[0] in SOURCE_ONLY
         layers.setdefault("smdebug-sources" if sources else "smdebug", []).append(lines)
+    layers["serve-cpu"] = list(serve_cpu.values())
     return layers
 
 
 def main() -> None:
     *locks, directory = (Path(argument) for argument in sys.argv[1:])
-    train, serve, smdebug = (read_lock(lock.read_text()) for lock in locks)
-    for layer, requirements in split(train, serve, smdebug).items():
+    for layer, requirements in split(*(read_lock(lock.read_text()) for lock in locks)).items():
         (directory / layer).mkdir(parents=True)
         (directory / layer / "requirements.txt").write_text("\n".join(sorted(requirements)) + "\n")
 

@@ -9,7 +9,7 @@ packages=(gcc libc6-dev)
 apt_install "${packages[@]}"
 "$(readlink -f "$(command -v python3)")" -m venv /opt/tools
 cd /tmp
-python3 split_locks.py train.lock serve.lock smdebug.lock /opt/layers
+python3 split_locks.py train.lock serve.lock smdebug.lock serve-cpu.lock /opt/layers
 
 pip=(/opt/tools/bin/python -m pip --quiet --disable-pip-version-check --no-input)
 "${pip[@]}" install --no-deps --require-hashes --requirement /opt/layers/tools/requirements.txt
