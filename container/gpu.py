@@ -91,7 +91,7 @@ def look(*, off_by: str = "") -> Gpus:
     found = ", ".join(f"{count} x {name}" for name, count in Counter(map(str, driver.gpus)).items())
     built_for = torch_cuda()
     if built_for is None:
-        return Gpus(count=0, text=f"{driver}, {found}; torch is built without CUDA; running on the CPU")
+        return Gpus(count=0, text=f"{driver}, {found}; no torch with CUDA is installed; running on the CPU")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     count = visible_count(len(driver.gpus), visible)
     if count < len(driver.gpus):

@@ -96,7 +96,9 @@ def test_no_driver_is_no_failure(torch_for) -> None:
 
 def test_a_torch_without_cuda_runs_on_the_cpu(stub: Path, torch_for) -> None:
     found = look(torch_for(None), stub, **OLD_DRIVER)
-    assert "0 NVIDIA driver 470.57.02 (CUDA 11.4), 1 x Stub GPU (16 GiB); torch is built without CUDA" in found.stdout
+    assert (
+        "0 NVIDIA driver 470.57.02 (CUDA 11.4), 1 x Stub GPU (16 GiB); no torch with CUDA is installed" in found.stdout
+    )
 
 
 def test_a_driver_that_is_too_old_is_refused_with_what_to_do(stub: Path, torch_for) -> None:

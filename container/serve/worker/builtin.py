@@ -20,7 +20,7 @@ from container.serve.protocol.open_inference import OpenInference
 from container.serve.protocol.replies import BUG, NO_MEMORY, PENDING, TOO_LATE, Reply, Request, RequestError
 from container.serve.settings.config import MEBIBYTE, ServeConfig
 from container.serve.settings.logs import event
-from container.serve.worker.explain import METHOD, Heat, paint, png
+from container.serve.worker.explain import Heat, paint, png
 from container.serve.worker.job import Job, Ready
 from container.serve.worker.loaded_torch import free_memory_after
 from container.serve.worker.open_inference.metadata import metadata
@@ -200,7 +200,7 @@ class BuiltIn:
         classes = [
             int(rows[place].argmax()) if index is None else index for place, index in zip(places, wanted, strict=True)
         ]
-        heat = self._predictor.heat([picture.square for _, picture in asked], classes)
+        heat = self._predictor.explainer.heat([picture.square for _, picture in asked], classes)
         return dict(zip(places, self._threads.map(self._explain, asked, classes, heat), strict=True))
 
     def _explain(self, asked: tuple[Job, Ready], index: int, heat: Heat) -> Explanation | None:
@@ -213,8 +213,8 @@ class BuiltIn:
         return Explanation(
             label=card.classes[index],
             index=index,
-            method=METHOD,
-            layer=self._predictor.explained_layer,
+            method=self._predictor.explainer.method,
+            layer=self._predictor.explainer.layer,
             width=picture.shown.width,
             height=picture.shown.height,
             image=base64.b64encode(file).decode(),

@@ -1,6 +1,8 @@
-"""Draws explanations: paints where the network saw a class."""
+"""Explanations: the interface of what finds where the network saw a class, and painting that."""
 
 import io
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +13,23 @@ from container.preprocessing import Preprocessing
 from container.serve.protocol.explain_request import View
 from container.serve.worker.request_body import Pixels
 
-METHOD = "grad-cam"
-
 Heat = npt.NDArray[np.float32]
 """Shape (cells, cells), over the network's input square; from 0 to 1."""
+
+
+class Explainer(Protocol):
+    """A method of explaining predictions."""
+
+    method: str
+    """grad-cam or occlusion."""
+
+    @property
+    def layer(self) -> str:
+        """Name of the layer that is analysed; `input` for the pixels themselves."""
+
+    def heat(self, squares: Sequence[Pixels], classes: Sequence[int]) -> Heat:
+        """Compute where in each square the network sees a class; returns shape (N, cells, cells)."""
+
 
 _WEAK, _STRONG = np.array([255, 225, 0], np.float32), np.array([220, 0, 0], np.float32)
 _OPACITY = 0.65

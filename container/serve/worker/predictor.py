@@ -1,6 +1,8 @@
 """The model in a worker: turns pictures into probabilities on one device."""
 
+import logging
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -8,17 +10,23 @@ import numpy as np
 from container import gpu
 from container.contract.errors import ArtifactError
 from container.cpus import available_cpus, threads_asked_for
+from container.first_line import first_line
 from container.graph.probabilities import softmax
 from container.model_card import ModelCard
 from container.serve.settings.config import ServeConfig
+from container.serve.settings.logs import event
 from container.serve.worker.engine import choose
 from container.serve.worker.engine.engine import Engine
-from container.serve.worker.explain import Heat
+from container.serve.worker.explain import Explainer
+from container.serve.worker.loaded_torch import has_torch
+from container.serve.worker.occlusion import Occlusion
 from container.serve.worker.request_body import Pixels
 from container.serve.worker.response_body import Probabilities
 
 if TYPE_CHECKING:
     from container.serve.worker.engine.eager import Eager
+
+logger = logging.getLogger(__name__)
 
 
 class Predictor:
@@ -92,14 +100,19 @@ class Predictor:
             logits = self._plain.logits(squares)
         return softmax(logits)
 
-    @property
-    def explained_layer(self) -> str:
-        """Name of the layer that explanations analyse."""
-        return self._plain.explained_layer.name
-
-    def heat(self, squares: Sequence[Pixels], classes: Sequence[int]) -> Heat:
-        """Compute where in each square the network sees a class, in plain torch (see `grad_cam`)."""
-        return self._plain.heat(squares, classes)
+    @cached_property
+    def explainer(self) -> Explainer:
+        """Grad-CAM in plain torch; where torch or the tensors are missing, or timm names no layer, occlusion."""
+        why = "this server has no torch"
+        if has_torch():
+            try:
+                layer = self._plain.layer
+                logger.info(event("explainer", method=self._plain.method, layer=layer))
+                return self._plain
+            except ArtifactError as error:
+                why = first_line(error)
+        logger.info(event("explainer", method=Occlusion.method, why=why))
+        return Occlusion(self.engine, self.card.preprocessing)
 
     @property
     def _plain(self) -> "Eager":

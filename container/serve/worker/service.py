@@ -31,7 +31,7 @@ from container.serve.settings import logs
 from container.serve.settings.config import ServeConfig
 from container.serve.settings.logs import Event, event
 from container.serve.worker.builtin import BuiltIn
-from container.serve.worker.loaded_torch import device_works
+from container.serve.worker.loaded_torch import device_works, require_torch
 from container.serve.worker.predictor import Predictor
 
 logger = logging.getLogger(__name__)
@@ -173,6 +173,9 @@ def load(config: ServeConfig, context: Context) -> tuple[Functions, Event]:
     """
     gpu_id = context.system_properties.get("gpu_id")
     if program := config.user_program or config.torchscript:
+        require_torch(
+            f"{program.name}, the model's own code," if config.user_program else f"{program.name} (TorchScript)"
+        )
         # Only here: the built-in functions need neither torch nor the toolkit.
         import torch
 

@@ -11,7 +11,9 @@ from container.contract.model_files import INT8_GRAPH
 from container.graph.check_pictures import CheckPictures
 from container.model_card import ModelCard
 from container.serve.settings.logs import event
+from container.serve.settings.variables import ENGINE
 from container.serve.worker.engine.engine import Engine
+from container.serve.worker.loaded_torch import has_torch, require_torch
 
 if TYPE_CHECKING:
     import torch
@@ -37,9 +39,12 @@ def on_cpu(model_dir: Path, *, plain: bool, precision: str, threads: int) -> tup
 
     Raises:
         ArtifactError: A file or field is missing or wrong, or nothing here computes the model right.
+        ServeError: `plain`, without torch.
     """
+    if plain:
+        require_torch(f"{ENGINE.names[0]}=torch")
     if not plain and find_spec("openvino"):
-        from container.serve.worker.engine.graphs import has_torch, read_graphs
+        from container.serve.worker.engine.graphs import read_graphs
 
         if graphs := read_graphs(model_dir):
             for candidate, why in _candidates(graphs, precision, threads):

@@ -20,6 +20,7 @@ class Eager:
 
     name = "torch"
     precision = "f32"
+    method = "grad-cam"
 
     def __init__(self, model: nn.Module, card: ModelCard, device: torch.device) -> None:
         if device.type == "cuda":
@@ -39,15 +40,19 @@ class Eager:
             outputs: Logits = self.model(normalized(squares, self._preprocessing, self._device)).float().cpu().numpy()
         return outputs
 
+    @property
+    def layer(self) -> str:
+        """See `Explainer`."""
+        return self._explained_layer.name
+
     @cached_property
-    def explained_layer(self) -> ExplainedLayer:
-        """The layer that explanations analyse."""
+    def _explained_layer(self) -> ExplainedLayer:
         return explained_layer(self._architecture, self.model, self._preprocessing.size)
 
     def heat(self, squares: Sequence[Pixels], classes: Sequence[int]) -> Heat:
         """Compute where in each square the network sees a class (see `grad_cam`)."""
         batch = normalized(squares, self._preprocessing, self._device)
-        return grad_cam(self.model, self.explained_layer, batch, classes)
+        return grad_cam(self.model, self._explained_layer, batch, classes)
 
 
 def normalized(squares: Sequence[Pixels], preprocessing: Preprocessing, device: torch.device) -> torch.Tensor:

@@ -3,7 +3,6 @@
 import logging
 import warnings
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from container.graph.current import why_not_usable
 from container.graph.openvino_engine import core
 from container.model_card import ModelCard, read_card
 from container.serve.settings.logs import event
+from container.serve.worker.loaded_torch import has_torch
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,11 +61,6 @@ def read_graphs(model_dir: Path) -> Graphs | None:
             "make it where the model was trained, with slipway export, or use the image that has torch"
         )
     return _converted(model_dir)
-
-
-def has_torch() -> bool:
-    """Whether torch is installed; it is not imported."""
-    return find_spec("torch") is not None
 
 
 def _exported(model_dir: Path, card: ModelCard) -> Graphs:
