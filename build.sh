@@ -178,4 +178,4 @@ for target in "${targets[@]}"; do
 	read -r id size < <("${builder[0]}" image inspect --format '{{.Id}} {{.Size}}' "$name:$target-$tag")
 	printf '%-42s %6d MB  %s\n' "$name:$target-$tag" $((size / 1000000)) "$id"
 done
-echo "Also tagged: ${targets[*]/#/$name:}. Next: ./push.sh"
+echo "Also tagged: ${targets[*]/#/$name:}. Next: ./push.sh$([[ $cpu == false ]] || echo " serve-cpu")"

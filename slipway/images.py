@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 BUILT_NAME = "slipway"
 """build.sh's default name for the images."""
+CPU_TARGET = "serve-cpu"
+"""The serving image for CPUs, without torch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +27,7 @@ class PushedImage:
     """One image in one region's registry."""
 
     target: str
-    """train or serve."""
+    """train, serve or serve-cpu."""
     uri: str
     """Address with the tag of its revision."""
     digest_uri: str
@@ -49,13 +51,15 @@ def image_uri(target: str, region: str | None = None) -> str:
     """Look up the address of the image that was pushed last.
 
     Args:
-        target: train or serve.
+        target: train or serve; for serve, if only the image for CPUs was pushed, that one.
         region: Region of the image; None: any.
 
     Raises:
         ImagesFileError: No image was pushed, or images.json is damaged.
     """
-    found = [image for image in read_images() if image.target == target and region in (None, image.region)]
+    pushed = [image for image in read_images() if region in (None, image.region)]
+    found = [image for image in pushed if image.target == target]
+    found = found or [image for image in pushed if target == "serve" and image.target == CPU_TARGET]
     if not found:
         where = f" to {region}" if region else ""
         option = f" --region {region}" if region else ""

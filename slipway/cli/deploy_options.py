@@ -72,7 +72,8 @@ _AWS_OPTIONS = (
         "--image",
         metavar="IMAGE",
         envvar="SLIPWAY_SERVE_IMAGE",
-        help="Address or tag of the serving image.  [default: what push.sh pushed last]",
+        help="Address or tag of the serving image; serve or serve-cpu for the last of that kind.  [default: what "
+        "push.sh pushed last, on instances without GPUs the image for CPUs if the model needs no torch]",
     ),
     click.option("--bucket", metavar="NAME", envvar="SLIPWAY_BUCKET", help="Bucket for a local model and for outputs."),
     role_option,

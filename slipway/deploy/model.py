@@ -16,6 +16,7 @@ from slipway.checks.instance_type import check_instance_type, has_gpu
 from slipway.checks.request import check_image, check_role
 from slipway.checks.s3_address import S3Address
 from slipway.deploy.autoscaling import Autoscaling, apply_scaling, check_scaling
+from slipway.deploy.cpu_image import ImageChoice, names_here
 from slipway.deploy.endpoint import SINGLE_VARIANT, require_endpoint, require_free_name, undone, update_endpoint
 from slipway.deploy.kinds import ASYNC_ENVIRONMENT, capture, check_serverless, complete_async
 from slipway.deploy.local import require_free_port, started_here
@@ -40,7 +41,7 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
     Args:
         model_data: s3://…/model.tar.gz; in local mode also a model.tar.gz, model directory or job directory here.
         role: ARN of the execution role; None: Settings'. Not needed in local mode.
-        image_uri: Address or tag of the serving image; None: Settings', else what push.sh pushed last.
+        image_uri: Address or tag of the serving image; None: Settings', else chosen from what push.sh pushed last.
         bucket: Bucket for an endpoint's outputs and for `from_directory`; None: Settings', else that of `model_data`.
         region: AWS region; None: Settings', AWS_REGION, else the profile's.
         sagemaker_session: Session instead of one for the region. Local mode: slipway.aws.session.local_session().
@@ -63,11 +64,10 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
         **sdk_arguments: Any,
     ) -> None:
         settings = Settings.read()
-        session = sagemaker_session or session_for(
-            "endpoint", region=region or settings.region, profile=settings.profile
-        )
+        session = _session(sagemaker_session, region)
         self._bucket = bucket or settings.bucket
         self._named: str | None = None
+        self._image_choice = ImageChoice(open_=not (image_uri or settings.serve_image or session.local_mode))
         if isinstance(model_data, str | Path) and not str(model_data).startswith("s3://"):
             if not session.local_mode:
                 raise SettingError(
@@ -101,11 +101,7 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
             RemoteJobError: The job did not complete; the message has its reason.
             ServiceError: There is no such job, or AWS refuses.
         """
-        settings = Settings.read()
-        region = arguments.pop("region", None) or settings.region
-        session = arguments.pop("sagemaker_session", None) or session_for(
-            "endpoint", region=region, profile=settings.profile
-        )
+        session = _session(arguments.pop("sagemaker_session", None), arguments.pop("region", None))
         artifacts, of_the_job = model_of_job(session, job)
         arguments = {**of_the_job, **arguments}
         return cls(artifacts, sagemaker_session=session, **arguments)
@@ -123,17 +119,16 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
             SettingError: No bucket is known.
             ServiceError: The upload is refused.
         """
-        settings = Settings.read()
-        bucket = arguments.get("bucket") or settings.bucket
-        session = arguments.pop("sagemaker_session", None) or session_for(
-            "endpoint", region=arguments.pop("region", None) or settings.region, profile=settings.profile
-        )
+        bucket = arguments.get("bucket") or Settings.read().bucket
+        session = _session(arguments.pop("sagemaker_session", None), arguments.pop("region", None))
         if session.local_mode:
             return cls(path, sagemaker_session=session, **arguments)
         if not bucket:
             raise SettingError("no bucket for the model is named; give bucket=, --bucket, or bucket in slipway.toml")
         place = upload(session, Path(path), bucket)
-        return cls(str(place), sagemaker_session=session, **arguments)
+        made = cls(str(place), sagemaker_session=session, **arguments)
+        made._image_choice.files = names_here(Path(path))
+        return made
 
     def deploy(
         self,
@@ -209,6 +204,7 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
             sdk_arguments.setdefault("inference_ami_version", GPU_AMI)
         if serverless is None:
             sdk_arguments.setdefault("container_startup_health_check_timeout", STARTUP_S)
+        self.image_uri = self._image_choice.for_instances(self, instance_type)
         self.check()
         if update_endpoint:
             require_endpoint(self.sagemaker_session, name)
@@ -237,9 +233,12 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
         # For an asynchronous endpoint the SDK wraps the predictor in a class that cannot handle pictures.
         return getattr(predictor, "predictor", predictor)  # type: ignore[no-any-return]
 
-    def _create_sagemaker_model(self, *arguments: Any, tags: Tags = None, **named: Any) -> None:
+    def _create_sagemaker_model(
+        self, instance_type: str | None = None, *arguments: Any, tags: Tags = None, **named: Any
+    ) -> None:
         # deploy(), create() and transformer() all come through here.
-        super()._create_sagemaker_model(*arguments, tags=with_own_tag(tags), **named)
+        self.image_uri = self._image_choice.for_instances(self, instance_type)
+        super()._create_sagemaker_model(instance_type, *arguments, tags=with_own_tag(tags), **named)
 
     def check(self) -> None:
         """Check that the image and the model's archive exist, as far as these credentials may look.
@@ -270,7 +269,7 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
         """
         made += self._name_model(base_name)
         with explained(f"creating the model {self.name}"):
-            self._create_sagemaker_model(instance_type, tags=tags, **sdk_arguments)
+            self._create_sagemaker_model(instance_type=instance_type, tags=tags, **sdk_arguments)
         return str(self.name)
 
     def _name_model(self, base: str) -> list[str]:
@@ -326,3 +325,8 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
         # The SDK also takes a dictionary, which AWS validates.
         if isinstance(self.model_data, str):
             require_in_s3(self.sagemaker_session, self.model_data)
+
+
+def _session(given: Session | None, region: str | None) -> Session:
+    settings = Settings.read()
+    return given or session_for("endpoint", region=region or settings.region, profile=settings.profile)

@@ -15,7 +15,7 @@ from container.contract.errors import UserError
 from container.full_disk import is_disk_full
 from slipway.aws.connection import Aws, Service
 from slipway.errors import CredentialsError, EngineError, ServiceError, SpaceError, UnreachableError
-from slipway.images import PushedImage, record_images
+from slipway.images import CPU_TARGET, PushedImage, record_images
 from slipway.push.engine import NAME, BuiltImage, Interrupted, built_image
 from slipway.push.manifest import Manifest
 from slipway.push.registry import Registry
@@ -31,6 +31,7 @@ from slipway.push.repository import (
 from slipway.push.upload import upload
 
 _TARGETS = ("train", "serve")
+_CHOICES = (*_TARGETS, CPU_TARGET, "all")
 
 _EPILOG = """
 \b
@@ -62,9 +63,9 @@ class _Options:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
-@click.argument("target", type=click.Choice((*_TARGETS, "all")), default="all", metavar="[train|serve|all]")
+@click.argument("target", type=click.Choice(_CHOICES), default="all", metavar=f"[{'|'.join(_CHOICES)}]")
 @click.option(
-    "--repository", metavar="NAME", default=NAME, show_default=True, help="Repository in ECR, for both images."
+    "--repository", metavar="NAME", default=NAME, show_default=True, help="Repository in ECR, for all images."
 )
 @click.option(
     "--region", metavar="REGION", help="AWS region.  [default: AWS_REGION, AWS_DEFAULT_REGION, the profile's]"
@@ -97,9 +98,11 @@ def push(
 ) -> None:
     """Push the images that ./build.sh made to Amazon ECR, for SageMaker to pull.
 
-    Makes the repository if it is missing. Each image gets the tag of its revision, which stays, and a tag that moves
-    to what was pushed last (train, serve). Layers that the registry has are not sent again. The addresses are written
-    to ~/.config/slipway/images.json; `slipway images` shows them. The credentials are found as boto3 finds them.
+    Makes the repository if it is missing. Each image gets the tag of its revision, which stays, and a tag that moves to
+    what was pushed last (train, serve, serve-cpu). `all` is train and serve; serve-cpu is the serving image for CPUs,
+    which `slipway deploy` then takes for instances without GPUs. Layers that the registry has are not sent again. The
+    addresses are written to ~/.config/slipway/images.json; `slipway images` shows them. The credentials are found as
+    boto3 finds them.
     """
     for number in filter(None, (account, *allowed)):
         if not (len(number) == 12 and number.isdecimal()):

@@ -15,6 +15,7 @@ from typing import Any
 
 from slipway.aws.permissions import denied
 from slipway.errors import CredentialsError, EngineError, ServiceError, SpaceError, UnreachableError
+from slipway.images import CPU_TARGET
 from slipway.process import child_process
 
 NAME = "slipway"
@@ -52,14 +53,14 @@ class BuiltImage:
 
     @property
     def revision(self) -> str:
-        return self.tag.partition("-")[2]
+        return self.tag.removeprefix(f"{self.target}-")
 
 
 def built_image(target: str, repository: str = NAME) -> BuiltImage:
     """Find the image that build.sh built last.
 
     Args:
-        target: train or serve.
+        target: train, serve or serve-cpu.
         repository: Local repository of build.sh's images.
 
     Raises:
@@ -90,7 +91,8 @@ def built_image(target: str, repository: str = NAME) -> BuiltImage:
 
 
 def _build(target: str, repository: str) -> str:
-    return f"./build.sh {target}" + (f" --name {repository}" if repository != NAME else "")
+    name = f"{target.removesuffix('-cpu')} --cpu" if target == CPU_TARGET else target
+    return f"./build.sh {name}" + (f" --name {repository}" if repository != NAME else "")
 
 
 def _revision_tag(target: str, repository: str, names: Sequence[str], labels: Mapping[str, str]) -> str:

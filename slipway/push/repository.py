@@ -11,7 +11,7 @@ from slipway.aws.refusals import AwsError
 from slipway.errors import DeniedError
 
 # Tags that must be movable: those of the last push, and those of uncommitted revisions.
-MOVING_TAGS = ("train", "serve", "*-dirty", "*-unknown")
+MOVING_TAGS = ("train", "serve", "serve-cpu", "*-dirty", "*-unknown")
 
 UNTAGGED_DAYS = 30
 LIFECYCLE = {

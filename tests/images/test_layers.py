@@ -36,6 +36,19 @@ UNWANTED = {
     "a file of this repository": r"(^|/)(\.git|Dockerfile|(train|serve|smdebug)\.lock)$",
 }
 
+START_JAVA_WITH_ITS_ARCHIVE = """if True:
+    import subprocess, tempfile
+    from pathlib import Path
+    from container.serve.mms import java, model_server
+    from container.serve.settings.config import ServeConfig
+    ports, run = model_server.InnerPorts(20001, 20002), Path(tempfile.mkdtemp())
+    model_server.write_files(run, ports, ServeConfig.from_environment({}), gpus=0, threads=1)
+    extra = ("-XX:AOTMode=on",)
+    command = model_server.command(java.find_java(), run, heap=256 << 20, cpus=1, extra=extra)
+    print(subprocess.run([*command, "--help"], capture_output=True, text=True).stdout)
+"""
+"""-XX:AOTMode=on ends Java where the archive is of no use."""
+
 
 def image_name(images: Images, target: str) -> str:
     return str(getattr(images, target))
@@ -136,19 +149,7 @@ def test_the_serving_image_tells_sagemaker_what_it_can(docker: Docker, images: I
 
 
 def test_java_starts_with_the_archive_of_its_classes(docker: Docker, images: Images):
-    """-XX:AOTMode=on ends Java where the archive is of no use."""
-    code = """if True:
-        import subprocess, tempfile
-        from pathlib import Path
-        from container.serve.mms import java, model_server
-        from container.serve.settings.config import ServeConfig
-        ports, run = model_server.InnerPorts(20001, 20002), Path(tempfile.mkdtemp())
-        model_server.write_files(run, ports, ServeConfig.from_environment({}), gpus=0, threads=1)
-        extra = ("-XX:AOTMode=on",)
-        command = model_server.command(java.find_java(), run, heap=256 << 20, cpus=1, extra=extra)
-        print(subprocess.run([*command, "--help"], capture_output=True, text=True).stdout)
-    """
-    ended = docker.run("--network=none", images.serve, "python", "-c", code)
+    ended = docker.run("--network=none", images.serve, "python", "-c", START_JAVA_WITH_ITS_ARCHIVE)
     assert "--mms-config-file" in ended.stdout
 
 
