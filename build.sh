@@ -15,6 +15,7 @@ The revision gets "-dirty" if the images' sources have uncommitted changes.
                            a ResNet, or of any network as NETWORK=FILE; or a folder of timm's on the Hugging Face hub
   --cpu                    with the target serve: the image for CPUs, slipway:serve-cpu, 0.5 GB and without torch; it
                            serves models that have a model.onnx, and no inference.py
+  --platform PLATFORM      with --cpu: linux/arm64, on such a machine (default: linux/amd64)
   --compiler               add Triton and g++ to the training image, for the hyperparameter compile (1.1 GB more)
   --name NAME              the images' name, before the colon (default: slipway)
   --system-packages "A B"  more Debian packages for both images
@@ -41,7 +42,7 @@ wrong_usage() {
 	exit 2
 }
 
-targets=() name=slipway base=debian:bookworm-slim weights='' compiler=false cpu=false system_packages='' network=''
+targets=() name=slipway base=debian:bookworm-slim weights='' compiler=false cpu=false platform=linux/amd64 system_packages='' network=''
 ca_bundle='' pip_config='' apt_sources=''
 while (($#)); do
 	case $1 in
@@ -49,7 +50,7 @@ while (($#)); do
 	all) targets+=(train serve) ;;
 	--compiler) compiler=true ;;
 	--cpu) cpu=true ;;
-	--name | --base-image | --weights | --system-packages | --network | --ca-bundle | --pip-config | --apt-sources)
+	--name | --base-image | --platform | --weights | --system-packages | --network | --ca-bundle | --pip-config | --apt-sources)
 		[[ -n ${2-} ]] || wrong_usage "$1 needs a value"
 		option=${1#--}
 		[[ $option != base-image ]] || option=base
@@ -65,7 +66,10 @@ done
 if [[ $cpu == true ]]; then
 	[[ ${targets[*]} == serve ]] || wrong_usage "--cpu is for the serving image alone: ./build.sh serve --cpu"
 	targets=(serve-cpu)
+elif [[ $platform != linux/amd64 ]]; then
+	wrong_usage "--platform is '$platform'; only the image for CPUs (serve --cpu) is built for another than linux/amd64"
 fi
+[[ $platform == linux/@(amd64|arm64) ]] || wrong_usage "--platform is '$platform'; it must be linux/amd64 or linux/arm64"
 [[ ${#targets[@]} -gt 0 ]] || targets=(train serve)
 
 for file in "$ca_bundle" "$pip_config" "$apt_sources"; do
@@ -139,7 +143,7 @@ source=$(git remote get-url origin 2>/dev/null |
 	sed -n -E 's#^git@([^:]+):#https://\1/#; s#^https://([^/@]*@)?#https://#p') || true
 [[ -z $source ]] || labels+=(org.opencontainers.image.source="${source%.git}")
 
-arguments=(--progress plain --platform linux/amd64 --file docker/Dockerfile --build-arg "BASE_IMAGE=$base"
+arguments=(--progress plain --platform "$platform" --file docker/Dockerfile --build-arg "BASE_IMAGE=$base"
 	--build-arg "COMPILER=$compiler" --build-arg "SYSTEM_PACKAGES=$system_packages")
 [[ $cpu == false ]] || arguments+=(--build-arg SERVE=serve-cpu)
 for variable in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do

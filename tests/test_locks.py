@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 DOCKER = Path(__file__).parents[1] / "docker"
-LOCKS = {name: DOCKER / f"{name}.lock" for name in ("train", "serve", "host", "smdebug", "dev")}
+LOCKS = {name: DOCKER / f"{name}.lock" for name in ("train", "serve", "serve-cpu", "host", "smdebug", "dev")}
 LOCKS |= {"sdk3": Path(__file__).parent / "images" / "sdk3.lock"}
 
 
@@ -29,10 +29,15 @@ def test_every_package_is_pinned_with_hashes_and_without_an_address(name: str):
         assert "--hash=sha256:" in requirement, requirement.splitlines()[0]
 
 
-@pytest.mark.parametrize("name", ["train", "serve", "host"])
+@pytest.mark.parametrize("name", ["train", "serve", "serve-cpu", "host"])
 def test_the_locked_packages_are_those_that_the_tests_run_with(name: str):
     dev = pins("dev")
     assert {package: versions for package, versions in pins(name).items() if not versions <= dev[package]} == {}
+
+
+def test_both_serving_images_have_the_same_packages_as_far_as_the_smaller_has_them():
+    """So an audit of serve.lock covers both."""
+    assert pins("serve-cpu").items() <= pins("serve").items()
 
 
 @pytest.mark.parametrize("name", LOCKS)

@@ -121,6 +121,9 @@ def test_a_full_disk_is_named(docker: Docker, images: Images, build: Build, tmp_
         (["--weights", "nowhere.pth"], 1, "nowhere.pth, given with --weights, cannot be read"),
         (["--ca-bundle", "nowhere.pem"], 1, "nowhere.pem cannot be read"),
         (["--system-packages", "a;b"], 2, "--system-packages is 'a;b'"),
+        (["train", "--cpu"], 2, "--cpu is for the serving image alone: ./build.sh serve --cpu"),
+        (["--platform", "linux/arm64"], 2, "only the image for CPUs (serve --cpu) is built for another"),
+        (["serve", "--cpu", "--platform", "arm"], 2, "it must be linux/amd64 or linux/arm64"),
         (["--name", "Slip Way"], 2, "--name is 'Slip Way'"),
     ],
 )
@@ -148,6 +151,6 @@ def test_help_names_every_option_and_an_example():
     shown = subprocess.run([ROOT / "build.sh", "--help"], capture_output=True, text=True, check=True).stdout
     assert set(re.findall(r"^  (--[a-z-]+)", shown, re.M)) == {
         "--base-image", "--weights", "--compiler", "--name", "--system-packages",
-        "--network", "--ca-bundle", "--pip-config", "--apt-sources",
+        "--cpu", "--platform", "--network", "--ca-bundle", "--pip-config", "--apt-sources",
     }  # fmt: skip
     assert "./build.sh && ./push.sh" in shown

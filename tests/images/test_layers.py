@@ -33,7 +33,7 @@ UNWANTED = {
     "a static library": r"^opt/slipway[^/]*/.*\.a$",
     "a header": r"^opt/slipway[^/]*/.*\.(h|hpp|cuh)$",
     "a test": r"^opt/slipway[^/]*/lib/.*/site-packages/(.*/)?tests?/",
-    "a file of this repository": r"(^|/)(\.git|Dockerfile|(train|serve|smdebug)\.lock)$",
+    "a file of this repository": r"(^|/)(\.git|Dockerfile|(train|serve|serve-cpu|smdebug)\.lock)$",
 }
 
 START_JAVA_WITH_ITS_ARCHIVE = """if True:
