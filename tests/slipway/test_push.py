@@ -53,7 +53,7 @@ def test_a_dry_run_shows_the_account_that_was_named(push):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["tarin", "--dry-run"], 2, "'tarin' is not one of 'train', 'serve', 'all'"),
+        (["tarin", "--dry-run"], 2, "'tarin' is not one of 'train', 'serve', 'serve-cpu', 'all'"),
         (["--dryrun"], 2, "No such option"),
         (["--dry-run", "--account", "1234"], 2, "an account is twelve digits, such as 111122223333, and not '1234'"),
         (["--dry-run", "--allow-account", "x"], 2, "an account is twelve digits"),
