@@ -14,9 +14,8 @@ from slipway.images import CPU_TARGET, read_images
 from slipway.serving import model_files_directory
 
 if TYPE_CHECKING:
+    from sagemaker.model import Model
     from sagemaker.session import Session
-
-    from slipway.deploy.model import Model
 
 
 class ImageChoice:

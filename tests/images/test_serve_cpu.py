@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,23 @@ def test_what_needs_torch_ends_the_server_with_one_line(
     assert what in ended.stderr
     assert "torch" in ended.stderr
     assert "Traceback" not in ended.log
+
+
+def test_of_many_models_the_one_without_a_graph_is_refused_and_the_others_served(
+    docker: Docker, image: str, model_dir: Path, tmp_path: Path
+):
+    bare = tmp_path / "bare"
+    bare.mkdir(mode=0o755)
+    for name in ("model.json", "model.safetensors"):
+        shutil.copy(model_dir / name, bare)
+    mounts = [f"--volume={path}:/opt/ml/models/{path.name}:ro" for path in (bare, model_dir)]
+    with serving(docker, image, tmp_path, *mounts, "--env=SAGEMAKER_MULTI_MODEL=true") as server:
+        server.await_ready()
+        answers = [
+            server.request("POST", "/models", json.dumps(wish).encode(), "application/json")
+            for wish in ({"model_name": path.name, "url": f"/opt/ml/models/{path.name}"} for path in (bare, model_dir))
+        ]
+        assert [answer.status for answer in answers] == [422, 200]
+        assert "this server has no torch" in answers[0].json["error"]["message"]
+        body = json.dumps({"image": b64(as_file(PICTURE))}).encode()
+        assert server.request("POST", f"/models/{model_dir.name}/invoke", body, "application/json").status == 200

@@ -25,6 +25,7 @@ from container.processes import kill_group, when_ended
 from container.serve.mms.fork_server import run_script
 from container.serve.mms.fork_socket import ADDRESS, MAX_REQUEST_BYTES
 from container.serve.protocol.state import MODEL_DIR_FILE, RUN_DIR_VARIABLE
+from container.serve.worker.loaded_torch import has_torch
 
 # None of these may start a thread: threads do not survive a fork. OpenVINO starts one, so each model imports it.
 _FOR_ALL = ("container.serve.worker.service",)
@@ -66,6 +67,8 @@ def _import(names: Sequence[str]) -> None:
 
 def _needed(place: Path) -> Sequence[str]:
     """Name what the model at a place in multi-model-server's store needs besides: nothing if its graph is there."""
+    if not has_torch():
+        return ()  # loading it will say so
     try:
         directory = Path((place / MODEL_DIR_FILE).read_text())
         if not (directory / CARD).is_file():
