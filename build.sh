@@ -42,15 +42,16 @@ wrong_usage() {
 	exit 2
 }
 
-targets=() name=slipway base=debian:bookworm-slim weights='' compiler=false cpu=false platform=linux/amd64 system_packages='' network=''
-ca_bundle='' pip_config='' apt_sources=''
+targets=() name=slipway base=debian:bookworm-slim weights='' compiler=false cpu=false
+platform=linux/amd64 system_packages='' network='' ca_bundle='' pip_config='' apt_sources=''
 while (($#)); do
 	case $1 in
 	train | serve) targets+=("$1") ;;
 	all) targets+=(train serve) ;;
 	--compiler) compiler=true ;;
 	--cpu) cpu=true ;;
-	--name | --base-image | --platform | --weights | --system-packages | --network | --ca-bundle | --pip-config | --apt-sources)
+	--name | --base-image | --platform | --weights | --system-packages | --network | --ca-bundle | --pip-config | \
+		--apt-sources)
 		[[ -n ${2-} ]] || wrong_usage "$1 needs a value"
 		option=${1#--}
 		[[ $option != base-image ]] || option=base
@@ -69,7 +70,8 @@ if [[ $cpu == true ]]; then
 elif [[ $platform != linux/amd64 ]]; then
 	wrong_usage "--platform is '$platform'; only the image for CPUs (serve --cpu) is built for another than linux/amd64"
 fi
-[[ $platform == linux/@(amd64|arm64) ]] || wrong_usage "--platform is '$platform'; it must be linux/amd64 or linux/arm64"
+[[ $platform == linux/@(amd64|arm64) ]] ||
+	wrong_usage "--platform is '$platform'; it must be linux/amd64 or linux/arm64"
 [[ ${#targets[@]} -gt 0 ]] || targets=(train serve)
 
 for file in "$ca_bundle" "$pip_config" "$apt_sources"; do

@@ -5,8 +5,8 @@ usage() {
 	cat <<'TEXT'
 Usage: docker/lock.sh [--upgrade]
 
-Writes docker/{dev,train,serve,serve-cpu,host,smdebug}.lock and tests/images/sdk3.lock from the .in files beside them: all
-packages for all platforms, with hashes and without index addresses. Locked versions are kept; --upgrade takes the
+Writes docker/{dev,train,serve,serve-cpu,host,smdebug}.lock and tests/images/sdk3.lock from the .in files beside them:
+all packages for all platforms, with hashes and without index addresses. Locked versions are kept; --upgrade takes the
 newest ones that fit.
 Needs uv on PATH (pip install uv).
 TEXT
