@@ -16,8 +16,11 @@ from torchvision import transforms
 
 from bench.pictures import picture_folder
 from container.artifact import save
+from container.export.export import export
+from container.export.pictures import Pictures
 from container.model_card import ModelCard
 from container.networks.build import build_model
+from container.networks.head import head_names
 from container.picture_limits import MAX_PIXELS
 from container.preprocessing import Preprocessing
 from container.serve.worker.pixels import square
@@ -27,6 +30,7 @@ _SEED = 0
 # Pictures used for the network's statistics; the clearest of them become probes.
 _LOOKED_AT = 16
 _PROBES = 4
+_CLEAR = 20.0  # the logit of a picture's own class
 
 Reading = Literal["ours", "crop", "squash"]
 """How a file becomes the input: as in our server; its centre, by Pillow and torchvision; or all of it, as in the seed
@@ -94,6 +98,8 @@ class Workload:
             preprocessing=Preprocessing.for_size(image_size),
         )
         save(folder / "ours" / "model", network.state_dict(), card)
+        squares = np.stack([square(files[number].read_bytes(), card.preprocessing, MAX_PIXELS) for number in numbers])
+        export(folder / "ours" / "model", Pictures(squares, np.arange(len(numbers))), int8=False, told=told)
         (folder / "seed" / "model").mkdir(parents=True)
         torch.save(network.state_dict(), folder / "seed" / "model" / "model.pth")
         return cls(
@@ -129,13 +135,18 @@ def _views(files: list[Path], image_size: int) -> dict[Reading, torch.Tensor]:
 
 
 def _network(architecture: str, batch: torch.Tensor) -> nn.Module:
-    """Make a network with random weights, but with statistics of real pictures, so that answers differ."""
+    """Make a network with random weights that tells the given pictures apart, by far more than rounding changes.
+
+    Its batch normalisations have the pictures' statistics; its head has a class for each picture's features, away from
+    their mean, and random weights for the other classes.
+    """
     torch.manual_seed(_SEED)
     network = build_model(architecture, CLASSES)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # the mean over all batches; there is one
-    head = network.get_submodule("fc")
+    [name] = {name.rpartition(".")[0] for name in head_names(architecture, network)}
+    head = network.get_submodule(name)
     seen: list[torch.Tensor] = []
     watch = head.register_forward_pre_hook(lambda _head, inputs: seen.append(inputs[0]))
     with torch.no_grad():
@@ -143,8 +154,10 @@ def _network(architecture: str, batch: torch.Tensor) -> nn.Module:
         network.eval()(batch)
         watch.remove()
         weight, bias = head.get_parameter("weight"), head.get_parameter("bias")
-        weight.mul_(20)
-        bias.copy_(-weight @ seen[-1].mean(dim=0))
+        mean = seen[-1].mean(dim=0)
+        away = seen[-1] - mean
+        weight[: len(away)] = _CLEAR * away / away.square().sum(dim=1, keepdim=True)
+        bias.copy_(-weight @ mean)
     return network
 
 
