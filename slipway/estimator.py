@@ -12,6 +12,7 @@ from slipway.attached_job import CHECKPOINTS, as_the_sdk_reads_it, forgotten_by_
 from slipway.aws.refusals import explained
 from slipway.aws.session import LOCAL_ROLE, is_local, session_for
 from slipway.aws.tags import with_own_tag
+from slipway.checks.arguments import refuse_unknown
 from slipway.checks.bucket import output_bucket
 from slipway.checks.inputs import Inputs, as_channels, check_channels
 from slipway.checks.instance_type import check_instance_type
@@ -55,6 +56,7 @@ class Estimator(LatestJob):
             keep_alive_period_in_seconds (warm pools), enable_network_isolation, max_run.
 
     Raises:
+        TypeError: There is no such argument.
         HyperparameterError: A hyperparameter is unknown or out of range.
         SettingError: The instance type or the role is missing or invalid; there is no such rule, or there are too many.
         ImagesFileError: No image was pushed, and none is named.
@@ -78,6 +80,7 @@ class Estimator(LatestJob):
         sagemaker_session: Session | None = None,
         **sdk_arguments: Any,
     ) -> None:
+        refuse_unknown("Estimator", sdk_arguments, (Estimator, "__init__"))
         settings = Settings.read()
         given = dict(hyperparameters or {})
         self.own_script = has_script(given, sdk_arguments)
@@ -278,6 +281,7 @@ class Estimator(LatestJob):
             vpc_config_override: As in the SDK.
             model_arguments: Further arguments of `Model`.
         """
+        refuse_unknown("create_model", model_arguments, (Model, "__init__"))
         if vpc_config_override == "VPC_CONFIG_DEFAULT":
             vpc_config_override = self.get_vpc_config()
         isolated = model_arguments.pop("enable_network_isolation", None)
@@ -306,6 +310,7 @@ class Estimator(LatestJob):
             SettingError: There is no trained model yet, or no instance type.
             ServiceError: AWS refuses.
         """
+        refuse_unknown("deploy", arguments, (Model, "deploy"), (Estimator, "create_model"), (Model, "__init__"))
         of_deploy = {"tags": self.tags, **take_known(arguments, Model, "deploy")}
         if initial_instance_count is not None:
             of_deploy["initial_instance_count"] = initial_instance_count
@@ -323,6 +328,8 @@ class Estimator(LatestJob):
         Raises:
             SettingError, ServiceError: As for `deploy`.
         """
+        known = ((Transformer, "__init__"), (Estimator, "create_model"), (Model, "__init__"))
+        refuse_unknown("transformer", arguments, *known, also=["model_name"])
         of_jobs = {"tags": self.tags, **take_known(arguments, Transformer, "__init__")}
         model = self._trained_model(arguments)
         return Transformer.from_model(model, instance_type, instance_count=instance_count or 1, **of_jobs)

@@ -1,12 +1,12 @@
 """Parts of a training job's definition that the SDK leaves to us: hyperparameter names, metrics, spot times."""
 
 from collections.abc import Mapping, Sequence
-from inspect import signature
 from typing import Any
 
 from sagemaker.debugger.debugger import TensorBoardOutputConfig
 
 from container.contract.metric_lines import METRIC_DEFINITIONS
+from slipway.checks.arguments import known_arguments
 from slipway.errors import SettingError
 
 _SCRIPT_ARGUMENTS = ("entry_point", "source_dir")
@@ -53,6 +53,5 @@ def board_below(outputs: str) -> TensorBoardOutputConfig:
 
 def take_known(arguments: dict[str, Any], owner: type, method: str) -> dict[str, Any]:
     """Remove and return the named arguments of a method, Slipway's or the SDK's; model_name is the model's."""
-    found = [vars(part)[method] for part in owner.__mro__ if method in vars(part) and part is not object]
-    known = {name for function in found for name in signature(function).parameters} - {"self", "kwargs", "model_name"}
+    known = known_arguments(owner, method) - {"model_name"}
     return {name: arguments.pop(name) for name in [*arguments] if name in known}

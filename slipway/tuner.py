@@ -21,6 +21,7 @@ from slipway.aws.connection import Service
 from slipway.aws.refusals import explained
 from slipway.aws.session import is_local, session_for
 from slipway.aws.tags import with_own_tag
+from slipway.checks.arguments import refuse_unknown
 from slipway.errors import RemoteJobError, SearchSpaceError, SettingError
 from slipway.estimator import Estimator
 from slipway.search_space import EPOCHS, Range, read_value
@@ -91,6 +92,7 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
         tags: Any = None,
         **sdk_arguments: Any,
     ) -> None:
+        refuse_unknown("Tuner", sdk_arguments, (Tuner, "__init__"))
         if is_local(estimator.instance_type):
             raise SettingError(
                 "the SDK's local mode has no tuning jobs; on this machine, tune with: slipway tune DATA, without "

@@ -12,6 +12,7 @@ from sagemaker.utils import name_from_base
 from slipway.aws.refusals import explained
 from slipway.aws.session import LOCAL_ROLE, is_local, session_for
 from slipway.aws.tags import Tags, with_own_tag
+from slipway.checks.arguments import refuse_unknown
 from slipway.checks.instance_type import check_instance_type, has_gpu
 from slipway.checks.request import check_image, check_role
 from slipway.checks.s3_address import S3Address
@@ -63,6 +64,7 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
         sagemaker_session: Session | None = None,
         **sdk_arguments: Any,
     ) -> None:
+        refuse_unknown("Model", sdk_arguments, (Model, "__init__"))
         settings = Settings.read()
         session = _session(sagemaker_session, region)
         self._bucket = bucket or settings.bucket
@@ -170,6 +172,7 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
                 service: the message has the last lines of its log.
             ServiceError: AWS refuses: credentials, permissions, quota, no such image or model; nothing is left behind.
         """
+        refuse_unknown("deploy", sdk_arguments, (Model, "deploy"))
         serverless = sdk_arguments.get("serverless_inference_config")
         asynchronous = sdk_arguments.get("async_inference_config")
         if autoscaling is not None:

@@ -14,6 +14,7 @@ from sagemaker.session import Session
 from slipway.aws.console_address import log_address
 from slipway.aws.refusals import AwsError, explained
 from slipway.aws.session import session_for
+from slipway.checks.arguments import refuse_unknown
 from slipway.checks.s3_address import S3Address
 from slipway.cloud_logs import endpoint_group
 from slipway.deploy.endpoint import delete_endpoint, no_endpoint, require_endpoint
@@ -42,6 +43,7 @@ class Predictor(SdkPredictor):  # type: ignore[misc]  # the SDK has no types
     """
 
     def __init__(self, endpoint_name: str, sagemaker_session: Session | None = None, **sdk_arguments: Any) -> None:
+        refuse_unknown("Predictor", sdk_arguments, (Predictor, "__init__"))
         if sagemaker_session is None:
             settings = Settings.read()
             sagemaker_session = session_for("endpoint", region=settings.region, profile=settings.profile)

@@ -16,6 +16,7 @@ from slipway.aws.console_address import console_address
 from slipway.aws.refusals import explained
 from slipway.aws.session import is_local, session_for
 from slipway.aws.tags import Tags, with_own_tag
+from slipway.checks.arguments import refuse_unknown
 from slipway.checks.instance_type import check_instance_type
 from slipway.checks.s3_address import S3Address
 from slipway.errors import RemoteJobError, TransformError
@@ -68,6 +69,7 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         sagemaker_session: Session | None = None,
         **sdk_arguments: Any,
     ) -> None:
+        refuse_unknown("Transformer", sdk_arguments, (Transformer, "__init__"))
         settings = Settings.read()
         checked = check_instance_type(instance_type, "transform")
         self.form = form
