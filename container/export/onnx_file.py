@@ -73,13 +73,15 @@ def _metadata(card: ModelCard) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep torch's exporter from writing what it does and what it will deprecate into the job's log."""
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)
+    """Keep the exporter from writing what it does and what torch will deprecate into the job's log."""
+    exporters = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [exporter.level for exporter in exporters]
+    for exporter in exporters:
+        exporter.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        exporter.setLevel(level)
+        for exporter, level in zip(exporters, levels, strict=True):
+            exporter.setLevel(level)

@@ -53,6 +53,8 @@ def test_the_set_of_hyperparameters_is_frozen():
         "checkpoint-every": 1,
         "checkpoint-minutes": 10.0,
         "cache": "auto",
+        "export": True,
+        "int8": False,
         "bad-images": "skip",
     }
 
