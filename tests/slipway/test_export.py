@@ -50,6 +50,7 @@ def test_training_exports_one_file_that_needs_nothing_of_ours(trained):
         with torch.inference_mode():
             wanted = PixelsToLogits(network, card.preprocessing)(torch.from_numpy(SQUARES[:count])).numpy()
         assert compiled([SQUARES[:count]])[0] == pytest.approx(wanted, abs=1e-3)
+    assert "initializer" not in trained.done.stdout + trained.done.stderr, "the exporter's own log"
     facts = card.export["model.onnx"]
     assert facts["real_pictures"] is True
     assert (facts["pictures"], facts["equal_classes"]) == (9, 1.0)
