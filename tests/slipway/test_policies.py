@@ -66,6 +66,7 @@ FLAGS = {
         *AWS,
         "--dry-run",
     ],
+    "export": ["MODEL", "--format", "--int8", "--data"],
     "images": ["--json"],
     "report": ["RECORDS", "--output", "--kind", *AWS],
     "debug": [
