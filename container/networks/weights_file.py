@@ -5,6 +5,7 @@ import pickle
 import tarfile
 import tempfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import safetensors
@@ -12,6 +13,7 @@ import safetensors.torch
 import torch
 
 from container.contract.errors import WeightsError
+from container.contract.model_files import CARD, TENSORS
 from container.networks import hub_folder, resnets
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
@@ -105,7 +107,7 @@ def find_weights_file(directory: Path) -> Path:
     """
     present = sorted(path for path in directory.rglob("*") if path.is_file())
     files = [path for path in present if path.suffix in SUFFIXES]
-    files = files or [path for path in present if path.name.endswith(ARCHIVES)]
+    files = _of_a_model(present) or files or [path for path in present if path.name.endswith(ARCHIVES)]
     if len(files) > 1 and (chosen := hub_folder.preferred(files)):
         return chosen
     if len(files) != 1:
@@ -115,6 +117,11 @@ def find_weights_file(directory: Path) -> Path:
             f"model.tar.gz; found {', '.join(names) or 'none'}"
         )
     return files[0]
+
+
+def _of_a_model(paths: Sequence[Path]) -> list[Path]:
+    """Find the tensors of a model of ours; its directory also holds graphs and check pictures, which are no weights."""
+    return [path for path in paths if path.name == TENSORS and path.with_name(CARD) in paths]
 
 
 def read_weights_file(path: Path, landmark: str = resnets.LANDMARK) -> dict[str, torch.Tensor]:
@@ -138,7 +145,7 @@ def read_weights_file(path: Path, landmark: str = resnets.LANDMARK) -> dict[str,
 
 
 def _member(archive: tarfile.TarFile, path: Path) -> tarfile.TarInfo:
-    members, size = [], 0
+    members, paths, size = [], [], 0
     for member in archive:
         size += member.size
         if size > _MOST_UNPACKED:
@@ -146,8 +153,11 @@ def _member(archive: tarfile.TarFile, path: Path) -> tarfile.TarInfo:
                 f"{path} unpacks to more than {_MOST_UNPACKED // 2**30} GB, more than any supported model; provide the "
                 "file of weights itself"
             )
+        paths.append(Path(member.name))
         if member.isfile() and Path(member.name).suffix in SUFFIXES:
             members.append(member)
+    own = _of_a_model(paths)
+    members = [member for member in members if Path(member.name) in own] or members
     if len(members) != 1:
         names = ", ".join(member.name for member in members[:5]) or "none"
         raise WeightsError(

@@ -99,7 +99,7 @@ def test_the_large_layers_are_the_same_in_both_images(layers: dict[str, list[Lay
     shared = [layer for layer, other in zip(train, serve, strict=False) if layer is other]
     assert shared == train[: len(shared)] == serve[: len(shared)], "the shared ones are the lowest"
     own = [*train[len(shared) :], *serve[len(shared) :]]
-    assert max(layer.size for layer in own) < 500e6 < 2e9 < max(layer.size for layer in shared)
+    assert max(layer.size for layer in own) < 600e6 < 2e9 < max(layer.size for layer in shared)
     assert sum(layer.size for layer in shared) > 4 * sum(layer.size for layer in own[:-1])
 
 

@@ -492,7 +492,7 @@ def leave_out_packages(checkout: Path) -> None:
     a push treats them as any other layer."""
     dockerfile = checkout / "docker" / "Dockerfile"
     text = dockerfile.read_text()
-    for real in ("FROM train-weights-${WEIGHTS} AS train", "FROM serve-java AS serve"):
+    for real in ("FROM train-weights-${WEIGHTS} AS train", "FROM ${SERVE}-java AS serve"):
         assert text.count(f"{real}\n") == 1
         text = text.replace(real, f"FROM base AS {real.split()[-1]}")
     dockerfile.write_text(text)

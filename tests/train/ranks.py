@@ -18,7 +18,11 @@ Work = Callable[[World], Any]
 def on_ranks(work: Work, size: int, directory: Path) -> list[Any]:
     """What a function of a module returns in each process: tensors and plain values."""
     port = free_port()
-    processes = [fork_server().Process(target=_enter, args=(work, rank, size, port, directory)) for rank in range(size)]
+    # The fork server has the environment of the test that started it.
+    own = dict(os.environ)
+    processes = [
+        fork_server().Process(target=_enter, args=(work, rank, size, port, directory, own)) for rank in range(size)
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -27,8 +31,8 @@ def on_ranks(work: Work, size: int, directory: Path) -> list[Any]:
     return [torch.load(directory / f"{rank}.pt", weights_only=True) for rank in range(size)]
 
 
-def _enter(work: Work, rank: int, size: int, port: int, directory: Path) -> None:
-    os.environ |= {
+def _enter(work: Work, rank: int, size: int, port: int, directory: Path, environment: dict[str, str]) -> None:
+    os.environ |= environment | {
         "RANK": str(rank),
         "WORLD_SIZE": str(size),
         "MASTER_ADDR": "127.0.0.1",

@@ -73,7 +73,8 @@ def test_the_log_has_the_metric_lines(finished: tuple[JobDirectory, Result]):
     evaluations = [line for line in lines if line.startswith("EVAL: ")]
     assert len(evaluations) == 4
     assert all(re.search("EVAL: Average loss: ([0-9\\.]+)", line) for line in evaluations)
-    assert re.fullmatch(r"TEST: Average loss: \d+\.\d{4}, Accuracy: \d+/15 \(\d+\.\d\d%\)", lines[-1])
+    [test] = [line for line in lines if line.startswith("TEST: ")]
+    assert re.fullmatch(r"TEST: Average loss: \d+\.\d{4}, Accuracy: \d+/15 \(\d+\.\d\d%\)", test)
     assert sum(line.startswith("Train Epoch: 4 [") for line in lines) == 5  # 76 readable pictures, 16 a step
     assert "Train Epoch: 4 [76/76 (100%)], Loss: " in result.stdout
 
