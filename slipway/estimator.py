@@ -31,6 +31,8 @@ from slipway.settings import Settings
 from slipway.training_job import finished_job
 from slipway.transform.transformer import Transformer
 
+_OF_MODELS = ((Model, "__init__"), (LatestJob, "create_model"))
+
 
 class Estimator(LatestJob):
     """The SDK's Estimator (version 2); every argument of its still works.
@@ -56,8 +58,7 @@ class Estimator(LatestJob):
             keep_alive_period_in_seconds (warm pools), enable_network_isolation, max_run.
 
     Raises:
-        TypeError: There is no such argument.
-        HyperparameterError: A hyperparameter is unknown or out of range.
+        TypeError, HyperparameterError: An argument or a hyperparameter is unknown, or the latter is out of range.
         SettingError: The instance type or the role is missing or invalid; there is no such rule, or there are too many.
         ImagesFileError: No image was pushed, and none is named.
     """
@@ -106,8 +107,9 @@ class Estimator(LatestJob):
         # The user's arguments win.
         self._spot = spot and not sdk_arguments.get("checkpoint_s3_uri")
         self._tensorboard = tensorboard and not sdk_arguments.get("tensorboard_output_config")
-        region = None if local else session.boto_region_name
-        sdk_arguments.update(debugger_arguments(debug, rules, sdk_arguments, region=region))
+        sdk_arguments.update(
+            debugger_arguments(debug, rules, sdk_arguments, region=None if local else session.boto_region_name)
+        )
         super().__init__(
             image_uri=resolve_image("train", image_uri, session),
             role=LOCAL_ROLE if local and not role else check_role(role or settings.role),
@@ -135,8 +137,8 @@ class Estimator(LatestJob):
         given = python_names(hyperparameters)
         config = TrainConfig.from_strings({**self._hyperparameters, **given})
         self._hyperparameters.update(given)
-        hook = {"debugger_hook_config": self.debugger_hook_config}
         region = None if self.is_local else self.sagemaker_session.boto_region_name
+        hook = {"debugger_hook_config": self.debugger_hook_config}
         hook = debugger_arguments(config.debug, self.rules, hook, region=region)
         self.debugger_hook_config: Any = hook["debugger_hook_config"]
 
@@ -260,8 +262,7 @@ class Estimator(LatestJob):
     def _prepare_init_params_from_job_description(
         cls, job_details: Mapping[str, Any], model_channel_name: str | None = None
     ) -> dict[str, Any]:
-        completed = as_the_sdk_reads_it(job_details)
-        found = super()._prepare_init_params_from_job_description(completed, model_channel_name)
+        found = super()._prepare_init_params_from_job_description(as_the_sdk_reads_it(job_details), model_channel_name)
         return {**found, **forgotten_by_the_sdk(job_details)}
 
     def create_model(
@@ -281,16 +282,13 @@ class Estimator(LatestJob):
             vpc_config_override: As in the SDK.
             model_arguments: Further arguments of `Model`.
         """
-        refuse_unknown("create_model", model_arguments, (Model, "__init__"))
-        if vpc_config_override == "VPC_CONFIG_DEFAULT":
-            vpc_config_override = self.get_vpc_config()
         isolated = model_arguments.pop("enable_network_isolation", None)
         return Model(
             model_data=self.model_data,
             role=role or self.role,
             image_uri=image_uri,
             predictor_cls=predictor_cls or Predictor,
-            vpc_config=vpc_config_override,
+            vpc_config=self.get_vpc_config(vpc_config_override),
             enable_network_isolation=self._enable_network_isolation if isolated is None else isolated,
             sagemaker_session=self.sagemaker_session,
             **model_arguments,
@@ -303,15 +301,13 @@ class Estimator(LatestJob):
 
         Args:
             initial_instance_count, instance_type: As for `Model.deploy`.
-            arguments: Further arguments of `Model.deploy` and of `create_model`, such as image_uri, role and env.
-                model_name is the model's name.
+            arguments: Others of `Model.deploy` and of `create_model`, such as image_uri, role, env, model_name.
 
         Raises:
             SettingError: There is no trained model yet, or no instance type.
             ServiceError: AWS refuses.
         """
-        refuse_unknown("deploy", arguments, (Model, "deploy"), (Estimator, "create_model"), (Model, "__init__"))
-        of_deploy = {"tags": self.tags, **take_known(arguments, Model, "deploy")}
+        of_deploy = {"tags": self.tags, **take_known("deploy", arguments, (Model, "deploy"), *_OF_MODELS)}
         if initial_instance_count is not None:
             of_deploy["initial_instance_count"] = initial_instance_count
         return self._trained_model(arguments).deploy(instance_type=instance_type, **of_deploy)
@@ -328,15 +324,13 @@ class Estimator(LatestJob):
         Raises:
             SettingError, ServiceError: As for `deploy`.
         """
-        known = ((Transformer, "__init__"), (Estimator, "create_model"), (Model, "__init__"))
-        refuse_unknown("transformer", arguments, *known, also=["model_name"])
-        of_jobs = {"tags": self.tags, **take_known(arguments, Transformer, "__init__")}
-        model = self._trained_model(arguments)
-        return Transformer.from_model(model, instance_type, instance_count=instance_count or 1, **of_jobs)
+        of_jobs = {"tags": self.tags, **take_known("transformer", arguments, (Transformer, "__init__"), *_OF_MODELS)}
+        of_jobs["instance_count"] = instance_count or 1
+        return Transformer.from_model(self._trained_model(arguments), instance_type, **of_jobs)
 
     def _trained_model(self, arguments: dict[str, Any]) -> Model:
         if self.latest_training_job is None:
             raise SettingError("there is no trained model yet; call fit() first, or Estimator.attach(job)")
-        if name := arguments.pop("model_name", None):
-            arguments["name"] = name
+        if "model_name" in arguments:
+            arguments["name"] = arguments.pop("model_name")
         return self.create_model(**arguments)

@@ -6,7 +6,7 @@ from typing import Any
 from sagemaker.debugger.debugger import TensorBoardOutputConfig
 
 from container.contract.metric_lines import METRIC_DEFINITIONS
-from slipway.checks.arguments import known_arguments
+from slipway.checks.arguments import Function, known_arguments, refuse_unknown
 from slipway.errors import SettingError
 
 _SCRIPT_ARGUMENTS = ("entry_point", "source_dir")
@@ -51,7 +51,12 @@ def board_below(outputs: str) -> TensorBoardOutputConfig:
     return TensorBoardOutputConfig(s3_output_path=outputs, container_local_output_path="/opt/ml/output/tensorboard")
 
 
-def take_known(arguments: dict[str, Any], owner: type, method: str) -> dict[str, Any]:
-    """Remove and return the named arguments of a method, Slipway's or the SDK's; model_name is the model's."""
-    known = known_arguments(owner, method) - {"model_name"}
+def take_known(called: str, arguments: dict[str, Any], function: Function, *others: Function) -> dict[str, Any]:
+    """Remove and return the named arguments of a method, Slipway's or the SDK's; model_name is the model's.
+
+    Raises:
+        TypeError: An argument is neither that method's nor the others'.
+    """
+    refuse_unknown(called, arguments, function, *others, also=["model_name"])
+    known = known_arguments(*function) - {"model_name"}
     return {name: arguments.pop(name) for name in [*arguments] if name in known}

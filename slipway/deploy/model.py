@@ -76,8 +76,7 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
                     f"model_data is {model_data}, and SageMaker reads models from S3; Model.from_directory brings it "
                     "there, or give the address of a model.tar.gz"
                 )
-            # Deleted with the model.
-            self._scratch = tempfile.TemporaryDirectory(prefix="slipway-model-")
+            self._scratch = tempfile.TemporaryDirectory(prefix="slipway-model-")  # deleted with the model
             path = Path(str(model_data).removeprefix("file://"))
             model_data = f"file://{unpacked(path, Path(self._scratch.name))}"
         if self._bucket is None and isinstance(model_data, str) and model_data.startswith("s3://"):
@@ -311,9 +310,8 @@ class Model(SdkModel):  # type: ignore[misc]  # the SDK has no types
             )
             described = {key: value._to_request_dict() for key, value in configurations.items() if value is not None}
             moved = rollout.configuration() if rollout else None
-            own = with_own_tag(tags)
-            session = self.sagemaker_session
-            update_endpoint(session, name, [variant], tags=own, kms_key=kms_key, rollout=moved, **described)
+            sent = {"tags": with_own_tag(tags), "kms_key": kms_key, "rollout": moved, **described}
+            update_endpoint(self.sagemaker_session, name, [variant], **sent)
 
     def _deploy_here(self, instance_type: str | None, name: str, **sdk_arguments: Any) -> Predictor:
         require_free_port(self.sagemaker_session)

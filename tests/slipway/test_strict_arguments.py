@@ -1,5 +1,7 @@
 """Arguments that nothing takes are refused, by every class and method that hands some on to the SDK."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from slipway import Estimator, Model, Predictor, Tuner
@@ -32,11 +34,10 @@ def test_an_estimators_misnamed_argument_is_not_dropped(given: str, meant: str):
         lambda: Transformer("dogs", max_payload_mb=1),
         lambda: Tuner(None, max_job=3),
         lambda: Model.deploy(None, kms_keys=""),
-        lambda: Estimator.deploy(None, capture_percentage=5),
-        lambda: Estimator.transformer(None, acept=""),
-        lambda: Estimator.create_model(None, vpc_configuration={}),
+        lambda: Estimator.deploy(SimpleNamespace(tags=None), capture_percentage=5),
+        lambda: Estimator.transformer(SimpleNamespace(tags=None), acept=""),
     ],
-    ids=["Model", "Predictor", "Transformer", "Tuner", "deploy", "of a job", "transformer", "create_model"],
+    ids=["Model", "Predictor", "Transformer", "Tuner", "deploy", "of a job", "transformer"],
 )
 def test_a_misnamed_argument_is_refused_with_the_nearest_name(call):
     with pytest.raises(TypeError, match=r"\(\) has no argument '\w+'; did you mean '\w+'\?$"):
