@@ -36,7 +36,7 @@ def test_the_locked_packages_are_those_that_the_tests_run_with(name: str):
 
 
 def test_both_serving_images_have_the_same_packages_as_far_as_the_smaller_has_them():
-    """So an audit of serve.lock covers both."""
+    """An audit of serve.lock covers both, then."""
     assert pins("serve-cpu").items() <= pins("serve").items()
 
 

@@ -45,7 +45,7 @@ def slipway() -> Slipway:
 
 @pytest.fixture
 def slipway_here(monkeypatch: pytest.MonkeyPatch) -> Slipway:
-    """As `slipway`, but in this process, which imports the SDK once: for dry runs and refusals, which start nothing."""
+    """Runs the command in this process, which imports the SDK once: for dry runs and refusals, which start nothing."""
 
     def run(
         *arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None

@@ -97,7 +97,7 @@ def run_forked(directory: JobDirectory, plant: Plant = _nothing) -> tuple[int, s
 
 
 def run_program(directory: JobDirectory, values: Mapping[str, object]) -> Result:
-    """As `JobDirectory.run`, without launcher and toolkit; the whole log is the standard output."""
+    """Runs a job like `JobDirectory.run`, without launcher and toolkit; the whole log is the standard output."""
     directory.hyperparameters(values)
     code, log = run_forked(directory)
     return Result(code, log, "")

@@ -19,7 +19,7 @@ class Output:
 
     name: str
     binary: bool
-    """As binary data after the JSON, rather than in it."""
+    """Whether the values follow the JSON as binary data, rather than stand in it."""
     classification: int
     """With `PROBABILITIES`: give this many classes as texts, the most probable first; 0 gives the numbers."""
 
