@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -16,8 +17,6 @@ from torchvision import transforms
 
 from bench.pictures import picture_folder
 from container.artifact import save
-from container.export.export import export
-from container.export.pictures import Pictures
 from container.model_card import ModelCard
 from container.networks.build import build_model
 from container.networks.head import head_names
@@ -98,14 +97,23 @@ class Workload:
             preprocessing=Preprocessing.for_size(image_size),
         )
         save(folder / "ours" / "model", network.state_dict(), card)
-        squares = np.stack([square(files[number].read_bytes(), card.preprocessing, MAX_PIXELS) for number in numbers])
-        export(folder / "ours" / "model", Pictures(squares, np.arange(len(numbers))), int8=False, told=told)
+        if find_spec("openvino"):
+            _export(folder / "ours" / "model", card.preprocessing, [files[number] for number in numbers], told)
         (folder / "seed" / "model").mkdir(parents=True)
         torch.save(network.state_dict(), folder / "seed" / "model" / "model.pth")
         return cls(
             architecture, image_size, folder, files, [path.with_suffix(".json") for path in files],
             _probes(network, views, numbers),
         )  # fmt: skip
+
+
+def _export(model_dir: Path, preprocessing: Preprocessing, files: list[Path], told: Callable[[str], None]) -> None:
+    # Only here: torch serves the model where OpenVINO is missing.
+    from container.export.export import export
+    from container.export.pictures import Pictures
+
+    squares = np.stack([square(file.read_bytes(), preprocessing, MAX_PIXELS) for file in files])
+    export(model_dir, Pictures(squares, np.arange(len(files))), int8=False, told=told)
 
 
 def transform(reading: Literal["crop", "squash"], image_size: int) -> Callable[[Image.Image], torch.Tensor]:

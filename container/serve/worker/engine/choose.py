@@ -117,7 +117,7 @@ def on_gpu(model_dir: Path, device: "torch.device", *, plain: bool, batch_size: 
 def _cuda_graphs(model: "nn.Module", card: ModelCard, device: "torch.device", batch_size: int) -> "CudaGraphs | None":
     """Capture CUDA graphs; None if that fails, or if their outputs disagree with torch's."""
     from container.serve.worker.engine.cuda_graphs import Graphs
-    from container.serve.worker.engine.graphs import check_by_torch
+    from container.serve.worker.engine.torch_check import check_by_torch
 
     check = check_by_torch(model, card.preprocessing)
     try:

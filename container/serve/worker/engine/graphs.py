@@ -4,24 +4,17 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from container.contract.errors import ArtifactError
 from container.contract.model_files import CARD, GRAPH, INT8_GRAPH
 from container.first_line import first_line
-from container.graph.check_pictures import CheckPictures, drawn_squares
+from container.graph.check_pictures import CheckPictures
 from container.graph.current import why_not_usable
 from container.graph.openvino_engine import core
 from container.model_card import ModelCard, read_card
 from container.serve.settings.logs import event
 from container.serve.worker.loaded_torch import has_torch
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from container.preprocessing import Preprocessing
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +84,7 @@ def _converted(model_dir: Path) -> Graphs | None:
 
     from container import artifact
     from container.networks.pixels_to_logits import PixelsToLogits
+    from container.serve.worker.engine.torch_check import check_by_torch
 
     model, card = artifact.load(model_dir)
     check = check_by_torch(model, card.preprocessing)
@@ -109,13 +103,3 @@ def _converted(model_dir: Path) -> Graphs | None:
     except Exception as error:  # noqa: BLE001 - OpenVINO's and torch's many; torch itself serves the model
         logger.warning(event("engine-refused", engine="openvino", why=first_line(error)))
         return None
-
-
-def check_by_torch(model: "nn.Module", preprocessing: "Preprocessing") -> CheckPictures:
-    """Make check pictures for a model of which none are stored."""
-    import torch
-
-    squares = drawn_squares(preprocessing.size)
-    with torch.inference_mode():
-        logits = model(preprocessing.normalize(torch.from_numpy(squares))).numpy()
-    return CheckPictures(squares=squares, logits=np.asarray(logits, np.float32))
