@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.aws.refusals import explained
 from slipway.errors import SettingError
+from slipway.requests.check import check_request
 
 if TYPE_CHECKING:
     import boto3
@@ -35,6 +36,8 @@ class Aws:
         self.region: str = found
         with explained("reading the configuration of AWS"):
             self.partition: str = self._session.get_partition_for_region(found)
+        # For all clients, the SDK's included.
+        self.events.register("before-parameter-build.sagemaker", _check)
 
     @property
     def events(self) -> Any:
@@ -106,6 +109,11 @@ class Service:
         with explained(f"{self._name}:{operation}"):
             for page in paginator.paginate(**given):
                 yield from page.get(member, ())
+
+
+def _check(params: Mapping[str, Any], model: Any, **_: Any) -> None:
+    if model.input_shape is not None:
+        check_request(model.name, model.input_shape, params)
 
 
 def _method(operation: str) -> str:

@@ -1,14 +1,15 @@
-"""SageMaker SDK sessions: for AWS, for a dry run, or for local mode, which needs Docker and no account."""
+"""Sessions for AWS, for a dry run, or for local mode, which needs Docker and no account."""
 
 import json
 import os
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
 
 if TYPE_CHECKING:
+    import boto3
     from sagemaker.session import Session
 
 LOCAL_INSTANCE_TYPES = ("local", "local_gpu")
@@ -20,6 +21,53 @@ LOCAL_ROLE = "arn:aws:iam::111122223333:role/not-used-in-local-mode"
 # Slipway's are in slipway.toml.
 _SDK_SETTINGS = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
 _LOCAL_REGION = "us-east-1"
+
+
+class AnySession(Protocol):
+    """What the host side needs of a session: an `AwsSession`, or one of version 2 of the SDK."""
+
+    local_mode: bool
+
+    @property
+    def boto_session(self) -> "boto3.Session": ...
+    @property
+    def boto_region_name(self) -> str: ...
+    @property
+    def sagemaker_client(self) -> Any: ...
+    @property
+    def sagemaker_runtime_client(self) -> Any: ...
+
+
+class AwsSession:
+    """A session for AWS that needs no SDK.
+
+    Args:
+        aws: Credentials and region. Clients created from it earlier escape the dry run.
+        dry_run: Records the requests, which are not sent then.
+    """
+
+    local_mode = False
+
+    def __init__(self, aws: Aws, dry_run: DryRun | None = None) -> None:
+        if dry_run is not None:
+            dry_run.attach(aws)
+        self._aws = aws
+        self.boto_region_name = aws.region
+
+    @cached_property
+    def boto_session(self) -> "boto3.Session":
+        """The same credentials and region as a boto3 session."""
+        return self._aws.boto_session()
+
+    @cached_property
+    def sagemaker_client(self) -> Any:
+        """boto3's client of SageMaker."""
+        return self.boto_session.client("sagemaker")
+
+    @cached_property
+    def sagemaker_runtime_client(self) -> Any:
+        """boto3's client of SageMaker's endpoints."""
+        return self.boto_session.client("sagemaker-runtime")
 
 
 def is_local(instance_type: str | None) -> bool:

@@ -1,0 +1,1 @@
+"""What SageMaker is asked for, as typed values: composed, checked, shown, sent."""
