@@ -61,12 +61,12 @@ class AwsSession:
 
     @cached_property
     def sagemaker_client(self) -> Any:
-        """boto3's client of SageMaker."""
+        """The boto3 client of SageMaker."""
         return self.boto_session.client("sagemaker")
 
     @cached_property
     def sagemaker_runtime_client(self) -> Any:
-        """boto3's client of SageMaker's endpoints."""
+        """The boto3 client of SageMaker's endpoints."""
         return self.boto_session.client("sagemaker-runtime")
 
 
