@@ -40,8 +40,8 @@ def learn_both(world: World) -> list[dict[str, Any]]:
 
 
 def learn(world: World, values: Mapping[str, str]) -> dict[str, Any]:
-    """An epoch and an evaluation of a network whose batch normalisation keeps its statistics, with class weights and
-    label smoothing."""
+    """An epoch and an evaluation of a network whose batch normalisation keeps its statistics, as after a probe, with
+    class weights and label smoothing."""
     config = TrainConfig.from_strings(values)
     torch.manual_seed(0)
     pictures = torch.randint(0, 256, (PICTURES, SIZE, SIZE, 3), dtype=torch.uint8)
@@ -65,9 +65,9 @@ def learn(world: World, values: Mapping[str, str]) -> dict[str, Any]:
         label_smoothing=0.1,
         clip_grad=config.clip_grad,
         averages=averages,
+        keeps_statistics=True,
     )
     stepper.begin_epoch(1, count=order.steps())
-    model.eval()
     losses = []
     for batch, keys in zip(shares, whole, strict=True):
         with stepper.step(batch, float(WEIGHTS[targets[[i for _, i in keys]]].sum())) as logged:
@@ -80,9 +80,9 @@ def learn(world: World, values: Mapping[str, str]) -> dict[str, Any]:
         preprocessing=Preprocessing.for_size(SIZE),
         class_weights=WEIGHTS,
         mixing=MIXINGS[world.rank],
+        keeps_statistics=True,
     )
     mixed.begin_epoch(1, count=1)
-    model.eval()
     with mixed.step(shares[0], float(WEIGHTS[targets[[i for _, i in whole[0]]]].sum())) as logged:
         mixed_losses = [each.loss for each in logged]
     mine = slice(world.rank, None, world.size)

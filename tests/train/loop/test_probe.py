@@ -9,11 +9,12 @@ from sklearn.linear_model import LogisticRegression
 
 from container import artifact
 from container.networks.build import build_model
-from container.train.loop import probe
+from container.train.launch.stopping import Interrupted, Stop
+from container.train.loop import fit, probe
 from container.train.loop.features import Features
 from container.train.loop.probe import fit_head
 from tests.conftest import write_image_folder
-from tests.train.loop.test_recipe import Job
+from tests.train.loop.test_recipe import Job, same
 
 CPU = torch.device("cpu")
 
@@ -50,20 +51,31 @@ def test_the_penalty_is_the_one_with_the_lowest_evaluation_loss(monkeypatch: pyt
     assert chosen.evaluation.loss == pytest.approx(min(losses), rel=1e-3)
 
 
-def test_epochs_after_a_probe_keep_the_pretrained_batch_statistics(tmp_path: Path):
+@pytest.fixture
+def pretrained(tmp_path: Path) -> tuple[Path, dict[str, torch.Tensor]]:
+    """A data folder with the weights of a ResNet whose batch statistics have moved, and those weights."""
     data = tmp_path / "data"
     write_image_folder(data / "train", {"blue": 12, "green": 12})
     (data / "weights").mkdir()
     torch.manual_seed(3)
     model = build_model("resnet18", 1000)
-    model.train()(torch.rand(4, 3, 32, 32))  # statistics of its own
+    model.train()(torch.rand(4, 3, 32, 32))
     start = model.state_dict()
     torch.save(start, data / "weights" / "imagenet.pth")
-    values = {"model-type": "resnet18", "drop-path": "0", "recipe": "modern", "weights": "default"}
+    return data, start
+
+
+VALUES = {"model-type": "resnet18", "drop-path": "0", "recipe": "modern", "weights": "default"}
+
+
+def test_epochs_after_a_probe_keep_the_pretrained_batch_statistics(
+    pretrained: tuple[Path, dict[str, torch.Tensor]], tmp_path: Path
+):
+    data, start = pretrained
     statistics = [name for name in start if "running_" in name]
     kept = {}
     for probe_first in ("first", "off"):
-        job = Job(tmp_path / probe_first, data, **values, probe=probe_first)
+        job = Job(tmp_path / probe_first, data, **VALUES, probe=probe_first)
         job.run()
         tensors = job.state()["model"]
         assert not torch.equal(tensors["layer4.1.conv2.weight"], start["layer4.1.conv2.weight"])
@@ -71,15 +83,36 @@ def test_epochs_after_a_probe_keep_the_pretrained_batch_statistics(tmp_path: Pat
     assert kept == {"first": True, "off": False}
 
 
-def test_a_probe_alone_trains_the_head_only_and_counts_as_epoch_0(tmp_path: Path):
-    data = tmp_path / "data"
-    write_image_folder(data / "train", {"blue": 12, "green": 12})
-    (data / "weights").mkdir()
-    torch.manual_seed(3)
-    start = build_model("resnet18", 1000).state_dict()
-    torch.save(start, data / "weights" / "imagenet.pth")
-    values = {"model-type": "resnet18", "drop-path": "0", "recipe": "modern", "weights": "default", "probe": "only"}
-    job = Job(tmp_path / "job", data, **values)
+def test_a_job_stopped_after_its_probe_ends_as_if_it_had_not_been(
+    pretrained: tuple[Path, dict[str, torch.Tensor]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    data, _ = pretrained
+    whole, job, stop = Job(tmp_path / "whole", data, **VALUES), Job(tmp_path / "job", data, **VALUES), Stop()
+    whole.run()
+    printed = 0
+
+    def count(_: object) -> None:
+        nonlocal printed
+        printed += 1
+        stop.requested = printed == 2  # the first line is the probe's evaluation, the second that of a step
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fit, "emit", count)
+        with pytest.raises(Interrupted):
+            job.run(stop)
+    assert job.state()["progress"]["epoch"] == 1
+    job.run()
+    found, expected = job.state(), whole.state()
+    for state in (found, expected):
+        del state["progress"]["weights"]["source"]  # a file of each job's own
+    assert same(found, expected)
+
+
+def test_a_probe_alone_trains_the_head_only_and_counts_as_epoch_0(
+    pretrained: tuple[Path, dict[str, torch.Tensor]], tmp_path: Path
+):
+    data, start = pretrained
+    job = Job(tmp_path / "job", data, **VALUES, probe="only")
     job.run()
     saved, card = artifact.load(job.paths.model)
     assert card.training["evaluation"]["epoch"] == 0
