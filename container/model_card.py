@@ -1,6 +1,7 @@
 """`model.json`: everything needed to use a model except its tensors. Does not import torch."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -27,9 +28,18 @@ class ModelCard:
     random ones."""
     training: dict[str, Any] = field(default_factory=dict)
     """Data counts, final metrics, hyperparameters, library versions; for people, not needed to predict."""
+    calibration: dict[str, Any] = field(default_factory=dict)
+    """What makes the probabilities as high as they are right: `temperature`, which divides the logits before the
+    softmax; `reject_below`, the probability below which an answer is better rejected; the number of validation
+    `pictures` that they were chosen by. Empty if nothing was."""
     export: dict[str, Any] = field(default_factory=dict)
     """What is known of the graphs in the model directory, by file name, and under `tensors` the id of the tensors that
     they were made from; under `failed` why there are none. Empty if none were made."""
+
+    @property
+    def temperature(self) -> float:
+        """Divides the logits before the softmax."""
+        return float(self.calibration.get("temperature", 1.0))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -39,6 +49,7 @@ class ModelCard:
             "preprocessing": self.preprocessing.to_json(),
             "weights": self.weights,
             "training": self.training,
+            "calibration": self.calibration,
             "export": self.export,
         }
 
@@ -69,12 +80,20 @@ class ModelCard:
         export = fields.get("export", {})
         if not isinstance(export, dict):
             raise ArtifactError(f"{CARD}: export is not an object")
+        calibration = fields.get("calibration", {})
+        if not isinstance(calibration, dict):
+            raise ArtifactError(f"{CARD}: calibration is not an object")
+        for name in ("temperature", "reject_below"):
+            value = calibration.get(name, 1)
+            if not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise ArtifactError(f"{CARD}: {name} in calibration is {value!r}; it must be a number above 0")
         return cls(
             architecture=architecture,
             classes=tuple(classes),
             preprocessing=Preprocessing.from_json(fields.get("preprocessing")),
             weights=weights,
             training=training,
+            calibration=calibration,
             export=export,
         )
 

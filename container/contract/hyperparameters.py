@@ -221,6 +221,9 @@ class TrainConfig:
         "Cache decoded pictures: auto uses up to half of the free memory, on also the disk, off.",
         choices=("auto", "on", "off"),
     )
+    calibrate: bool = declare(
+        True, "Fit a temperature on the validation split, so that served probabilities are as high as they are right."
+    )
     export: bool = declare(
         True, "Export the best model to model.onnx at the end: CPUs then serve it without torch, and start sooner."
     )

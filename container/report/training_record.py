@@ -13,6 +13,7 @@ METRICS = "metrics.jsonl"
 JOB = "job.json"
 MISTAKES = "mistakes"
 FINDINGS = "debug-findings.json"
+PROBABILITIES = "probabilities.json"
 
 _CONFUSION = "confusion_matrix.csv"
 _PER_CLASS = "per_class.csv"
@@ -60,6 +61,8 @@ class TrainingRecord:
     train_counts: Sequence[int] = ()
     confusion: Sequence[Sequence[int]] = ()
     """Test pictures by true (row) and predicted (column) class."""
+    probabilities: Mapping[str, Any] = field(default_factory=dict)
+    """The content of probabilities.json; empty for a job of an earlier version."""
     mistakes: Sequence[Mistake] = ()
     """The worst first."""
     rules: Sequence[RuleResult] = ()
@@ -101,6 +104,7 @@ def read_training(directory: Path) -> TrainingRecord:
         classes=classes,
         train_counts=_read_counts(directory / _PER_CLASS, classes),
         confusion=confusion,
+        probabilities=_read_probabilities(directory / PROBABILITIES),
         mistakes=_read_mistakes(directory / MISTAKES),
         rules=_read_rules(directory / FINDINGS),
     )
@@ -130,6 +134,21 @@ def _read_counts(file: Path, classes: Sequence[str]) -> Sequence[int]:
         return [counts[name] for name in classes]
     except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
         raise ReportError(f"{file} cannot be read as a table of the classes: {error}") from error
+
+
+_OF_PROBABILITIES = (
+    "pictures", "accuracy_interval", "top5", "calibration", "calibration_error", "reliability", "coverage", "rejected",
+    "average_precision", "curves",
+)  # fmt: skip
+
+
+def _read_probabilities(file: Path) -> Mapping[str, Any]:
+    if not file.is_file():
+        return {}
+    found = read_object(file)
+    if missing := [name for name in _OF_PROBABILITIES if name not in found]:
+        raise ReportError(f"{file} is damaged: it has no {missing[0]}")
+    return found
 
 
 def _read_mistakes(folder: Path) -> Sequence[Mistake]:

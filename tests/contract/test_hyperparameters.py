@@ -54,6 +54,7 @@ def test_the_set_of_hyperparameters_is_frozen():
         "checkpoint-minutes": 10.0,
         "cache": "auto",
         "export": True,
+        "calibrate": True,
         "int8": False,
         "bad-images": "skip",
     }

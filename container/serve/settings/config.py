@@ -45,6 +45,7 @@ from container.serve.settings.variables import (
     OPENAPI,
     PRECISION,
     PROGRAM,
+    REJECT_BELOW,
     STARTUP_TIMEOUT,
     TOP_K,
     VM_ARGUMENTS,
@@ -99,6 +100,8 @@ class ServeConfig:
     decode_memory_bytes: int | None
     """Memory for decoding; None: depends on the machine's memory."""
     top_k: int
+    reject_below: str
+    """off, auto, or a probability."""
     default_accept: str
     log_level: int
     log_format: LogFormat
@@ -165,6 +168,7 @@ class ServeConfig:
             decode_s=settings.read(DECODE_SECONDS),
             decode_memory_bytes=_bytes(settings.given(DECODE_MEMORY)),
             top_k=settings.read(TOP_K),
+            reject_below=settings.read(REJECT_BELOW),
             default_accept=settings.read(ACCEPT),
             log_level=_log_level(settings),
             log_format="json" if settings.read(LOG_FORMAT) == "json" else "text",

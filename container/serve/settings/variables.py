@@ -7,6 +7,14 @@ from container.contract.fields import Field
 from container.picture_limits import MAX_PIXELS
 from container.serve.settings.parsing import FLAG, HOST, PORT, TEXT, Variable
 
+
+def _is_threshold(text: str) -> bool:
+    try:
+        return text in ("off", "auto") or 0 <= float(text) <= 1
+    except ValueError:
+        return False
+
+
 INNER_PORTS = Variable(
     ("SAGEMAKER_SAFE_PORT_RANGE",),
     "20000-32000",
@@ -100,6 +108,13 @@ DECODE_MEMORY = Variable(
 )
 TOP_K = Variable(
     ("SLIPWAY_TOP_K",), "5", Field(int, 1, 100_000), "Classes named in an answer, the most probable first."
+)
+REJECT_BELOW = Variable(
+    ("SLIPWAY_REJECT_BELOW",),
+    "off",
+    Field(str, form=_is_threshold, described="off, auto, or a number from 0 to 1"),
+    "Answers in JSON say `rejected: true` where the best class's probability is below this number, from 0 to 1. auto: "
+    "the one that training chose, with which half as many of the answers are wrong. off: answers do not say.",
 )
 ACCEPT = Variable(
     ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",),
@@ -199,6 +214,7 @@ VM_ARGUMENTS = Variable(
 VARIABLES: tuple[Variable[Any], ...] = (
     PORT, HOST, INNER_PORTS, MAX_PAYLOAD, BATCH_SIZE, BATCH_DELAY, WORKERS, USE_CUDA, ENGINE, PRECISION, DEADLINE,
     DRAIN, STARTUP_TIMEOUT, MAX_REQUESTS, MAX_PICTURES, MAX_PIXELS_PER_PICTURE, DECODE_SECONDS, DECODE_MEMORY, TOP_K,
+    REJECT_BELOW,
     ACCEPT, PROGRAM, INSTALL_REQUIREMENTS, BASE_DIR, MODEL_DIR, MULTI_MODEL, MEMORY, EVICT, LOG_LEVEL, LOG_FORMAT,
     METRICS_PORT, METRICS_HOST, EMF, EMF_INTERVAL, OPENAPI, KSERVE, MODEL_NAME, VM_ARGUMENTS,
 )  # fmt: skip

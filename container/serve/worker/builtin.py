@@ -13,6 +13,7 @@ from operator import itemgetter
 import numpy as np
 
 from container.contract.errors import PictureError
+from container.model_card import ModelCard
 from container.out_of_memory import is_out_of_memory
 from container.serve.protocol.accept import EXPLAINED, JSON, default_for, negotiate
 from container.serve.protocol.explain_request import MAX_EXPLAINED
@@ -42,6 +43,7 @@ class BuiltIn:
     def __init__(self, predictor: Predictor, config: ServeConfig) -> None:
         self._predictor = predictor
         self._config = config
+        self._reject_below = _reject_below(config.reject_below, predictor.card)
         self._reader = PictureReader(predictor.card.preprocessing, config)
         self._threads = ThreadPoolExecutor(self._reader.threads, thread_name_prefix="read")
         # Threads that wait for decoder processes, so that cheap pictures do not wait for costly ones.
@@ -249,11 +251,21 @@ class BuiltIn:
                 classes,
                 job.offer,
                 k=self._config.top_k,
+                reject_below=self._reject_below,
                 many=job.pictures.many,
                 explanations=job.explanations if any(job.explanations) else (),
             )
             reply = Reply(status=200, content_type=job.offer.partition(";")[0], body=body)
         return replace(reply, work=job.work(time.monotonic() - start))
+
+
+def _reject_below(asked: str, card: ModelCard) -> float | None:
+    if asked != "auto":
+        return None if asked == "off" else float(asked)
+    if "reject_below" not in card.calibration:
+        why = "training chose no probability below which to reject; give SLIPWAY_REJECT_BELOW a number"
+        logger.warning(event("nothing-rejected", why=why))
+    return card.calibration.get("reject_below")
 
 
 def _unforeseen(error: Exception, **about: object) -> RequestError:

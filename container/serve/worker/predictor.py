@@ -93,12 +93,12 @@ class Predictor:
         return np.zeros((size, size, 3), np.uint8)
 
     def probabilities(self, squares: Sequence[Pixels]) -> Probabilities:
-        """Run one forward pass; returns the softmax over the classes, shape (len(squares), classes)."""
+        """Run one forward pass; returns calibrated probabilities, shape (len(squares), classes)."""
         logits = self.engine.logits(squares)
         if self.engine.precision == "f16" and not np.isfinite(logits).all():
             # float16 overflows at 65,504, which some pictures exceed within the network.
             logits = self._plain.logits(squares)
-        return softmax(logits)
+        return softmax(logits / np.float32(self.card.temperature))
 
     @cached_property
     def explainer(self) -> Explainer:

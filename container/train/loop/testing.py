@@ -2,21 +2,27 @@
 
 import logging
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from container import artifact
 from container.contract.metric_lines import EvaluationLine, emit
 from container.model_card import save_card
 from container.networks.build import build_model
-from container.train.loop.evaluate import evaluate
+from container.preprocessing import Preprocessing
+from container.train.loop.evaluate import Observe, evaluate
 from container.train.loop.exporting import export_best
 from container.train.loop.job import Job
 from container.train.loop.loaders import evaluation_loader
 from container.train.loop.progress import Progress
+from container.train.records.calibration import calibrate
+from container.train.records.evaluation import Evaluation
+from container.train.records.logits import Logits
 from container.train.records.mistakes import WrongPictures, write_mistakes
 from container.train.records.outputs import write_confusion_matrix, write_per_class
+from container.train.records.probability_metrics import probability_metrics, write_probability_metrics
 from container.train.records.reports import write_job_card
 from container.train.records.saving import saving
 
@@ -39,19 +45,15 @@ def test_model(job: Job, progress: Progress) -> dict[str, Any]:
         preprocessing = job.preprocessing
     model.load_state_dict(world.share(dict(model.state_dict())))
     model = model.to(job.device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    wrong = WrongPictures()
-    with evaluation_loader(job, "test", preprocessing, last=1) as loader, job.profiler.phase("test"):
-        result = evaluate(
-            model,
-            loader.batches(1),
-            class_count=len(job.splits.classes),
-            preprocessing=preprocessing,
-            device=job.device,
-            class_weights=job.class_weights,
-            stop=job.stop,
-            world=world,
-            observe=wrong.observe,
-        )
+    calibration = _calibrate(model, preprocessing, job) if job.config.calibrate else {}
+    wrong, logits = WrongPictures(), Logits(len(job.splits.test), len(job.splits.classes))
+
+    def observe(of_batch: torch.Tensor, targets: torch.Tensor) -> None:
+        wrong.observe(of_batch, targets)
+        logits.observe(of_batch, targets)
+
+    result = _evaluate(model, "test", preprocessing, job, observe)
+    tested = logits.gather(world)
     mistakes = world.gather(wrong.worst(rank=world.rank, size=world.size))
     if result.total < len(job.splits.test):
         logger.warning("the worst mistakes are not kept: which pictures they are is not known where some have vanished")
@@ -62,7 +64,7 @@ def test_model(job: Job, progress: Progress) -> dict[str, Any]:
     emit(EvaluationLine(phase="TEST", loss=result.loss, correct=result.correct, total=result.total))
     test = {"best_epoch": progress.best_epoch, "test_loss": result.loss, "test_accuracy": result.accuracy}
     with saving("model", job.paths.model):
-        save_card(job.paths.model, replace(card, training={**card.training, "test": test}))
+        save_card(job.paths.model, replace(card, training={**card.training, "test": test}, calibration=calibration))
     exported = export_best(job)
     with job.profiler.phase("report"), saving("output", output):
         counts = job.splits.class_counts()
@@ -78,4 +80,29 @@ def test_model(job: Job, progress: Progress) -> dict[str, Any]:
             exported=exported,
         )
         write_mistakes(output, mistakes, job.splits.test, card.classes)
+        write_probability_metrics(output, probability_metrics(*tested, calibration, card.classes))
     return test
+
+
+def _calibrate(model: nn.Module, preprocessing: Preprocessing, job: Job) -> dict[str, Any]:
+    """Fit `ModelCard.calibration` on the validation split."""
+    logits = Logits(len(job.splits.validation), len(job.splits.classes))
+    _evaluate(model, "validation", preprocessing, job, logits.observe)
+    return calibrate(*logits.gather(job.world))
+
+
+def _evaluate(
+    model: nn.Module, split: Literal["validation", "test"], preprocessing: Preprocessing, job: Job, observe: Observe
+) -> Evaluation:
+    with evaluation_loader(job, split, preprocessing, last=1) as loader, job.profiler.phase("test"):
+        return evaluate(
+            model,
+            loader.batches(1),
+            class_count=len(job.splits.classes),
+            preprocessing=preprocessing,
+            device=job.device,
+            class_weights=job.class_weights,
+            stop=job.stop,
+            world=job.world,
+            observe=observe,
+        )

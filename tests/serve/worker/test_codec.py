@@ -56,6 +56,16 @@ def test_any_json(value: object) -> None:
     pictures_or_refusal("application/json", json.dumps(value).encode())
 
 
+def test_answers_in_json_say_what_is_rejected():
+    rows = np.array([[0.6, 0.4], [0.55, 0.45]], np.float32)
+    one = json.loads(encode(rows[:1], "ab", JSON, k=1, many=False, reject_below=0.6))
+    assert one == {"predictions": [{"label": "a", "index": 0, "probability": 0.6}], "rejected": False}
+    assert json.loads(encode(rows, "ab", JSON, k=1, many=True, reject_below=0.57))["rejected"] == [False, True]
+    lines = encode(rows, "ab", JSON_LINES, k=1, many=True, reject_below=0.57).decode().splitlines()
+    assert [json.loads(line)["rejected"] for line in lines] == [False, True]
+    assert "rejected" not in json.loads(encode(rows, "ab", JSON, k=1, many=True))
+
+
 @given(data=st.binary(min_size=1, max_size=200), twice=st.booleans())
 def test_json_gives_back_the_file(data: bytes, twice: bool) -> None:
     import base64

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -95,6 +96,20 @@ def test_a_model_is_loaded_and_asked_without_torch(model_dir: Path) -> None:
     }
     ended = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=False)
     assert (ended.stdout.split(), ended.stderr) == (["openvino", "1.0", "False"], "")
+
+
+def test_the_cards_temperature_divides_the_logits_whatever_computes_them(model_dir: Path, tmp_path: Path):
+    calibrated = tmp_path / "calibrated"
+    shutil.copytree(model_dir, calibrated)
+    card = artifact.read_card(calibrated)
+    artifact.save_card(calibrated, replace(card, calibration={"temperature": 2.0}))
+    side = card.preprocessing.size
+    squares = list(np.random.default_rng(2).integers(0, 256, (3, side, side, 3), dtype=np.uint8))
+    for variables in ({}, {"SLIPWAY_ENGINE": "torch"}):
+        plain = Predictor.load(config(model_dir, **variables)).probabilities(squares)
+        scaled = Predictor.load(config(calibrated, **variables)).probabilities(squares)
+        roots = np.sqrt(plain)
+        np.testing.assert_allclose(scaled, roots / roots.sum(axis=1, keepdims=True), atol=1e-4)
 
 
 def test_plain_torch_when_it_is_asked_for(model_dir: Path) -> None:

@@ -115,6 +115,9 @@ def test_the_model_directory_predicts_what_the_job_reported(finished: tuple[JobD
             right += predicted == target
             confusion[target][predicted] += 1
     assert card.training["test"]["test_accuracy"] == pytest.approx(100 * right / 15)
+    found = json.loads((job.data / "probabilities.json").read_text())
+    assert (found["pictures"], found["correct"], found["calibration"]) == (15, right, card.calibration)
+    assert card.calibration["uncalibrated"] == "30 validation pictures are needed, and there are 18"
     header, *rows = csv.reader((job.data / "confusion_matrix.csv").open())
     assert header[1:] == list(card.classes)
     assert [[int(count) for count in row[1:]] for row in rows] == confusion

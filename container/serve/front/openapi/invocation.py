@@ -133,6 +133,7 @@ def _explain() -> Json:
 def _answered(config: ServeConfig) -> Json:
     number: Json = {"type": "number", "minimum": 0, "maximum": 1}
     index: Json = {"type": "integer", "minimum": 0}
+    flag: Json = {"type": "boolean"}
     side: Json = {"type": "integer", "minimum": 1, "maximum": LARGEST}
     of_one: Json = array(ref("Prediction"), minItems=1, maxItems=config.top_k)
     explanations = array({"anyOf": [ref("Explanation"), _NULL]}, minItems=1)
@@ -149,9 +150,13 @@ def _answered(config: ServeConfig) -> Json:
                 "image": {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"},
             }
         ),
-        "Answer": fields({"predictions": of_one, "explanation": ref("Explanation")}, optional=["explanation"]),
+        "Answer": fields(
+            {"predictions": of_one, "rejected": flag, "explanation": ref("Explanation")},
+            optional=["rejected", "explanation"],
+        ),
         "Answers": fields(
-            {"predictions": array(of_one, minItems=1), "explanations": explanations}, optional=["explanations"]
+            {"predictions": array(of_one, minItems=1), "rejected": array(flag), "explanations": explanations},
+            optional=["rejected", "explanations"],
         ),
         "Indices": array(index, minItems=1),
         "Scores": array(number, minItems=1),
