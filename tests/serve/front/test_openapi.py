@@ -26,7 +26,12 @@ from tests.serve.conftest import CLASSES, jpeg
 from tests.serve.many_models import MULTI, ManyModels, put_code, put_model
 from tests.serve.server_process import PATIENCE_S, REPOSITORY, ServerProcess
 
-DESCRIBED = {"SLIPWAY_OPENAPI": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1", "SLIPWAY_MAX_PICTURES": "8"}
+DESCRIBED = {
+    "SLIPWAY_OPENAPI": "true",
+    "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1",
+    "SLIPWAY_MAX_PICTURES": "8",
+    "SLIPWAY_REJECT_BELOW": "0.5",
+}
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 
 
