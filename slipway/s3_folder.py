@@ -63,6 +63,20 @@ def download_folder(
     return directory
 
 
+def download_file(place: S3Address, directory: Path, aws: Aws) -> Path:
+    """Download one object into a folder, under the last part of its key; return the file.
+
+    Raises:
+        DownloadError: It cannot be written.
+        ServiceError: AWS refuses.
+    """
+    s3 = aws.service("s3")
+    size = s3.call("HeadObject", Bucket=place.bucket, Key=place.key)["ContentLength"]
+    path = _path_below(directory, PurePosixPath(place.key).name)
+    _download(s3, place.bucket, {"Key": place.key, "Size": size}, path)
+    return path
+
+
 def _path_below(directory: Path, name: str) -> Path:
     parts = PurePosixPath(name).parts
     if ".." in parts or PurePosixPath(name).is_absolute():

@@ -1,4 +1,4 @@
-"""`slipway deploy`: deploys a model to a SageMaker endpoint, or to Docker in the SDK's local mode."""
+"""`slipway deploy`: deploys a model to a SageMaker endpoint, or serves it in Docker on this machine."""
 
 import logging
 from typing import TYPE_CHECKING, Any
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from slipway.aws.dry_run import DryRun
-from slipway.aws.session import is_local, local_session, session_for
+from slipway.aws.session import is_local, session_for
 from slipway.cli.aws_options import dry_run_option, profile_option, region_option, show_requests
 from slipway.cli.console import say
 from slipway.cli.deploy_options import DeployOptions, deploy_options
+from slipway.cli.local_mode import serve_in_docker
 from slipway.errors import SettingError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def deploy(
     if is_local(options.instance_type) and not named:
         if dry_run:
             raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
-        _serve_in_local_mode(str(model), options)
+        serve_in_docker(str(model), options, region, profile)
         return
     # Only AWS knows where a job's model is.
     recorded = DryRun(passing=("DescribeTrainingJob",)) if dry_run else None
@@ -124,27 +125,3 @@ def _shift(session: "Session", name: str | None, shifts: tuple[str, ...], *, qui
     shift_traffic(session, str(name), weights)
     if not quiet:
         say(f"Shifting the traffic of {name}: {', '.join(f'{key} {value:g}' for key, value in weights.items())}")
-
-
-def _serve_in_local_mode(model: str, options: DeployOptions) -> None:
-    from slipway.deploy.local import wait_while_serving
-    from slipway.deploy.model import Model
-
-    unused: dict[str, object] = {"--serverless": options.serverless, "--async": options.asynchronous}
-    unused |= {"--autoscale": options.autoscale, "--capture": options.capture}
-    unused |= {"--update": options.update, "--no-wait": options.no_wait}
-    if found := [name for name, value in unused.items() if value]:
-        raise click.UsageError(f"local mode is one container that serves until Ctrl-C; it has no {', '.join(found)}.")
-    session = local_session(serving_port=options.port)
-    arguments = {"image_uri": options.image, "sagemaker_session": session}
-    made = Model(model, **arguments) if model.startswith("s3://") else Model.from_directory(model, **arguments)
-    predictor = made.deploy(1, options.instance_type, endpoint_name=options.name)
-    try:
-        url = f"http://127.0.0.1:{options.port}"
-        say(f"Serving {model} in Docker at {url}; Ctrl-C stops it")
-        say(f"Next, in another terminal: slipway predict PICTURE --url {url}")
-        wait_while_serving(session)
-    except KeyboardInterrupt:
-        say("Stopping")
-    finally:
-        predictor.delete()

@@ -1,4 +1,4 @@
-"""`slipway train --instance-type`: runs the job on SageMaker, or in the SDK's local mode."""
+"""`slipway train --instance-type`: runs the job on SageMaker, or in Docker on this machine."""
 
 import logging
 import re
@@ -17,15 +17,16 @@ from slipway.aws.session import is_local, session_for
 from slipway.checks.instance_type import has_own_disk
 from slipway.cli.aws_options import dry_run_option, instance_type_option, region_option, role_option, show_requests
 from slipway.cli.console import say, say_place
+from slipway.cli.local_mode import train_in_docker
 from slipway.dataset_folder import SPLIT_FOLDERS, data_channels
-from slipway.errors import JobError, SettingError
+from slipway.errors import SettingError
 from slipway.s3_channels import find_s3_channels
 from slipway.settings import Settings
 
 if TYPE_CHECKING:
     from slipway.estimator import Estimator
 
-_JOBS = Path("slipway-jobs")
+_NO_DATA = "Name the data: DATA with a train folder in it, or --train."
 
 # Log lines of sagemaker-training itself; a job on this machine has them on its standard error, which is not shown.
 _TOOLKIT = re.compile(
@@ -167,6 +168,8 @@ def train_on_sagemaker(
     Raises:
         UserError: As `Estimator` and its `fit`.
     """
+    from slipway.training_view import training_view
+
     local = is_local(options.instance_type)
     if local and options.dry_run:
         raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
@@ -176,6 +179,14 @@ def train_on_sagemaker(
     weights = hyperparameters.get("weights")
     if weights and (weights.startswith("s3://") or Path(weights).exists()):
         named = {**named, "weights": hyperparameters.pop("weights")}
+    if local:
+        given = {name: text for name, text in named.items() if text}
+        if not data and not given:
+            raise click.UsageError(_NO_DATA)
+        with training_view(config.epochs, verbose=verbose) as view:
+            log = _Log(view.show, verbose=verbose)
+            train_in_docker(options, data, given, hyperparameters, job_dir, log, slug=config.slug)
+        return
     recorded = DryRun() if options.dry_run else None
     session = session_for(
         options.instance_type,
@@ -186,7 +197,6 @@ def train_on_sagemaker(
     # What the SDK logs, failures included, is reported here in other words.
     logging.getLogger("sagemaker").setLevel(logging.CRITICAL)
     from slipway.estimator import Estimator
-    from slipway.training_view import training_view
 
     estimator = Estimator(
         options.role,
@@ -203,16 +213,13 @@ def train_on_sagemaker(
     )
     channels = {**_below(data, session, assumed=options.dry_run), **{k: v for k, v in named.items() if v}}
     if not channels:
-        raise click.UsageError("Name the data: DATA with a train folder in it, or --train.")
+        raise click.UsageError(_NO_DATA)
     if recorded is not None:
         estimator.fit(channels, wait=False)
         show_requests(recorded)
         return
     with training_view(config.epochs, verbose=verbose) as view:
         log = _Log(view.show, verbose=verbose)
-        if local:
-            _train_in_local_mode(estimator, channels, log, job_dir)
-            return
         estimator.fit(channels, wait=False)
         name = str(estimator.job_name)
         say(f"Started the training job {name}")
@@ -272,28 +279,6 @@ class _Log:
         if self._test is not None:
             test = self._test
             say(f"Test accuracy {test.accuracy:.2f} % ({test.correct} of {test.total} pictures)")
-
-
-def _train_in_local_mode(estimator: "Estimator", channels: Mapping[str, str], log: _Log, job_dir: Path | None) -> None:
-    name = estimator.new_job_name()
-    directory = (job_dir or _JOBS / name).resolve()
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        found = sorted(path.name for path in directory.iterdir())
-    except OSError as error:
-        raise JobError(f"the job directory {directory} cannot be made: {error.strerror}") from error
-    if found:
-        raise JobError(
-            f"{directory} is not empty ({', '.join(found[:4])}), and a job in local mode cannot resume an earlier one; "
-            "give another --job-dir"
-        )
-    estimator.output_path = f"file://{directory}"
-    say(f"Starting the job {name} in Docker")
-    estimator.fit(channels, job_name=name, show=log.show)
-    log.print_test()
-    say_place("model", directory / "model.tar.gz")
-    say_place("outputs", directory / "output.tar.gz")
-    say(f"Next: slipway serve {directory / 'model.tar.gz'}, and in another terminal: slipway predict PICTURE")
 
 
 def _below(data: str | None, session: Any, *, assumed: bool) -> dict[str, str]:

@@ -20,6 +20,7 @@ from slipway.cli.aws_options import (
     show_requests,
 )
 from slipway.cli.console import complain, progress_bar, say
+from slipway.cli.local_mode import LocalTransform, predicted_in_docker
 from slipway.errors import RemoteJobError, SettingError, StoppedError
 from slipway.job import require_installed
 from slipway.transform.predictions_file import Format, Row, require_absent, write_predictions
@@ -100,6 +101,11 @@ def transform(
         return
     if dry_run and is_local(instance_type):
         raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
+    if is_local(instance_type):
+        options = LocalTransform(pictures, model, instance_type, form, labels, image, region, profile)
+        with predicted_in_docker(options) as (rows, expected):
+            _write(path, rows, form, expected)
+        return
     # What the SDK and its HTTP client log, failures included, is reported here in other words.
     logging.getLogger("sagemaker").setLevel(logging.CRITICAL)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -122,12 +128,6 @@ def transform(
     with job.transformer(recorded) as transformer:
         if has_gpu(instance_type):
             say(_GPU_NOTE)
-        if is_local(instance_type):
-            say(f"Predicting the pictures below {pictures} in Docker")
-            with progress_bar("predicting") as advance:
-                transformer.transform(pictures, labels=labels, advance=advance)
-            _write(path, transformer.rows(), form, transformer.labels)
-            return
         transformer.transform(pictures, labels=labels, wait=False)
         if recorded is not None:
             show_requests(recorded)

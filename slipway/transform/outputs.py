@@ -70,6 +70,22 @@ def rows_in_s3(
             yield from pool.map(row, names[start : start + 100 * _WORKERS])
 
 
+def rows_below(output: Path, names: Sequence[str], refused: Mapping[str, str]) -> Iterator[Row]:
+    """Yield a row for each picture that was transformed in Docker on this machine.
+
+    Args:
+        output: The folder of the outputs.
+        names: Names of the pictures.
+        refused: Why a picture has no output.
+    """
+    for name in names:
+        yield (
+            Row(name, None, refused[name])
+            if name in refused
+            else _row(name, (output / f"{name}{_SUFFIX}").read_bytes())
+        )
+
+
 def link_name(number: int) -> str:
     """Return the name of a picture's output in local mode."""
     return f"{number:08d}"

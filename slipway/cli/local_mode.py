@@ -1,0 +1,247 @@
+"""What the commands do with --instance-type local: they run the images in Docker on this machine, without an SDK."""
+
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import click
+
+from slipway.cli.console import progress_bar, say, say_place
+from slipway.errors import JobError, SettingError
+from slipway.settings import Settings
+from slipway.transform.predictions_file import ACCEPT, Format, Row
+
+if TYPE_CHECKING:
+    from slipway.aws.connection import Aws
+    from slipway.cli.deploy_options import DeployOptions
+
+_JOBS = Path("slipway-jobs")
+_INTERRUPTED = 130
+
+
+class JobLog(Protocol):
+    """Shows a training job's log."""
+
+    def show(self, line: str) -> None:
+        """Take one line."""
+
+    def print_test(self) -> None:
+        """Print the test accuracy, if the model was tested."""
+
+
+def local_image(target: Literal["train", "serve"], named: str | None) -> str:
+    """Choose the image: the named one, else Settings', else the one that build.sh built."""
+    from slipway.images import BUILT_NAME
+
+    named = named or getattr(Settings.read(), f"{target}_image")
+    return named or f"{BUILT_NAME}:{target}"
+
+
+def train_in_docker(
+    options: Any,
+    data: str | None,
+    named: Mapping[str, str],
+    hyperparameters: Mapping[str, str],
+    job_dir: Path | None,
+    log: JobLog,
+    *,
+    slug: str,
+) -> None:
+    """Run a training job, and say where its outputs are; exits with 130 if Ctrl-C stopped it.
+
+    Args:
+        options: The command's SageMakerOptions.
+        data: Folder or S3 address with a folder for each channel.
+        named: Folders or addresses by channel; they override those below `data`.
+        hyperparameters: Those of the job.
+        job_dir: A new or empty folder for the outputs; None: slipway-jobs/JOB.
+        log: Shows the log.
+        slug: The network's name in that of the job.
+
+    Raises:
+        UserError: As `slipway.local.train`, or an option is not for local mode.
+    """
+    from slipway.checks.inputs import as_channels
+    from slipway.local import train
+
+    unused = {"--spot": options.spot, "--rule": options.rules, "--no-wait": options.no_wait}
+    unused |= {"--tensorboard": options.tensorboard, "--keep-alive": options.keep_alive, "--kms-key": options.kms_key}
+    unused |= {"--subnet": options.subnets, "--security-group": options.security_groups, "--tag": options.tags}
+    unused |= {"--max-run": options.max_run, "--volume-size": options.volume_size}
+    if found := [name for name, value in unused.items() if value]:
+        raise click.UsageError(f"local mode runs containers on this machine until they end; it has no {found[0]}.")
+    aws = _aws(options.region, options.aws_profile, data, *named.values())
+    channels = as_channels({**_below(data, aws), **named}, local=True, own_script=False)
+    name = _named_now(f"slipway-{slug}")
+    directory = _new_directory(job_dir or _JOBS / name)
+    request = {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": {"TrainingImage": local_image("train", options.image), "TrainingInputMode": "File"},
+        "HyperParameters": dict(hyperparameters),
+        "InputDataConfig": [
+            {"ChannelName": channel, "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": address}}}
+            for channel, address in channels.items()
+        ],
+        "OutputDataConfig": {"S3OutputPath": f"file://{directory}"},
+        "ResourceConfig": {"InstanceType": options.instance_type, "InstanceCount": options.instance_count},
+        "EnableNetworkIsolation": options.network_isolation,
+    }
+    say(f"Starting the job {name} in Docker")
+    trained = train(request, log.show, aws=aws)
+    log.print_test()
+    if trained.stopped:
+        say(f"Stopped. The best model so far is {trained.model}" if trained.model else "Stopped before the first model")
+        sys.exit(_INTERRUPTED)
+    say_place("model", trained.model)
+    say_place("outputs", trained.output)
+    say(f"Next: slipway serve {shlex.quote(str(trained.model))}, and in another terminal: slipway predict PICTURE")
+
+
+def serve_in_docker(model: str, options: "DeployOptions", region: str | None, profile: str | None) -> None:
+    """Serve a model until Ctrl-C.
+
+    Raises:
+        UserError: As `slipway.local.serve`, or an option is not for local mode.
+    """
+    from slipway.local import serve
+
+    unused: dict[str, object] = {"--serverless": options.serverless, "--async": options.asynchronous}
+    unused |= {"--autoscale": options.autoscale, "--capture": options.capture}
+    unused |= {"--update": options.update, "--no-wait": options.no_wait, "--isolation": options.network_isolation}
+    if found := [name for name, value in unused.items() if value]:
+        raise click.UsageError(f"local mode is one container that serves until Ctrl-C; it has no {', '.join(found)}.")
+    gpu, aws = options.instance_type == "local_gpu", _aws(region, profile, model)
+    definition = _definition(options.name or _named_now("slipway"), model, options.image)
+    try:
+        with serve(definition, port=options.port, gpu=gpu, show=say, aws=aws) as endpoint:
+            say(f"Serving {model} in Docker at {endpoint.url}; Ctrl-C stops it")
+            say(f"Next, in another terminal: slipway predict PICTURE --url {endpoint.url}")
+            try:
+                endpoint.wait()
+            except KeyboardInterrupt:
+                say("Stopping")
+    except KeyboardInterrupt:
+        say("Stopped before it served")
+        sys.exit(_INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class LocalTransform:
+    """The options of `slipway transform` in local mode."""
+
+    pictures: str
+    """A folder."""
+    model: str
+    """A model of this machine, or in S3."""
+    instance_type: str
+    form: Format
+    labels: Path | None
+    """Manifest with the pictures' labels; None: the folder's."""
+    image: str | None
+    region: str | None
+    profile: str | None
+
+
+@contextmanager
+def predicted_in_docker(job: LocalTransform) -> Iterator[tuple[Iterator[Row], Mapping[str, str]]]:
+    """Run a transform job, and yield a row for each picture, with the labels of its manifest.
+
+    Raises:
+        UserError: As `slipway.local.transform`, or there are no pictures.
+    """
+    from slipway.invocations import ANY_PICTURE
+    from slipway.local import transform
+    from slipway.transform.labels import local_pictures
+    from slipway.transform.outputs import rows_below
+    from slipway.transform.pictures import Picture, load_for
+
+    if job.pictures.startswith("s3://"):
+        raise SettingError(
+            f"instance type {job.instance_type} is for pictures in a folder of this machine, not for {job.pictures}"
+        )
+    if not job.model.startswith("s3://") and not Path(job.model).exists():
+        raise SettingError(f"there is no {job.model}; in local mode the model is one of this machine or in S3")
+    found = local_pictures(Path(job.pictures), job.labels)
+    load = load_for([Picture(file.name, file.stat().st_size) for file in found.files])
+    name = _named_now("slipway-transform")
+    say(f"Predicting the pictures below {job.pictures} in Docker")
+    with tempfile.TemporaryDirectory(prefix="slipway-transform-") as scratch, progress_bar("predicting") as advance:
+        request = {
+            "TransformJobName": name,
+            "ModelName": name,
+            "BatchStrategy": "SingleRecord",
+            "MaxPayloadInMB": load.max_payload_mb,
+            "MaxConcurrentTransforms": load.max_concurrent,
+            "TransformInput": {
+                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"file://{found.folder}"}},
+                "ContentType": ANY_PICTURE,
+            },
+            "TransformOutput": {"S3OutputPath": f"file://{scratch}", "Accept": ACCEPT[job.form]},
+            "TransformResources": {"InstanceType": job.instance_type, "InstanceCount": 1},
+        }
+        refused = transform(
+            request,
+            _definition(name, job.model, job.image),
+            names=found.names,
+            answered=lambda done: advance(done, len(found.names)),
+            aws=_aws(job.region, job.profile, job.model),
+        )
+        yield rows_below(Path(scratch), found.names, refused), found.labels
+
+
+def _definition(name: str, model: str, image: str | None) -> dict[str, Any]:
+    address = model if model.startswith("s3://") else f"file://{Path(model).absolute()}"
+    return {
+        "ModelName": name,
+        "PrimaryContainer": {"Image": local_image("serve", image), "ModelDataUrl": address},
+    }
+
+
+def _aws(region: str | None, profile: str | None, *addresses: str | None) -> "Aws | None":
+    """The credentials and region, if one of the addresses is in S3."""
+    if not any(address and address.startswith("s3://") for address in addresses):
+        return None
+    from slipway.aws.connection import Aws
+
+    settings = Settings.read()
+    return Aws(region or settings.region, profile or settings.profile)
+
+
+def _below(data: str | None, aws: "Aws | None") -> Mapping[str, str]:
+    from slipway.dataset_folder import data_channels
+    from slipway.s3_channels import find_s3_channels
+
+    if data is None:
+        return {}
+    if not data.startswith("s3://"):
+        return {name: str(path) for name, path in data_channels(Path(data)).items()}
+    assert aws is not None
+    return find_s3_channels(SimpleNamespace(boto_session=aws.boto_session()), data)
+
+
+def _named_now(base: str) -> str:
+    """Make a name of a job or an endpoint, with the time, as the SDK does."""
+    time = datetime.now(UTC).strftime("%Y-%m-%d-%H-%M-%S-%f")[:-3]
+    return f"{base[: 62 - len(time)]}-{time}"
+
+
+def _new_directory(path: Path) -> Path:
+    directory = path.resolve()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        found = sorted(entry.name for entry in directory.iterdir())
+    except OSError as error:
+        raise JobError(f"the job directory {directory} cannot be made: {error.strerror}") from error
+    if found:
+        raise JobError(
+            f"{directory} is not empty ({', '.join(found[:4])}), and a job in local mode cannot resume an earlier one; "
+            "give another --job-dir"
+        )
+    return directory
