@@ -1,9 +1,10 @@
 """What the commands do with --instance-type local: they run the images in Docker on this machine, without an SDK."""
 
+import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import click
+from click.core import ParameterSource
 
 from slipway.cli.console import progress_bar, say, say_place
 from slipway.errors import JobError, SettingError
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 _JOBS = Path("slipway-jobs")
 _INTERRUPTED = 130
+_NOT_HERE = ("kms_key", "subnets", "security_groups", "tags", "bucket", "no_wait")
+_NOT_FOR_TRAINING = (*_NOT_HERE, "spot", "rules", "tensorboard", "keep_alive", "max_run", "volume_size")
+_NOT_FOR_SERVING = (*_NOT_HERE, "serverless", "asynchronous", "autoscale", "capture", "update", "network_isolation")
+_HOST = re.compile(r"^algo-\d+ \| ")
 
 
 class JobLog(Protocol):
@@ -53,6 +59,7 @@ def train_in_docker(
     log: JobLog,
     *,
     slug: str,
+    verbose: bool,
 ) -> None:
     """Run a training job, and say where its outputs are; exits with 130 if Ctrl-C stopped it.
 
@@ -64,6 +71,7 @@ def train_in_docker(
         job_dir: A new or empty folder for the outputs; None: slipway-jobs/JOB.
         log: Shows the log.
         slug: The network's name in that of the job.
+        verbose: Show which host each line is from.
 
     Raises:
         UserError: As `slipway.local.train`, or an option is not for local mode.
@@ -71,12 +79,7 @@ def train_in_docker(
     from slipway.checks.inputs import as_channels
     from slipway.local import train
 
-    unused = {"--spot": options.spot, "--rule": options.rules, "--no-wait": options.no_wait}
-    unused |= {"--tensorboard": options.tensorboard, "--keep-alive": options.keep_alive, "--kms-key": options.kms_key}
-    unused |= {"--subnet": options.subnets, "--security-group": options.security_groups, "--tag": options.tags}
-    unused |= {"--max-run": options.max_run, "--volume-size": options.volume_size}
-    if found := [name for name, value in unused.items() if value]:
-        raise click.UsageError(f"local mode runs containers on this machine until they end; it has no {found[0]}.")
+    _refuse_given(_NOT_FOR_TRAINING, "runs the job until it ends")
     aws = _aws(options.region, options.aws_profile, data, *named.values())
     channels = as_channels({**_below(data, aws), **named}, local=True, own_script=False)
     name = _named_now(f"slipway-{slug}")
@@ -94,7 +97,11 @@ def train_in_docker(
         "EnableNetworkIsolation": options.network_isolation,
     }
     say(f"Starting the job {name} in Docker")
-    trained = train(request, log.show, aws=aws)
+
+    def show(line: str) -> None:
+        log.show(line if verbose else _HOST.sub("", line))
+
+    trained = train(request, show, aws=aws)
     log.print_test()
     if trained.stopped:
         say(f"Stopped. The best model so far is {trained.model}" if trained.model else "Stopped before the first model")
@@ -112,11 +119,7 @@ def serve_in_docker(model: str, options: "DeployOptions", region: str | None, pr
     """
     from slipway.local import serve
 
-    unused: dict[str, object] = {"--serverless": options.serverless, "--async": options.asynchronous}
-    unused |= {"--autoscale": options.autoscale, "--capture": options.capture}
-    unused |= {"--update": options.update, "--no-wait": options.no_wait, "--isolation": options.network_isolation}
-    if found := [name for name, value in unused.items() if value]:
-        raise click.UsageError(f"local mode is one container that serves until Ctrl-C; it has no {', '.join(found)}.")
+    _refuse_given(_NOT_FOR_SERVING, "is one container that serves until Ctrl-C")
     gpu, aws = options.instance_type == "local_gpu", _aws(region, profile, model)
     definition = _definition(options.name or _named_now("slipway"), model, options.image)
     try:
@@ -194,6 +197,15 @@ def predicted_in_docker(job: LocalTransform) -> Iterator[tuple[Iterator[Row], Ma
             aws=_aws(job.region, job.profile, job.model),
         )
         yield rows_below(Path(scratch), found.names, refused), found.labels
+
+
+def _refuse_given(names: Sequence[str], what: str) -> None:
+    """Refuse options of the command line that local mode has not; slipway.toml and the environment are for all runs."""
+    context = click.get_current_context()
+    given = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        options = [one.opts[0] for one in context.command.params if one.name in given]
+        raise click.UsageError(f"local mode {what}; it has no {', '.join(options)}.")
 
 
 def _definition(name: str, model: str, image: str | None) -> dict[str, Any]:

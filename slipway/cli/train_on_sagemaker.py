@@ -185,7 +185,7 @@ def train_on_sagemaker(
             raise click.UsageError(_NO_DATA)
         with training_view(config.epochs, verbose=verbose) as view:
             log = _Log(view.show, verbose=verbose)
-            train_in_docker(options, data, given, hyperparameters, job_dir, log, slug=config.slug)
+            train_in_docker(options, data, given, hyperparameters, job_dir, log, slug=config.slug, verbose=verbose)
         return
     recorded = DryRun() if options.dry_run else None
     session = session_for(

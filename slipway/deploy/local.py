@@ -1,7 +1,6 @@
 """Endpoints in the SDK's local mode: one container on this machine, for as long as the process lives."""
 
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -35,13 +34,6 @@ def require_free_port(session: "Session") -> None:
             f"something else answers at port {port} of this machine already, perhaps another endpoint of local mode or "
             "slipway serve; stop it, or give another port: --port, local_session(serving_port=8081)"
         )
-
-
-def wait_while_serving(session: "Session", *, poll_s: float = 1.0) -> None:
-    """Wait until KeyboardInterrupt; raise an EndpointError when the container exits by itself."""
-    while answers(serving_port(session)):
-        time.sleep(poll_s)
-    raise EndpointError("the serving container has ended; its output above says why")
 
 
 @contextmanager

@@ -103,10 +103,12 @@ def _members(container: Container, path: str) -> Iterator[Iterator[tuple[tarfile
         try:
             chunks, _ = container.get_archive(path)
         except NotFound:
-            yield iter(())
-            return
-        with tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks)), mode="r|") as tar:
-            yield ((tar, member) for member in tar)
+            chunks = None
+    if chunks is None:
+        yield iter(())
+        return
+    with tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks)), mode="r|") as tar:
+        yield ((tar, member) for member in tar)
 
 
 class _Chunks(io.RawIOBase):
@@ -120,7 +122,8 @@ class _Chunks(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._rest = self._rest or next(self._chunks, b"")
+        with explained("reading from the container"):
+            self._rest = self._rest or next(self._chunks, b"")
         size = min(len(buffer), len(self._rest))
         buffer[:size], self._rest = self._rest[:size], self._rest[size:]
         return size

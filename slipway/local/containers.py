@@ -1,6 +1,8 @@
 """Containers of one job or endpoint, with a network of their own; all are removed at the end."""
 
+import signal
 import threading
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ from slipway.local.engine import connected, explained, require_image
 
 LABEL = "slipway.local"
 """Label of every container and network, with the name of the job or endpoint."""
+_RUN = f"{LABEL}.run"
 _LAST_LINES = 5
 _VANISHED = -1
 
@@ -96,13 +99,20 @@ def _lines(output: Iterator[tuple[bytes | None, bytes | None]]) -> Iterator[str]
 
 
 class Group:
-    """The containers of one job or endpoint."""
+    """The containers of one job or endpoint.
 
-    def __init__(self, client: DockerClient, name: str, *, network: Any) -> None:
+    Args:
+        client: The engine.
+        name: Name of the job or endpoint.
+        labels: Labels of the containers.
+        network: Id of their network.
+    """
+
+    def __init__(self, client: DockerClient, name: str, labels: Mapping[str, str], network: str) -> None:
         self._client = client
         self._name = name
+        self._labels = labels
         self._network = network
-        self._made: list[Container] = []
 
     def create(
         self, image: str, host: str, *, environment: Mapping[str, str], gpu: bool = False, **settings: Any
@@ -120,14 +130,14 @@ class Group:
             ServiceError: Docker refuses.
         """
         with explained("creating the container"):
-            made = self._client.containers.create(
+            return self._client.containers.create(
                 image,
                 name=f"{self._name}-{host}",
                 hostname=host,
                 environment=dict(environment),
-                labels={LABEL: self._name},
-                network=self._network.id,
-                networking_config={self._network.id: self._client.api.create_endpoint_config(aliases=[host])},
+                labels=dict(self._labels),
+                network=self._network,
+                networking_config={self._network: self._client.api.create_endpoint_config(aliases=[host])},
                 # The engine's default may be a driver that cannot be read from.
                 log_config=LogConfig(type=LogConfig.types.JSON),
                 # Linux's own default for a machine: half of the memory, which is only used as it fills.
@@ -137,18 +147,6 @@ class Group:
                 device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpu else None,
                 **settings,
             )
-        self._made.append(made)
-        return made
-
-    def remove(self) -> None:
-        """Kill and remove all containers."""
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(_remove, self._made))
-
-
-def _remove(container: Container) -> None:
-    with suppress(DockerException, OSError):
-        container.remove(force=True, v=True)
 
 
 @contextmanager
@@ -163,14 +161,42 @@ def group(name: str, image: str, *, isolated: bool = False) -> Iterator[Group]:
     Raises:
         ServiceError: Docker does not answer or refuses, or there is no such image.
     """
+    labels = {LABEL: name, _RUN: uuid.uuid4().hex}
     with connected() as client:
         require_image(client, image)
-        with explained("creating the containers' network"):
-            network = client.networks.create(name, driver="bridge", internal=isolated, labels={LABEL: name})
-        made = Group(client, name, network=network)
         try:
-            yield made
+            with explained("creating the containers' network"):
+                network = client.networks.create(name, driver="bridge", internal=isolated, labels=labels)
+            yield Group(client, name, labels, network.id)
         finally:
-            made.remove()
-            with suppress(DockerException, OSError):
-                network.remove()
+            with _uninterrupted():
+                _remove(client, f"{_RUN}={labels[_RUN]}")
+
+
+def _remove(client: DockerClient, label: str) -> None:
+    """Remove what has the label, also what Docker made when Ctrl-C cut off its answer."""
+    with suppress(DockerException, OSError):
+        containers = client.containers.list(all=True, filters={"label": label}, ignore_removed=True)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(_remove_one, containers))
+        for network in client.networks.list(filters={"label": label}):
+            network.remove()
+
+
+def _remove_one(container: Container) -> None:
+    with suppress(DockerException, OSError):
+        container.remove(force=True, v=True)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore signals that would end the program, for the second that the body takes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

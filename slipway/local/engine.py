@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import requests
 from docker.client import DockerClient
 from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, ImageNotFound
@@ -18,6 +17,8 @@ _CALL_S = 600
 
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
 _NO_GPU = ("could not select device driver", "nvidia-container-cli", "cdi device")
+_NO_PROGRAM = re.compile(r'exec: "([^"]+)": (?:executable file not found|stat )')
+_SYSTEM_ERROR = re.compile(r"(?:\[Errno \d+\] |Error\(\d+, ')([\w ]+)")
 _PORT_TAKEN = ("port is already allocated", "address already in use")
 
 
@@ -49,13 +50,13 @@ def explained(action: str) -> Iterator[None]:
 
     Raises:
         EngineError: Docker does not answer, or this user may not use it.
-        SettingError: A port is taken, or Docker has no GPU support.
+        SettingError: A port is taken, the image lacks a program, or Docker has no GPU support.
         SpaceError: The disk is full.
         ServiceError: Docker refuses for another reason.
     """
     try:
         yield
-    except (DockerException, requests.RequestException) as error:
+    except (DockerException, OSError) as error:
         raise _explanation(action, error) from error
 
 
@@ -63,24 +64,27 @@ def _explanation(action: str, error: Exception) -> ServiceError:
     text = " ".join(str(getattr(error, "explanation", None) or error).split())
     lowered = text.lower()
     if "no space left on device" in lowered or "disk quota exceeded" in lowered:
-        return SpaceError(f"{action}: Docker's disk is full ({text}); free some space: docker system df, docker prune")
+        return SpaceError(f"{action}: the disk is full ({text}); free some space, such as with docker system prune")
     if any(sign in lowered for sign in _NO_GPU):
         return SettingError(
             f"{action}: Docker cannot use a GPU here ({text}); install the NVIDIA Container Toolkit, or give "
             "--instance-type local"
         )
     if any(sign in lowered for sign in _PORT_TAKEN):
-        return SettingError(f"{action}: the port is taken ({text}); stop what listens there, or give another --port")
+        return SettingError(f"{action}: the port is taken; stop what listens there, or give another with --port")
+    if missing := _NO_PROGRAM.search(text):
+        return SettingError(f"{action}: the image has no program {missing[1]}; name another image with --image")
     if isinstance(error, APIError):
         return ServiceError(f"{action}: Docker refuses: {text}")
     if "permission denied" in lowered:
         return EngineError(
-            f"{action}: this user may not use Docker ({text}); add the user to the group docker and sign in again, or "
-            "use rootless Docker"
+            f"{action}: this user may not use Docker; add the user to the group docker and sign in again, or use "
+            "rootless Docker"
         )
+    reason = found[1] if (found := _SYSTEM_ERROR.search(text)) else text
     return EngineError(
-        f"{action}: Docker does not answer ({text}); install it (https://docs.docker.com/engine/install) or start it, "
-        "and check DOCKER_HOST and docker context ls"
+        f"{action}: Docker does not answer ({reason}); install it (https://docs.docker.com/engine/install) or start "
+        "it, and check DOCKER_HOST and docker context ls"
     )
 
 

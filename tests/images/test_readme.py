@@ -1,4 +1,4 @@
-"""README's way through the SDK's local mode, line by line, as a newcomer with Docker and no AWS account follows it."""
+"""README's way through local mode, line by line, as a newcomer with Docker and no AWS account follows it."""
 
 import os
 import re
@@ -27,7 +27,10 @@ def block() -> list[str]:
 
 @pytest.fixture
 def newcomer(docker: Docker, images: Images, tmp_path: Path) -> dict[str, str]:
-    """The environment of somebody who has the images, and neither credentials nor settings."""
+    """The environment of somebody who has the images, and neither credentials nor settings nor SageMaker's SDK."""
+    without_sdk = tmp_path / "without-sdk"
+    without_sdk.mkdir()
+    (without_sdk / "sagemaker.py").write_text("raise ImportError('the SDK is not installed')\n")
     settings = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAGEMAKER_", "SLIPWAY"))
     }
@@ -39,6 +42,7 @@ def newcomer(docker: Docker, images: Images, tmp_path: Path) -> dict[str, str]:
             [str(Path(docker.program).parent), str(Path(sys.executable).parent), os.environ["PATH"]]
         ),
         "HOME": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(without_sdk), os.environ.get("PYTHONPATH")])),
         "SLIPWAY_TRAIN_IMAGE": images.train,
         "SLIPWAY_SERVE_IMAGE": images.serve,
         "SLIPWAY_DEPLOY_PORT": str(port),
