@@ -101,7 +101,11 @@ def train_in_docker(
     def show(line: str) -> None:
         log.show(line if verbose else _HOST.sub("", line))
 
-    trained = train(request, show, aws=aws)
+    try:
+        trained = train(request, show, aws=aws)
+    except KeyboardInterrupt:
+        say("Stopped at once; nothing is kept")
+        sys.exit(_INTERRUPTED)
     log.print_test()
     if trained.stopped:
         say(f"Stopped. The best model so far is {trained.model}" if trained.model else "Stopped before the first model")

@@ -115,6 +115,8 @@ def _run(
 ) -> Trained:
     algorithm, hosts = request["AlgorithmSpecification"], hosts_of(request)
     entrypoint, arguments = algorithm.get("ContainerEntrypoint"), algorithm.get("ContainerArguments")
+    # A mounted folder keeps its owner.
+    folders = [folder for folder in FOLDERS if folder not in {mount["Target"] for mount in mounts}]
     made = []
     for host in hosts:
         container = containers.create(
@@ -126,7 +128,7 @@ def _run(
             entrypoint=entrypoint,
             command=arguments or (None if entrypoint else ["train"]),
         )
-        put_files(container, config_files(request, hosts, host), FOLDERS)
+        put_files(container, config_files(request, hosts, host), folders)
         made.append(container)
     log = _Log([Started(container, host) for container, host in zip(made, hosts, strict=True)], show)
     interruption: BaseException | None = None
