@@ -43,7 +43,7 @@ def instance_type_option(what: str) -> Decorator:
         "--instance-type",
         metavar="TYPE",
         callback=lambda _context, _parameter, value: value or None,
-        help=f"{what} on SageMaker, such as ml.g4dn.xlarge; local or local_gpu: in the SDK's local mode, with Docker.",
+        help=f"{what} on SageMaker, such as ml.g4dn.xlarge; local or local_gpu: in Docker on this machine.",
     )
 
 

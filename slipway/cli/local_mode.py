@@ -28,7 +28,16 @@ _JOBS = Path("slipway-jobs")
 _INTERRUPTED = 130
 _NOT_HERE = ("kms_key", "subnets", "security_groups", "tags", "bucket", "no_wait")
 _NOT_FOR_TRAINING = (*_NOT_HERE, "spot", "rules", "tensorboard", "keep_alive", "max_run", "volume_size")
-_NOT_FOR_SERVING = (*_NOT_HERE, "serverless", "asynchronous", "autoscale", "capture", "update", "network_isolation")
+_NOT_FOR_SERVING = (
+    *_NOT_HERE,
+    "serverless",
+    "asynchronous",
+    "autoscale",
+    "capture",
+    "update",
+    "network_isolation",
+    "instance_count",
+)
 _HOST = re.compile(r"^algo-\d+ \| ")
 
 
@@ -169,6 +178,7 @@ def predicted_in_docker(job: LocalTransform) -> Iterator[tuple[Iterator[Row], Ma
     from slipway.transform.outputs import rows_below
     from slipway.transform.pictures import Picture, load_for
 
+    _refuse_given(("instance_count", "output", "bucket"), "is one container that writes the predictions' file")
     if job.pictures.startswith("s3://"):
         raise SettingError(
             f"instance type {job.instance_type} is for pictures in a folder of this machine, not for {job.pictures}"

@@ -18,7 +18,7 @@ _GROUP = "homogeneousCluster"
 
 
 def hosts_of(request: Mapping[str, Any]) -> list[str]:
-    """List the names of a job's hosts: algo-1, algo-2, …
+    """List the names of a job's hosts, which are algo-1, algo-2 and so on.
 
     Raises:
         SettingError: The job has instance groups.
