@@ -6,7 +6,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,16 +27,8 @@ _JOBS = Path("slipway-jobs")
 _INTERRUPTED = 130
 _NOT_HERE = ("kms_key", "subnets", "security_groups", "tags", "bucket", "no_wait")
 _NOT_FOR_TRAINING = (*_NOT_HERE, "spot", "rules", "tensorboard", "keep_alive", "max_run", "volume_size")
-_NOT_FOR_SERVING = (
-    *_NOT_HERE,
-    "serverless",
-    "asynchronous",
-    "autoscale",
-    "capture",
-    "update",
-    "network_isolation",
-    "instance_count",
-)
+_NOT_FOR_SERVING = (*_NOT_HERE, "serverless", "asynchronous", "autoscale", "capture", "update", "network_isolation")
+_NOT_FOR_TRANSFORM = ("instance_count", "output", "bucket")
 _HOST = re.compile(r"^algo-\d+ \| ")
 
 
@@ -132,7 +123,7 @@ def serve_in_docker(model: str, options: "DeployOptions", region: str | None, pr
     """
     from slipway.local import serve
 
-    _refuse_given(_NOT_FOR_SERVING, "is one container that serves until Ctrl-C")
+    _refuse_given((*_NOT_FOR_SERVING, "instance_count"), "is one container that serves until Ctrl-C")
     gpu, aws = options.instance_type == "local_gpu", _aws(region, profile, model)
     definition = _definition(options.name or _named_now("slipway"), model, options.image)
     try:
@@ -148,26 +139,24 @@ def serve_in_docker(model: str, options: "DeployOptions", region: str | None, pr
         sys.exit(_INTERRUPTED)
 
 
-@dataclass(frozen=True)
-class LocalTransform:
-    """The options of `slipway transform` in local mode."""
-
-    pictures: str
-    """A folder."""
-    model: str
-    """A model of this machine, or in S3."""
-    instance_type: str
-    form: Format
-    labels: Path | None
-    """Manifest with the pictures' labels; None: the folder's."""
-    image: str | None
-    region: str | None
-    profile: str | None
-
-
 @contextmanager
-def predicted_in_docker(job: LocalTransform) -> Iterator[tuple[Iterator[Row], Mapping[str, str]]]:
+def predicted_in_docker(
+    pictures: str,
+    model: str,
+    instance_type: str,
+    *,
+    form: Format,
+    labels: Path | None,
+    image: str | None,
+    region: str | None,
+    profile: str | None,
+) -> Iterator[tuple[Iterator[Row], Mapping[str, str]]]:
     """Run a transform job, and yield a row for each picture, with the labels of its manifest.
+
+    Args:
+        pictures: A folder.
+        model: A model of this machine, or in S3.
+        instance_type, form, labels, image, region, profile: The command's options.
 
     Raises:
         UserError: As `slipway.local.transform`, or there are no pictures.
@@ -178,17 +167,17 @@ def predicted_in_docker(job: LocalTransform) -> Iterator[tuple[Iterator[Row], Ma
     from slipway.transform.outputs import rows_below
     from slipway.transform.pictures import Picture, load_for
 
-    _refuse_given(("instance_count", "output", "bucket"), "is one container that writes the predictions' file")
-    if job.pictures.startswith("s3://"):
+    _refuse_given(_NOT_FOR_TRANSFORM, "is one container that writes the predictions' file")
+    if pictures.startswith("s3://"):
         raise SettingError(
-            f"instance type {job.instance_type} is for pictures in a folder of this machine, not for {job.pictures}"
+            f"instance type {instance_type} is for pictures in a folder of this machine, not for {pictures}"
         )
-    if not job.model.startswith("s3://") and not Path(job.model).exists():
-        raise SettingError(f"there is no {job.model}; in local mode the model is one of this machine or in S3")
-    found = local_pictures(Path(job.pictures), job.labels)
+    if not model.startswith("s3://") and not Path(model).exists():
+        raise SettingError(f"there is no {model}; in local mode the model is one of this machine or in S3")
+    found = local_pictures(Path(pictures), labels)
     load = load_for([Picture(file.name, file.stat().st_size) for file in found.files])
     name = _named_now("slipway-transform")
-    say(f"Predicting the pictures below {job.pictures} in Docker")
+    say(f"Predicting the pictures below {pictures} in Docker")
     with tempfile.TemporaryDirectory(prefix="slipway-transform-") as scratch, progress_bar("predicting") as advance:
         request = {
             "TransformJobName": name,
@@ -200,15 +189,15 @@ def predicted_in_docker(job: LocalTransform) -> Iterator[tuple[Iterator[Row], Ma
                 "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"file://{found.folder}"}},
                 "ContentType": ANY_PICTURE,
             },
-            "TransformOutput": {"S3OutputPath": f"file://{scratch}", "Accept": ACCEPT[job.form]},
-            "TransformResources": {"InstanceType": job.instance_type, "InstanceCount": 1},
+            "TransformOutput": {"S3OutputPath": f"file://{scratch}", "Accept": ACCEPT[form]},
+            "TransformResources": {"InstanceType": instance_type, "InstanceCount": 1},
         }
         refused = transform(
             request,
-            _definition(name, job.model, job.image),
+            _definition(name, model, image),
             names=found.names,
             answered=lambda done: advance(done, len(found.names)),
-            aws=_aws(job.region, job.profile, job.model),
+            aws=_aws(region, profile, model),
         )
         yield rows_below(Path(scratch), found.names, refused), found.labels
 

@@ -20,7 +20,7 @@ from slipway.cli.aws_options import (
     show_requests,
 )
 from slipway.cli.console import complain, progress_bar, say
-from slipway.cli.local_mode import LocalTransform, predicted_in_docker
+from slipway.cli.local_mode import predicted_in_docker
 from slipway.errors import RemoteJobError, SettingError, StoppedError
 from slipway.job import require_installed
 from slipway.transform.predictions_file import Format, Row, require_absent, write_predictions
@@ -102,8 +102,10 @@ def transform(
     if dry_run and is_local(instance_type):
         raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
     if is_local(instance_type):
-        options = LocalTransform(pictures, model, instance_type, form, labels, image, region, profile)
-        with predicted_in_docker(options) as (rows, expected):
+        predicted = predicted_in_docker(
+            pictures, model, instance_type, form=form, labels=labels, image=image, region=region, profile=profile
+        )
+        with predicted as (rows, expected):
             _write(path, rows, form, expected)
         return
     # What the SDK and its HTTP client log, failures included, is reported here in other words.

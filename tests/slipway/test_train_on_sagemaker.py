@@ -103,6 +103,7 @@ def test_what_is_not_there_is_said_before_a_job_is_started(
         (("dogs", "--dry-run"), "add --instance-type"),
         (("dogs", "--rule", "Overfit"), "add --instance-type"),
         (("dogs", "--instance-type", "local", "--dry-run"), "local mode makes none"),
+        (("dogs", "--instance-type", "local", "--spot", "--tag", "a=b"), "it has no --spot, --tag"),
         ((*ON_SAGEMAKER, "--image", IMAGE, "--job-dir", "job"), "--job-dir is for jobs on this machine"),
         ((*ON_SAGEMAKER, "--image", IMAGE), "Name the data"),
     ],
