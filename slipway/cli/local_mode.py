@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import click
@@ -230,6 +229,7 @@ def _aws(region: str | None, profile: str | None, *addresses: str | None) -> "Aw
 
 
 def _below(data: str | None, aws: "Aws | None") -> Mapping[str, str]:
+    from slipway.aws.session import AwsSession
     from slipway.dataset_folder import data_channels
     from slipway.s3_channels import find_s3_channels
 
@@ -238,7 +238,7 @@ def _below(data: str | None, aws: "Aws | None") -> Mapping[str, str]:
     if not data.startswith("s3://"):
         return {name: str(path) for name, path in data_channels(Path(data)).items()}
     assert aws is not None
-    return find_s3_channels(SimpleNamespace(boto_session=aws.boto_session()), data)
+    return find_s3_channels(AwsSession(aws), data)
 
 
 def _named_now(base: str) -> str:
