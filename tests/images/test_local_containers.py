@@ -24,7 +24,7 @@ from tests.train.conftest import SMALL
 @pytest.fixture
 def folder(docker: Docker, tmp_path: Path) -> Iterator[Path]:
     """A folder with a data set; nothing is left in Docker of what a test starts."""
-    write_image_folder(tmp_path / "data" / "train", {"red": 24, "green": 16, "blue": 16})
+    write_image_folder(tmp_path / "data" / "train", {"red": 10, "green": 10, "blue": 10})
     yield tmp_path
     for what in ("container", "network"):
         assert docker(what, "ls", "--quiet", f"--filter=label={LABEL}", *["--all"] * (what == "container")) == ""
@@ -52,9 +52,10 @@ def names_in(archive: Path) -> list[str]:
 
 def test_two_containers_train_one_model_and_ctrl_c_keeps_the_best_so_far(images: Images, folder: Path):
     hyperparameters = [part for name, value in SMALL.items() for part in (f"--{name}", value)]
+    hyperparameters += ["--epochs", "10000", "--profile", "false"]
     options = ["--instance-type", "local", "--instance-count", "2", "--job-dir", "job", "--verbose", *hyperparameters]
     with subprocess.Popen(
-        [sys.executable, "-m", "slipway", "train", "data", "--image", images.train, *options, "--epochs", "10000"],
+        [sys.executable, "-m", "slipway", "train", "data", "--image", images.train, *options],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as process:  # fmt: skip
         said = "".join(lines_until(process.stdout, "Train Epoch: 2 ["))
