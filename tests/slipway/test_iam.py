@@ -15,6 +15,7 @@ from slipway import Estimator, Model, Predictor, Tuner
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
 from slipway.aws.permissions import POLICY_ACTIONS, REPOSITORY_ACTIONS, TOKEN_ACTION
+from slipway.aws.policies import SETUP_ACTIONS, Place, execution_policy, trust_policy, user_policy
 from slipway.clarify import ImageExplanation
 from slipway.clean import Selection, delete, find
 from slipway.clean.find import READS
@@ -102,6 +103,14 @@ def test_the_policies_are_those_and_hold_no_wildcard():
     assert sorted(POLICIES) == ["execution", "trust", "user"]
     for policy in ("execution", "user"):
         assert not [action for action in actions(policy) if "*" in action]
+
+
+def test_they_are_those_that_init_sets_up_and_doctor_checks():
+    place = Place(account="111122223333", region=REGION, bucket="my-dogs")
+    assert POLICIES["trust"] == trust_policy(place.account)
+    assert POLICIES["execution"] == execution_policy(place)
+    assert POLICIES["user"] == user_policy(place)
+    assert all(f"`{action}`" in PAGE for action in SETUP_ACTIONS)
 
 
 def test_iam_takes_them(aws_account):
