@@ -34,7 +34,7 @@ class ImagesFileError(UserError):
 class ServiceError(UserError):
     """AWS, a registry or Docker refuses a call, for another reason than those of the subclasses.
 
-    The exit codes are push.sh's; `slipway` exits with 1 for all of them.
+    The exit codes are push.sh's; those of `slipway` are in slipway/exit_codes.py.
     """
 
     exit_code = 1
@@ -62,6 +62,10 @@ class UnreachableError(ServiceError):
     """AWS or a registry does not answer, or answers with an internal error."""
 
     exit_code = 5
+
+
+class RefusedError(ServiceError):
+    """A service of AWS's refused a call, for another reason than those of the other classes."""
 
 
 class QuotaError(ServiceError):
@@ -118,6 +122,10 @@ class TransformError(UserError):
 
 class CleaningError(UserError):
     """A resource could not be deleted."""
+
+
+class JobFailedError(JobError):
+    """A job on this machine failed; the message has its reason."""
 
 
 class StoppedError(JobError):

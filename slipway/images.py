@@ -41,6 +41,11 @@ class PushedImage:
     labels: Mapping[str, str]
     """Labels of the image, such as the versions of torch and CUDA."""
 
+    @property
+    def repository(self) -> str:
+        """Name of the repository in ECR."""
+        return self.uri.partition("/")[2].rpartition(":")[0]
+
 
 def images_file() -> Path:
     """Path of the file: ${XDG_CONFIG_HOME:-~/.config}/slipway/images.json."""

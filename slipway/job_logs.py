@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from slipway.aws.connection import Aws, Service
 from slipway.aws.refusals import AwsError
 from slipway.cloud_logs import TRAINING_GROUP, TRANSFORM_GROUP, LogFollower, endpoint_group
-from slipway.errors import RemoteJobError
+from slipway.errors import SettingError
 
 _POLL_S = 5.0
 _RUNNING = ("InProgress", "Stopping")
@@ -35,7 +35,7 @@ def job_source(aws: Aws, name: str) -> LogSource:
     """Locate the log of a training or transform job, or those of a tuning job's training jobs.
 
     Raises:
-        RemoteJobError: There is no job of that name.
+        SettingError: There is no job of that name.
         ServiceError: AWS refuses.
     """
     service = aws.service("sagemaker")
@@ -47,7 +47,7 @@ def job_source(aws: Aws, name: str) -> LogSource:
         return LogSource(
             TRAINING_GROUP, lambda: _trials(service, name), lambda: _status(service, stem, name) in _RUNNING
         )
-    raise RemoteJobError(
+    raise SettingError(
         f"there is no training, tuning or transform job {name} in {aws.region}; slipway jobs lists them, --region "
         "names another region, and slipway logs --endpoint NAME is for endpoints"
     )

@@ -58,7 +58,9 @@ class Settings:
         }
         for name, value in found.items():
             if value is not None and not isinstance(value, str):
-                raise SettingsFileError(f"{_path()}: {name.replace('_', '-')} is {value!r}; it must be text in quotes")
+                raise SettingsFileError(
+                    f"{settings_path()}: {name.replace('_', '-')} is {value!r}; it must be text in quotes"
+                )
         return cls(**found)
 
 
@@ -68,7 +70,7 @@ def read_file() -> Mapping[str, Any]:
     Raises:
         SettingsFileError: The file cannot be read, or is not TOML.
     """
-    path = _path()
+    path = settings_path()
     if path is None:
         return {}
     try:
@@ -79,7 +81,8 @@ def read_file() -> Mapping[str, Any]:
         raise SettingsFileError(f"{path} is not TOML: {error}") from error
 
 
-def _path() -> Path | None:
+def settings_path() -> Path | None:
+    """Path of the file, which may be missing if SLIPWAY_CONFIG names it; None if there is none."""
     if named := os.environ.get(FILE_VARIABLE):
         return Path(named)
     here = Path.cwd()
@@ -90,4 +93,4 @@ def unknown(name: str, known: list[str], what: str) -> SettingsFileError:
     """Build the error for an unknown key or table."""
     near = difflib.get_close_matches(name.replace("_", "-").lower(), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"known are: {', '.join(known)}"
-    return SettingsFileError(f"{_path()}: there is no {what} {name}; {hint}")
+    return SettingsFileError(f"{settings_path()}: there is no {what} {name}; {hint}")

@@ -12,7 +12,7 @@ from container.contract.errors import UserError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.metric_lines import EvaluationLine, TrainLine, read_line
 from slipway.archive import holds_model, pack_model
-from slipway.errors import JobError, StoppedError
+from slipway.errors import JobFailedError, StoppedError
 from slipway.job import JobDirectory
 from slipway.process import child_process
 from slipway.training_view import training_view
@@ -55,7 +55,7 @@ def run_job(
 
     Raises:
         StoppedError: A signal arrived before there was a model.
-        JobError: The job failed; the message is its failure file's, and names the log. An earlier job's
+        JobFailedError: The job failed; the message is its failure file's, and names the log. An earlier job's
             hyperparameters are restored, so that rejected values do not stay.
         ArchiveError: The model could not be packed.
     """
@@ -109,7 +109,7 @@ def _train(
     if stopped_by is not None:
         name = signal.Signals(stopped_by).name
         raise StoppedError(f"stopped by {name} before there was a model to keep; the log is {job.log}", stopped_by)
-    raise JobError(_failure(job, channels, code))
+    raise JobFailedError(_failure(job, channels, code))
 
 
 def _failure(job: JobDirectory, channels: Mapping[str, Path], code: int) -> str:

@@ -51,6 +51,16 @@ class Aws:
         return boto3.Session(botocore_session=self._session, region_name=self.region)
 
     @property
+    def has_credentials(self) -> bool:
+        """Whether there are credentials, valid or not; where nothing is configured, an instance's own are looked for.
+
+        Raises:
+            CredentialsError: What is configured gives none, such as a sign-in that has expired.
+        """
+        with explained("looking for credentials"):
+            return self._session.get_credentials() is not None
+
+    @property
     def ca_bundle(self) -> str | None:
         """The certificate file from AWS_CA_BUNDLE or the profile, used instead of the system's."""
         return self._session.get_config_variable("ca_bundle") or None
@@ -61,12 +71,14 @@ class Aws:
         suffix = next(entry["outputs"]["dnsSuffix"] for entry in partitions if entry["id"] == self.partition)
         return f"{account}.dkr.ecr.{self.region}.{suffix}"
 
-    def service(self, name: str) -> "Service":
-        """Create a client of one service."""
+    def service(self, name: str, *, quick: bool = False) -> "Service":
+        """Create a client of one service; with `quick`, one that gives up after seconds and tries once."""
         from botocore.config import Config
 
         # Enough to outlast a hiccup; a wrong address must not take a minute to be reported.
-        config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=10, read_timeout=30)
+        attempts, connect_s, read_s = (1, 3, 10) if quick else (3, 10, 30)
+        retries = {"mode": "standard", "total_max_attempts": attempts}
+        config = Config(retries=retries, connect_timeout=connect_s, read_timeout=read_s)
         with explained(f"creating a client of {name}"):
             return Service(name, self._session.create_client(name, region_name=self.region, config=config))
 

@@ -1,6 +1,6 @@
-"""The IAM policies that Slipway works with: what `slipway init` sets up, `slipway doctor` checks, and docs/iam.md shows.
+"""The IAM policies that Slipway works with, which `slipway init` sets up and `slipway doctor` checks.
 
-docs/iam.md has them with placeholders for the account, the region and so on; a test compares the two.
+docs/iam.md shows them with placeholders for the account, the region and so on; a test compares the two.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ class Place:
     bucket: str
     repository: str = "slipway"
     role: str = "slipway-execution"
-    """The role's name, with its path if it has one."""
+    """Name of the execution role, without a path."""
     partition: str = "aws"
 
     def arn(self, service: str, resource: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from container.contract.errors import UserError
 from slipway.aws.permissions import denied
-from slipway.errors import CredentialsError, QuotaError, ServiceError, SettingError, UnreachableError
+from slipway.errors import CredentialsError, QuotaError, RefusedError, ServiceError, SettingError, UnreachableError
 
 _SIGN_IN = "sign in again (aws sso login, or new keys in ~/.aws/credentials or AWS_ACCESS_KEY_ID)"
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
@@ -27,7 +27,7 @@ _QUOTA = ("ResourceLimitExceeded", "LimitExceededException", "ServiceQuotaExceed
 _OTHER_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "301")
 
 
-class AwsError(ServiceError):
+class AwsError(RefusedError):
     """An error of the service itself, such as RepositoryNotFoundException."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -93,6 +93,12 @@ def _explanation(action: str, error: Exception) -> UserError | None:
         )
     if isinstance(error, exceptions.BotoCoreError):
         return ServiceError(f"{action}: {error}")
+    # As below, importing the exception would cost every command.
+    if type(error).__name__ == "ResponseParserError":
+        return UnreachableError(
+            f"{action}: what answered is not AWS ({_one_line(str(error))[:200]}); check the proxy (HTTPS_PROXY) and "
+            "AWS_ENDPOINT_URL"
+        )
     # boto3 wraps S3's answer to an upload; importing its exception would cost every command.
     if type(error).__name__ == "S3UploadFailedError" and isinstance(error.__context__, exceptions.ClientError):
         return _refusal(action, error.__context__)

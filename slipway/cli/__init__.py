@@ -1,6 +1,6 @@
 """The `slipway` command: parses arguments, calls the host side's functions, prints what happened.
 
-An error that the user can fix is one paragraph on the standard error and exit code 1; wrong usage is exit code 2.
+An error that the user can fix is one paragraph on the standard error; slipway/exit_codes.py has the exit codes.
 """
 
 import signal
@@ -12,13 +12,16 @@ import click
 from container.contract.errors import UserError
 from slipway.cli.clean import clean
 from slipway.cli.compare import compare
-from slipway.cli.console import complain
+from slipway.cli.completion import completion
+from slipway.cli.console import colour, complain
 from slipway.cli.data import data
 from slipway.cli.debug import debug
 from slipway.cli.defaults import defaults_from_file
 from slipway.cli.deploy import deploy
+from slipway.cli.doctor import doctor
 from slipway.cli.export import export
 from slipway.cli.images import images
+from slipway.cli.init import init
 from slipway.cli.jobs import jobs
 from slipway.cli.logs import logs
 from slipway.cli.predict import predict
@@ -27,10 +30,12 @@ from slipway.cli.serve import serve
 from slipway.cli.train import train
 from slipway.cli.transform import transform
 from slipway.cli.tune import tune
+from slipway.errors import SettingsFileError
+from slipway.exit_codes import ExitCode, exit_code
 
 
 @click.group(
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SLIPWAY"},
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SLIPWAY", "color": colour()},
     epilog="Example, from nothing to a prediction:\n\n\b\n"
     "  slipway data sample digits\n"
     "  slipway train digits --job-dir digits-job --weights none --image-size 32 --augmentation light \\\n"
@@ -46,7 +51,12 @@ def cli(context: click.Context) -> None:
     Every option can also be set by an environment variable (SLIPWAY_TRAIN_EPOCHS for train's --epochs) or in
     slipway.toml; see docs/sagemaker.md.
     """
-    context.default_map = defaults_from_file(cli)
+    try:
+        context.default_map = defaults_from_file(cli)
+    except SettingsFileError:
+        # Which says what is wrong with the file, beside the rest.
+        if context.invoked_subcommand != doctor.name:
+            raise
 
 
 for command in (
@@ -65,6 +75,9 @@ for command in (
     tune,
     transform,
     clean,
+    doctor,
+    init,
+    completion,
 ):
     cli.add_command(command)
 
@@ -72,13 +85,21 @@ for command in (
 def main() -> None:
     """Run the command; the console entry point."""
     # Unwind as Ctrl-C does, so that scratch folders are removed and the terminal's cursor is restored.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _exit)
+    for name in ("SIGTERM", "SIGHUP"):
+        if number := getattr(signal, name, None):  # Windows has no SIGHUP
+            signal.signal(number, _exit)
     try:
-        cli(prog_name="slipway")
+        code = cli.main(prog_name="slipway", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        complain("interrupted")
+        code = ExitCode.INTERRUPTED
     except UserError as error:
         complain(str(error))
-        sys.exit(1)
+        code = exit_code(error)
+    sys.exit(code if isinstance(code, int) else ExitCode.DONE)
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:

@@ -1,6 +1,7 @@
 """Output of commands: plain lines, tables, and progress bars on terminals."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import click
@@ -12,9 +13,14 @@ Advance = Callable[[int, int], None]
 _UNLIMITED = 1_000_000
 
 
+def colour() -> bool | None:
+    """Whether to print colours: never if NO_COLOR is set (no-color.org); None: on terminals."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
 def say(text: str) -> None:
     """Print one line on the standard output."""
-    click.echo(text)
+    click.echo(text, color=colour())
 
 
 def say_place(what: str, where: object) -> None:
@@ -24,10 +30,16 @@ def say_place(what: str, where: object) -> None:
 
 def complain(text: str) -> None:
     """Print one paragraph on the standard error."""
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} {text}", err=True)
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {text}", err=True, color=colour())
 
 
-def say_table(rows: Iterable[Sequence[str]], titles: Sequence[str] = (), *, figures: Sequence[int] = ()) -> None:
+def say_table(
+    rows: Iterable[Sequence[str]],
+    titles: Sequence[str] = (),
+    *,
+    figures: Sequence[int] = (),
+    styles: Mapping[str, str] | None = None,
+) -> None:
     """Print rows in columns on the standard output, without lines between them.
 
     Nothing is cut or wrapped, however narrow the terminal is, so that what is printed can be copied and searched.
@@ -36,13 +48,15 @@ def say_table(rows: Iterable[Sequence[str]], titles: Sequence[str] = (), *, figu
         rows: Cells of plain text.
         titles: Column titles, bold on a terminal.
         figures: Indices of the columns to align to the right.
+        styles: rich's style of cells with this text, on a terminal.
     """
     # Only here: importing rich takes longer than most commands' help.
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    cells = [[Text(cell.expandtabs()) for cell in row] for row in rows]
+    looks = styles or {}
+    cells = [[Text(cell.expandtabs(), style=looks.get(cell, "")) for cell in row] for row in rows]
     heads = [Text(title) for title in titles] or [Text()] * max(map(len, cells), default=0)
     if not heads:
         return
