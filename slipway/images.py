@@ -109,7 +109,7 @@ def read_images() -> list[PushedImage]:
     """
     path = images_file()
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -153,7 +153,7 @@ def record_images(pushed: Sequence[PushedImage]) -> Path:
     content = {"format": FORMAT, "images": [dataclasses.asdict(images[key]) for key in sorted(images)]}
     path = images_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".images.", delete=False) as file:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".images.", delete=False) as file:
         try:
             json.dump(content, file, indent=2)
             file.write("\n")

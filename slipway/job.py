@@ -1,8 +1,8 @@
 """A job directory: SageMaker's /opt/ml on this machine, with the user's folders linked in as channels."""
 
-import fcntl
 import importlib.util
 import json
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -70,6 +70,8 @@ class JobDirectory:
         Raises:
             JobError: Another process is running this job.
         """
+        import fcntl  # which Windows lacks
+
         with self.log.open("a", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -166,7 +168,12 @@ def _write(job: JobDirectory, channels: Mapping[str, Path], hyperparameters: Map
 
 
 def require_installed(*packages: str) -> None:
-    """Raise a JobError unless the packages, which only local jobs need, are installed."""
+    """Raise a JobError unless the packages, which only local jobs need, are installed on a system that can run them."""
+    if not hasattr(signal, "SIGHUP"):
+        raise JobError(
+            "training and serving on this machine need Linux; on Windows use WSL 2, or give --instance-type to run it "
+            "on SageMaker"
+        )
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         raise JobError(

@@ -9,10 +9,6 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import IO
 
-from container.processes import die_with_parent
-
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 
 @dataclass(frozen=True)
 class ChildProcess:
@@ -59,6 +55,8 @@ def child_process(
         stdout: As for subprocess.Popen; a PIPE is read through `ChildProcess.stdout`.
         stderr: As for stdout.
     """
+    from container.processes import die_with_parent  # which Windows lacks, as it does SIGHUP
+
     received: list[int] = []
     process: subprocess.Popen[str] | None = None
 
@@ -67,7 +65,7 @@ def child_process(
         if process is not None:
             process.terminate()
 
-    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         # A session of its own, so that Ctrl-C on the terminal reaches the child once, as the forwarded SIGTERM.
         process = subprocess.Popen(

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from container.atomic_file import write_atomically
@@ -11,6 +11,7 @@ from slipway.aws.connection import Aws, Service
 from slipway.aws.refusals import explained
 from slipway.checks.s3_address import S3Address
 from slipway.errors import DownloadError
+from slipway.paths_below import path_below
 
 WORKERS = 16
 """Number of concurrent downloads; the files are many and small."""
@@ -78,12 +79,12 @@ def download_file(place: S3Address, directory: Path, aws: Aws) -> Path:
 
 
 def _path_below(directory: Path, name: str) -> Path:
-    parts = PurePosixPath(name).parts
-    if ".." in parts or PurePosixPath(name).is_absolute():
+    path = path_below(directory, name)
+    if path is None:
         raise DownloadError(
             f"an object's name is {name!r}, which would leave the folder {directory}; nothing is downloaded"
         )
-    return directory.joinpath(*parts)
+    return path
 
 
 def _download(s3: Service, bucket: str, entry: Any, path: Path) -> None:

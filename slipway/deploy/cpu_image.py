@@ -93,7 +93,7 @@ def names_here(path: Path) -> set[str]:
         with tarfile.open(path) as archive:
             return set(archive.getnames())
     directory = model_files_directory(path)
-    return {str(file.relative_to(directory)) for file in directory.rglob("*")}
+    return {file.relative_to(directory).as_posix() for file in directory.rglob("*")}
 
 
 def _names_in_s3(session: "Session", address: str) -> set[str]:

@@ -93,7 +93,8 @@ class MultiModel(Model):
         Returns:
             The model's name for requests.
         """
-        name = name or str(source).rstrip("/").rpartition("/")[2]
+        # A key has slashes, and a path of this machine perhaps backslashes.
+        name = name or (str(source).rpartition("/")[2] if str(source).startswith("s3://") else Path(source).name)
         name = name if name.endswith(_ARCHIVE) else f"{name}{_ARCHIVE}"
         place = self.prefix.below(name)
         client = self.sagemaker_session.boto_session.client("s3")

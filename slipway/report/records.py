@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from container.contract.errors import ReportError
 from slipway.errors import ArchiveError
+from slipway.paths_below import path_below
 
 _METRICS = "metrics.jsonl"
 _PROFILE = ("profile.json", "system", "framework")
@@ -68,10 +69,9 @@ def unpack_records(archive: Path, directory: Path) -> None:
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
-                relative = _wanted(member.name)
-                content = tar.extractfile(member) if relative and member.isreg() else None
-                if relative and content:
-                    target = directory / relative
+                target = path_below(directory, member.name) if _is_wanted(member.name) and member.isreg() else None
+                content = tar.extractfile(member) if target else None
+                if target and content:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(content.read())
     except (tarfile.TarError, EOFError, zlib.error) as error:
@@ -83,10 +83,7 @@ def unpack_records(archive: Path, directory: Path) -> None:
         raise ArchiveError(f"{archive} cannot be unpacked: {error.strerror or error}") from error
 
 
-def _wanted(name: str) -> PurePosixPath | None:
-    """Get the path below the directory, if it is one of the files that a job records."""
-    path = PurePosixPath(name)
-    parts = [part for part in path.parts if part != "."]
-    if not parts or path.is_absolute() or ".." in parts:
-        return None
-    return PurePosixPath(*parts) if parts[0] in _FOLDERS or parts in ([file] for file in _FILES) else None
+def _is_wanted(name: str) -> bool:
+    """Whether it is one of the files that a job records."""
+    parts = [part for part in PurePosixPath(name).parts if part != "."]
+    return bool(parts) and (parts[0] in _FOLDERS or parts in ([file] for file in _FILES))

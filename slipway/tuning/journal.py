@@ -1,6 +1,5 @@
 """Optuna's journal of a study's trials: opens, locks and reads it."""
 
-import fcntl
 import json
 import warnings
 from collections.abc import Iterator
@@ -42,6 +41,8 @@ def lock_study(directory: Path) -> Iterator[None]:
     Raises:
         TuningError: Another process holds it.
     """
+    import fcntl  # which Windows lacks
+
     with (directory / FILE).open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

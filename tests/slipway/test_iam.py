@@ -348,7 +348,11 @@ def test_clarify_is_covered(account):
 
 def test_listing_jobs_and_reading_logs_is_covered():
     aws = Aws(REGION, None)
-    summary = {"TrainingJobName": "dogs", "TrainingJobArn": "arn:aws:sagemaker:::dogs", "CreationTime": NOW}
+    summary = {
+        "TrainingJobName": "dogs",
+        "TrainingJobArn": "arn:aws:sagemaker:eu-west-1:111122223333:training-job/dogs",
+        "CreationTime": NOW,
+    }
     recorded = DryRun(
         answers={
             "ListTrainingJobs": {"TrainingJobSummaries": [summary]},

@@ -46,7 +46,7 @@ def test_the_archive_holds_the_model_directory_flat(trained):
 def test_a_job_directory_goes_on_from_its_checkpoints_also_after_a_refused_change(trained, colours, slipway, tmp_path):
     job = shutil.copytree(trained.directory, tmp_path / "job", symlinks=True)
     refused = slipway("train", colours, "--job-dir", job, "--epochs", EPOCHS + 1, "--opt-learning-rate", 0.5)
-    assert refused.returncode == 1
+    assert refused.returncode == 4
     assert "opt-learning-rate" in refused.stderr
     done = slipway("train", colours, "--job-dir", job, "--epochs", EPOCHS + 1)
     assert done.returncode == 0, done.stderr
@@ -86,7 +86,7 @@ def test_ctrl_c_keeps_the_best_model_so_far_and_leaves_no_process(number, colour
 def _run(slipway, tmp_path, *arguments):
     """A job that must fail with one paragraph."""
     done = slipway("train", "--job-dir", tmp_path / "job", *SMALL, "--epochs", 1, *arguments)
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert "Traceback" not in done.stdout + done.stderr
     assert done.stderr.startswith("Error: ")
     return done.stderr
