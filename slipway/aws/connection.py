@@ -1,10 +1,11 @@
 """Credentials and region for AWS, and calls whose errors say what to do."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from slipway.aws.refusals import explained
+from slipway.aws.refusals import explained, no_credentials
 from slipway.errors import SettingError
 from slipway.requests.check import check_request
 
@@ -34,8 +35,11 @@ class Aws:
         if not found:
             raise SettingError("no region is named; add --region (such as --region us-east-1) or set AWS_REGION")
         self.region: str = found
+        self.answered_here = False
+        """Whether a dry run answers all calls, so that no credentials are needed."""
         with explained("reading the configuration of AWS"):
-            self.partition: str = self._session.get_partition_for_region(found)
+            self._partition = self._find_partition(found)
+        self.partition: str = self._partition["id"]
         # For all clients, the SDK's included.
         self.events.register("before-parameter-build.sagemaker", _check)
 
@@ -67,12 +71,27 @@ class Aws:
 
     def registry_host(self, account: str) -> str:
         """Host name of an account's ECR registry; its suffix differs in China and in isolated partitions."""
-        partitions = self._session.get_data("partitions")["partitions"]
-        suffix = next(entry["outputs"]["dnsSuffix"] for entry in partitions if entry["id"] == self.partition)
-        return f"{account}.dkr.ecr.{self.region}.{suffix}"
+        return f"{account}.dkr.ecr.{self.region}.{self._partition['outputs']['dnsSuffix']}"
+
+    def _find_partition(self, region: str) -> Mapping[str, Any]:
+        """Find the region's entry in botocore's partitions; its own function reads all endpoints for that, far more."""
+        from botocore.exceptions import UnknownRegionError
+
+        for entry in self._session.get_data("partitions")["partitions"]:
+            if region in entry["regions"] or re.fullmatch(entry["regionRegex"], region):
+                found: Mapping[str, Any] = entry
+                return found
+        raise UnknownRegionError(region_name=region, error_msg="no partition")
 
     def service(self, name: str, *, quick: bool = False) -> "Service":
-        """Create a client of one service; with `quick`, one that gives up after seconds and tries once."""
+        """Create a client of one service; with `quick`, one that gives up after seconds and tries once.
+
+        Raises:
+            CredentialsError: There are no credentials, and a dry run does not answer in AWS's place.
+        """
+        # The client would say it too, once it had read the service's model, which takes longer than all else.
+        if not self.answered_here and not self.has_credentials:
+            raise no_credentials()
         from botocore.config import Config
 
         # Enough to outlast a hiccup; a wrong address must not take a minute to be reported.

@@ -50,6 +50,7 @@ class DryRun:
 
     def attach(self, aws: Aws) -> None:
         """Intercept the calls of all clients that are created from now on."""
+        aws.answered_here = not self.passing
         aws.events.register("before-parameter-build", self._record)
         aws.events.register("before-call", self._answer)
 

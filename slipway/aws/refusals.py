@@ -59,6 +59,11 @@ def explained(action: str) -> Iterator[None]:
         raise explanation from error
 
 
+def no_credentials(reason: str = "none are configured") -> CredentialsError:
+    """Build the error for credentials that cannot be found."""
+    return CredentialsError(f"no working AWS credentials were found ({reason}); {_SIGN_IN}")
+
+
 def _explanation(action: str, error: Exception) -> UserError | None:
     # Only here: every command's help would wait for botocore.
     from botocore import exceptions
@@ -83,7 +88,7 @@ def _explanation(action: str, error: Exception) -> UserError | None:
         | exceptions.TokenRetrievalError
         | exceptions.NoAuthTokenError,
     ):
-        return CredentialsError(f"no working AWS credentials were found ({error}); {_SIGN_IN}")
+        return no_credentials(str(error))
     if isinstance(error, exceptions.ParamValidationError):
         return SettingError(f"{action}: the request would not be valid: {_one_line(str(error))}")
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):

@@ -93,9 +93,11 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except click.Abort:
-        complain("interrupted")
-        code = ExitCode.INTERRUPTED
+    except click.Abort as abort:
+        # A prompt without an answer, because the standard input has ended, is no interruption.
+        unanswered = isinstance(abort.__context__, EOFError)
+        complain("no answer; nothing was changed" if unanswered else "interrupted")
+        code = ExitCode.MENDABLE if unanswered else ExitCode.INTERRUPTED
     except UserError as error:
         complain(str(error))
         code = exit_code(error)

@@ -3,14 +3,17 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from slipway.cli.aws_options import profile_option, region_option, role_option
 from slipway.cli.console import say, say_table
 from slipway.cli.defaults import defaults_from_file
-from slipway.doctor import Asked, Finding, examine
 from slipway.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from slipway.doctor import Finding
 
 _STYLES = {"ok": "green", "absent": "dim", "unknown": "yellow", "failed": "bold red"}
 
@@ -46,6 +49,8 @@ def doctor(
     Each line is ok, absent (nobody has set it up; fine unless you need it), unknown (could not be checked) or failed
     (set up, and does not work). The exit code is 1 if anything failed. No account is needed.
     """
+    from slipway.doctor import Asked, examine
+
     group = context.find_root().command
     assert isinstance(group, click.Group)
     asked = Asked(
@@ -67,7 +72,7 @@ def doctor(
     sys.exit(ExitCode.MENDABLE if failed else ExitCode.DONE)
 
 
-def _show(found: Mapping[str, list[Finding]]) -> None:
+def _show(found: Mapping[str, list["Finding"]]) -> None:
     """Print a table for each group, with columns of the same width, and a remedy below what it is for."""
     width = max(len(finding.name) for findings in found.values() for finding in findings)
     for group, findings in found.items():
@@ -76,7 +81,7 @@ def _show(found: Mapping[str, list[Finding]]) -> None:
         say("")
 
 
-def _rows(findings: Iterable[Finding], width: int) -> Iterator[tuple[str, ...]]:
+def _rows(findings: Iterable["Finding"], width: int) -> Iterator[tuple[str, ...]]:
     for finding in findings:
         yield "", finding.status, finding.name.ljust(width), finding.text
         if finding.remedy:

@@ -1,5 +1,7 @@
 """`slipway init`: creates bucket, execution role and slipway.toml after confirmation."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from slipway.aws.connection import Aws
@@ -7,7 +9,9 @@ from slipway.aws.dry_run import ACCOUNT, DryRun
 from slipway.cli.aws_options import not_confirmed, profile_option, region_option, show_requests
 from slipway.cli.console import say
 from slipway.errors import SettingError
-from slipway.init import Plan, SettingsFile, Wanted, make_plan
+
+if TYPE_CHECKING:
+    from slipway.init import Plan, SettingsFile, Wanted
 
 _REGION = "us-east-1"
 """Placeholder for the user's region in a dry run."""
@@ -52,6 +56,8 @@ def init(
     The bucket is private and encrypted; the role has the policies of docs/iam.md: it reaches this bucket and the images
     in one repository. What is there already is used. slipway.toml gets the keys that it lacks; none is changed.
     """
+    from slipway.init import Wanted, make_plan
+
     wanted = Wanted(bucket=bucket, role_name=role_name, repository=repository)
     if dry_run:
         _show_dry_run(wanted, region, profile)
@@ -82,7 +88,9 @@ def init(
     say(f"Next: ./build.sh && ./push.sh --region {aws.region}, and slipway doctor")
 
 
-def _show_dry_run(wanted: Wanted, region: str | None, profile: str | None) -> None:
+def _show_dry_run(wanted: "Wanted", region: str | None, profile: str | None) -> None:
+    from slipway.init import make_plan
+
     placeholders = [f"{ACCOUNT} for your account"]
     try:
         aws = Aws(region, profile)
@@ -93,7 +101,7 @@ def _show_dry_run(wanted: Wanted, region: str | None, profile: str | None) -> No
         placeholders.append(f"{_REGION} for your region (--region)")
     recorded = DryRun()
     recorded.attach(aws)
-    plan = make_plan(aws, wanted, look=False)
+    plan = make_plan(aws, wanted, ACCOUNT)
     for _, step in plan.steps:
         step()
     show_requests(recorded)
@@ -103,6 +111,8 @@ def _show_dry_run(wanted: Wanted, region: str | None, profile: str | None) -> No
     say(f"note: placeholders: {', '.join(placeholders)}. Nothing was created.")
 
 
-def _settings_file(plan: Plan, profile: str | None) -> SettingsFile:
+def _settings_file(plan: "Plan", profile: str | None) -> "SettingsFile":
+    from slipway.init import SettingsFile
+
     keys = {"region": plan.place.region, "role": plan.place.role_arn, "bucket": plan.place.bucket}
     return SettingsFile.plan({**keys, **({"profile": profile} if profile else {})})

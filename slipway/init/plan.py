@@ -30,19 +30,20 @@ class Plan:
     """What creates the missing, in order."""
 
 
-def make_plan(aws: Aws, wanted: Wanted, *, look: bool = True) -> Plan:
+def make_plan(aws: Aws, wanted: Wanted, account: str | None = None) -> Plan:
     """Look at what is there; change nothing.
 
     Args:
         aws: Credentials and region.
         wanted: Names of what to create.
-        look: Whether to look; otherwise, the plan is for an account in which nothing is there.
+        account: Plan for this account as if nothing were there; None: the account of the credentials, and look.
 
     Raises:
         SettingError: A name is invalid, or the bucket or the role cannot be used.
         ServiceError: AWS refuses.
     """
-    account = str(aws.service("sts").call("GetCallerIdentity")["Account"])
+    look = account is None
+    account = account or str(aws.service("sts").call("GetCallerIdentity")["Account"])
     bucket = wanted.bucket or f"slipway-{account}-{aws.region}"
     place = Place(
         account=account,
