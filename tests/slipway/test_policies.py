@@ -111,6 +111,9 @@ FLAGS = {
         "--region",
         "--profile",
     ],
+    "doctor": ["--instance-type", "--role", "--bucket", *AWS, "--json"],
+    "init": ["--bucket", "--role-name", "--repository", "--yes", "--dry-run", *AWS],
+    "completion": ["{bash|zsh|fish}"],
 }
 
 
