@@ -135,7 +135,7 @@ def test_the_completion_script_completes_in_bash(slipway_here, tmp_path):
     script.write_text(slipway_here("completion", "bash").stdout)
     (tmp_path / "slipway").write_text(f'#!/bin/sh\nexec {sys.executable} -m slipway "$@"\n')
     (tmp_path / "slipway").chmod(0o755)
-    ask = f'source {script}; COMP_WORDS=(slipway doc); COMP_CWORD=1; _slipway_completion slipway; echo "${{COMPREPLY[@]}}"'
+    ask = "COMP_WORDS=(slipway doc); COMP_CWORD=1; _slipway_completion slipway; echo ${COMPREPLY[@]}"
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(["bash", "-c", ask], env=environment, capture_output=True, text=True)
+    done = subprocess.run(["bash", "-c", f"source {script}; {ask}"], env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == "doctor", done.stderr

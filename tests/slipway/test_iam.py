@@ -26,7 +26,11 @@ from slipway.deploy.autoscaling import Autoscaling
 from slipway.deploy.multi_model import MultiModel
 from slipway.deploy.rollout import Rollout, shift_traffic
 from slipway.deploy.variants import ProductionVariant, deploy_variants
+from slipway.doctor.account import Account, check_bucket
+from slipway.doctor.quotas import check_quotas
+from slipway.doctor.role import check_execution_role
 from slipway.errors import ComparisonError
+from slipway.init import Wanted, make_plan
 from slipway.job_logs import job_source, log_lines
 from slipway.jobs import list_jobs
 from slipway.s3_channels import find_s3_channels
@@ -55,6 +59,9 @@ ACTIONS = {
     "s3:CreateMultipartUpload": "s3:PutObject",
     "s3:UploadPart": "s3:PutObject",
     "s3:CompleteMultipartUpload": "s3:PutObject",
+    "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
+    "service-quotas:ListServiceQuotas": "servicequotas:ListServiceQuotas",
 }
 
 
@@ -366,3 +373,28 @@ def test_listing_jobs_and_reading_logs_is_covered():
     assert set(log_lines(aws, job_source(aws, "dogs"), tail=None, follow=False)) == {"Epoch 1"}
     wanted = {f"sagemaker:List{kind}s" for kind in ("TrainingJob", "TransformJob", "HyperParameterTuningJob")}
     assert wanted | {"logs:GetLogEvents"} <= needed(recorded) <= set(actions("user"))
+
+
+def test_the_doctor_is_covered():
+    aws = Aws(REGION, None)
+    trust = json.dumps(POLICIES["trust"])
+    recorded = DryRun(answers={"GetRole": {"Role": {"AssumeRolePolicyDocument": trust}}})
+    recorded.attach(aws)
+    here = Account(aws=aws, number="111122223333")
+    found = [
+        *check_bucket(here, "my-dogs"),
+        *check_execution_role(here, ROLE, "my-dogs", "slipway"),
+        *check_quotas(here, [(GPU, "training")]),
+    ]
+    assert [finding.status for finding in found] == ["ok", "ok", "ok", "unknown"]
+    assert {"iam:SimulatePrincipalPolicy", "s3:ListBucket"} <= needed(recorded) <= set(actions("user"))
+
+
+def test_setting_up_is_covered():
+    aws = Aws(REGION, None)
+    recorded = DryRun(answers={"GetRolePolicy": {"PolicyDocument": json.dumps(POLICIES["trust"])}})
+    recorded.attach(aws)
+    for account in (None, "111122223333"):
+        for _, step in make_plan(aws, Wanted(bucket="my-dogs"), account).steps:
+            step()
+    assert {"iam:CreateRole", "s3:CreateBucket"} <= needed(recorded) <= {*actions("user"), *SETUP_ACTIONS}
