@@ -1,6 +1,6 @@
 """Measures how long the `slipway` command takes to its first answer, against importing boto3.
 
-    python -m bench.cli [--rounds 7] [--quick]
+    python -m bench.cli [--rounds 7] [--only WORDS] [--quick]
 
 Each round starts every command once, as a process of its own, and `python -c 'import boto3'` beside them. The ratios
 are medians of the rounds. There are no credentials and no settings: what is asked is answered on this machine, by help,
@@ -80,9 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m bench.cli", description="Measure the commands' time to their first answer."
     )
     parser.add_argument("--rounds", type=positive, default=7, metavar="N", help="default: %(default)s")
+    parser.add_argument("--only", default="", metavar="WORDS", help="only the commands with these words in their name")
     parser.add_argument("--quick", action="store_true", help="one round of three commands, to see that it works")
     options = parser.parse_args(arguments)
-    cases = QUICK if options.quick else CASES
+    cases = QUICK if options.quick else [case for case in CASES if options.only in case.name]
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder, "dogs", "train", "poodle", "1.jpg")
         picture.parent.mkdir(parents=True)

@@ -15,7 +15,11 @@ from slipway.exit_codes import ExitCode
 if TYPE_CHECKING:
     from slipway.doctor import Finding
 
-_STYLES = {"ok": "green", "absent": "dim", "unknown": "yellow", "failed": "bold red"}
+_WIDTH = len("unknown")
+_STYLES = {
+    status.ljust(_WIDTH): style
+    for status, style in (("ok", "green"), ("absent", "dim"), ("unknown", "yellow"), ("failed", "bold red"))
+}
 
 
 @click.command(
@@ -83,6 +87,6 @@ def _show(found: Mapping[str, list["Finding"]]) -> None:
 
 def _rows(findings: Iterable["Finding"], width: int) -> Iterator[tuple[str, ...]]:
     for finding in findings:
-        yield "", finding.status, finding.name.ljust(width), finding.text
+        yield "", finding.status.ljust(_WIDTH), finding.name.ljust(width), finding.text
         if finding.remedy:
             yield "", "", "", f"remedy: {finding.remedy}"

@@ -6,7 +6,12 @@ from typing import Any
 from slipway.doctor.account import Account
 from slipway.doctor.finding import Finding
 
-_KINDS = {"training": "training job", "endpoint": "endpoint", "transform": "transform job"}
+_KINDS = {
+    "training": "training job",
+    "spot training": "spot training job",
+    "endpoint": "endpoint",
+    "transform": "transform job",
+}
 
 
 def check_quotas(account: Account, wanted: Collection[tuple[str, str]]) -> Iterator[Finding]:
@@ -14,7 +19,7 @@ def check_quotas(account: Account, wanted: Collection[tuple[str, str]]) -> Itera
 
     Args:
         account: Credentials and account.
-        wanted: Instance types, each with its use: training, endpoint or transform.
+        wanted: Instance types, each with its use: training, spot training, endpoint or transform.
     """
     if not wanted:
         text, remedy = "not checked; no instance type is named", "slipway doctor --instance-type ml.g4dn.xlarge"

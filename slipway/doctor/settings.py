@@ -43,7 +43,8 @@ def instance_types() -> dict[tuple[str, str], None]:
         table = content.get(command)
         named: Any = table.get("instance-type") if isinstance(table, Mapping) else None
         if isinstance(named, str) and named.startswith("ml."):
-            found[named, use] = None
+            spot = use == "training" and isinstance(table, Mapping) and table.get("spot") is True
+            found[named, "spot training" if spot else use] = None
     return found
 
 

@@ -18,6 +18,7 @@ from slipway.doctor.gpu import driver_suits
 from slipway.doctor.python import check_sdk
 from slipway.doctor.quotas import check_quotas
 from slipway.doctor.role import check_execution_role, trusts_sagemaker
+from slipway.doctor.settings import instance_types
 from slipway.errors import DeniedError
 from slipway.images import PushedImage, record_images
 
@@ -264,6 +265,14 @@ def test_quotas_of_zero_fail_and_say_how_to_ask_for_more():
     assert "--quota-code L-3F53BF0F" in none.remedy
     assert (two.status, two.text) == ("ok", "ml.g4dn.xlarge for endpoint: 2 at once")
     assert unknown.status == "unknown"
+
+
+def test_the_instance_types_of_the_settings_file_are_checked(nobody):
+    Path("slipway.toml").write_text(
+        '[train]\ninstance-type = "ml.g4dn.xlarge"\nspot = true\n[compare]\ninstance-type = "ml.g4dn.xlarge"\n'
+        '[tune]\ninstance-type = "ml.g4dn.xlarge"\n[deploy]\ninstance-type = "local"\n[data]\n'
+    )
+    assert list(instance_types()) == [("ml.g4dn.xlarge", "spot training"), ("ml.g4dn.xlarge", "training")]
 
 
 def test_a_check_that_hangs_is_given_up_and_the_others_are_not():
