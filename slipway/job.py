@@ -70,7 +70,7 @@ class JobDirectory:
         Raises:
             JobError: Another process is running this job.
         """
-        import fcntl  # which Windows lacks
+        import fcntl  # only here: Windows has none, and its users start jobs in AWS
 
         with self.log.open("a", encoding="utf-8") as file:
             try:

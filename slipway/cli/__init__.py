@@ -86,8 +86,8 @@ def main() -> None:
     """Run the command; the console entry point."""
     # Unwind as Ctrl-C does, so that scratch folders are removed and the terminal's cursor is restored.
     for name in ("SIGTERM", "SIGHUP"):
-        if number := getattr(signal, name, None):  # Windows has no SIGHUP
-            signal.signal(number, _exit)
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), _exit)
     try:
         code = cli.main(prog_name="slipway", standalone_mode=False)
     except click.ClickException as error:

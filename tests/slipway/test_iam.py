@@ -357,7 +357,7 @@ def test_listing_jobs_and_reading_logs_is_covered():
     aws = Aws(REGION, None)
     summary = {
         "TrainingJobName": "dogs",
-        "TrainingJobArn": "arn:aws:sagemaker:eu-west-1:111122223333:training-job/dogs",
+        "TrainingJobArn": f"arn:aws:sagemaker:{REGION}:111122223333:training-job/dogs",
         "CreationTime": NOW,
     }
     recorded = DryRun(
