@@ -32,7 +32,7 @@ def check_docker() -> Iterator[Finding]:
     yield Finding(name="Docker", status="ok", text=f"engine {engine.strip()}")
     compose = run("docker", "compose", "version", "--short")
     if compose is None:
-        text, remedy = "not installed; local mode of the SageMaker SDK needs it", "install docker-compose-plugin"
+        text, remedy = "not installed; only the SDK's own local mode needs it", "install docker-compose-plugin"
         yield Finding(name="Compose", status="absent", text=text, remedy=remedy)
     else:
         yield Finding(name="Compose", status="ok", text=f"version {compose.strip()}")
