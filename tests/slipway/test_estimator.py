@@ -271,7 +271,7 @@ def test_ctrl_c_while_waiting_says_that_the_job_runs_on():
         "DescribeLogStreams": {"logStreams": [{"logStreamName": "dogs/algo-1"}]},
         "GetLogEvents": {"events": [line], "nextForwardToken": "end"},
     }
-    with pytest.raises(RemoteJobError, match=r"dogs still runs and costs money.*stop-training-job"):
+    with pytest.raises(RemoteJobError, match=r"dogs still runs and costs money.*slipway stop dogs"):
         account.estimator().fit(TRAIN, show=interrupt, job_name="dogs")
 
 

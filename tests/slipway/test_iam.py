@@ -28,6 +28,7 @@ from slipway.deploy.variants import ProductionVariant, deploy_variants
 from slipway.errors import ComparisonError
 from slipway.job_logs import job_source, log_lines
 from slipway.jobs import list_jobs
+from slipway.requests.missing import Missing
 from slipway.s3_channels import find_s3_channels
 from slipway.transform.jobs import PlannedJob, dry_run
 from slipway.upload.content import PART_BYTES
@@ -151,7 +152,7 @@ def test_batch_transform_is_covered(monkeypatch, tmp_path):
         image="111122223333.dkr.ecr.eu-west-1.amazonaws.com/slipway:serve",
         region=REGION,
     )
-    with job.transformer(recorded) as transformer:
+    with job.transformer(Missing(dry_run=True), recorded) as transformer:
         transformer.transform(job.pictures, wait=False)
     assert {"sagemaker:CreateModel", "sagemaker:CreateTransformJob"} <= needed(recorded) <= set(actions("user"))
 
@@ -339,7 +340,11 @@ def test_clarify_is_covered(account):
 
 def test_listing_jobs_and_reading_logs_is_covered():
     aws = Aws(REGION, None)
-    summary = {"TrainingJobName": "dogs", "TrainingJobArn": "arn:aws:sagemaker:::dogs", "CreationTime": NOW}
+    summary = {
+        "TrainingJobName": "dogs",
+        "TrainingJobArn": f"arn:aws:sagemaker:{REGION}:111122223333:training-job/dogs",
+        "CreationTime": NOW,
+    }
     recorded = DryRun(
         answers={
             "ListTrainingJobs": {"TrainingJobSummaries": [summary]},
