@@ -152,8 +152,7 @@ def test_batch_transform_is_covered(monkeypatch, tmp_path):
         image="111122223333.dkr.ecr.eu-west-1.amazonaws.com/slipway:serve",
         region=REGION,
     )
-    with job.transformer(Missing(dry_run=True), recorded) as transformer:
-        transformer.transform(job.pictures, wait=False)
+    job.transformer(Missing(dry_run=True), recorded).transform(job.pictures, wait=False)
     assert {"sagemaker:CreateModel", "sagemaker:CreateTransformJob"} <= needed(recorded) <= set(actions("user"))
 
 

@@ -259,8 +259,8 @@ def test_a_trained_model_has_a_transformer(monkeypatch, tmp_path):
     assert {tag["Key"] for tag in asked["Tags"]} == {tag["Key"] for tag in model["Tags"]} == {"team", "slipway"}
 
 
-def test_local_mode_has_no_dry_run(slipway, tmp_path):
-    done = slipway("transform", tmp_path, "--model", "m", "--instance-type", "local", "--dry-run", cwd=tmp_path)
+def test_local_mode_has_no_dry_run(slipway_here, tmp_path):
+    done = slipway_here("transform", tmp_path, "--model", "m", "--instance-type", "local", "--dry-run", cwd=tmp_path)
     assert done.returncode == 2
     assert "--dry-run shows requests to AWS, and local mode makes none" in done.stderr
 
@@ -274,10 +274,12 @@ def requests(output):
     return found
 
 
-def test_a_dry_run_prints_the_model_and_the_job(slipway, tmp_path):
-    done = slipway(
+def test_a_dry_run_prints_the_model_and_the_job(slipway_here, tmp_path):
+    done = slipway_here(
         *("transform", "s3://my-dogs/dogImages/test", "--model", "s3://my-dogs/jobs/dogs/output/model.tar.gz"),
         *("--instance-type", "ml.c7i.xlarge", "--instance-count", 2, "--format", "csv", "--output", "s3://my-dogs/out"),
+        *("--name", "dogs-job", "--subnet", "subnet-1", "--security-group", "sg-1", "--network-isolation"),
+        *("--kms-key", "key", "--tag", "team=vision"),
         *("--role", ROLE, "--image", IMAGE, "--region", REGION, "--dry-run"),
         cwd=tmp_path,
         env={"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
@@ -290,9 +292,12 @@ def test_a_dry_run_prints_the_model_and_the_job(slipway, tmp_path):
     assert job["TransformInput"]["ContentType"] == "application/x-image"
     assert "SplitType" not in job["TransformInput"]
     assert job["TransformOutput"] == {"S3OutputPath": "s3://my-dogs/out", "Accept": "text/csv"}
-    assert job["TransformResources"] == {"InstanceCount": 2, "InstanceType": "ml.c7i.xlarge"}
+    resources = {"InstanceCount": 2, "InstanceType": "ml.c7i.xlarge", "VolumeKmsKeyId": "key"}
+    assert (job["TransformJobName"], job["TransformResources"]) == ("dogs-job", resources)
+    assert model["VpcConfig"] == {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    assert model["EnableNetworkIsolation"] is True
     assert job["BatchStrategy"] == "SingleRecord"
-    assert [tag["Key"] for tag in job["Tags"]] == [tag["Key"] for tag in model["Tags"]] == ["slipway"]
+    assert [tag["Key"] for tag in job["Tags"]] == [tag["Key"] for tag in model["Tags"]] == ["team", "slipway"]
     assert list(tmp_path.iterdir()) == []
 
 
