@@ -1,11 +1,12 @@
 """Version 2 of the SDK: its Transformer, for pictures."""
 
-from typing import Any
+from typing import Any, Self
 
 from sagemaker.transformer import Transformer as SdkTransformer
 from sagemaker.transformer import _TransformJob
 from sagemaker.workflow.pipeline_context import PipelineSession
 
+from slipway.aws.session import AnySession
 from slipway.invocations import ANY_PICTURE
 from slipway.requests.transform_job import TransformJob
 from slipway.sdk2.session import new_session
@@ -18,6 +19,15 @@ class Transformer(transformer.Transformer, SdkTransformer):  # type: ignore[misc
     _session = staticmethod(new_session)
     latest_transform_job: Any = None
     _reset_output_path = False
+
+    @classmethod
+    def attach(
+        cls, transform_job_name: str, sagemaker_session: AnySession | None = None, *, region: str | None = None
+    ) -> Self:
+        """Build a Transformer with a job's settings, as there."""
+        made = super().attach(transform_job_name, sagemaker_session, region=region)
+        made.latest_transform_job = _TransformJob(made.sagemaker_session, transform_job_name)
+        return made
 
     def transform(
         self, data: Any, content_type: str = ANY_PICTURE, job_name: str | None = None, **arguments: Any

@@ -134,6 +134,47 @@ class Transformer(SubmittedJob):
         made._model = model
         return made
 
+    @classmethod
+    def attach(
+        cls, transform_job_name: str, sagemaker_session: AnySession | None = None, *, region: str | None = None
+    ) -> Self:
+        """Build a Transformer with a job's settings, to wait for it or to read its predictions.
+
+        Args:
+            transform_job_name: Name of the job.
+            sagemaker_session: As for `Transformer`.
+            region: As for `Transformer`.
+
+        Raises:
+            ServiceError: There is no such job, or AWS refuses.
+            TransformError: The job's pictures are no longer there.
+        """
+        session = sagemaker_session or cls._session(region)
+        with explained(f"looking at the transform job {transform_job_name}"):
+            found = session.sagemaker_client.describe_transform_job(TransformJobName=transform_job_name)
+        outputs, resources = found["TransformOutput"], found["TransformResources"]
+        made = cls(
+            found["ModelName"],
+            resources["InstanceCount"],
+            resources["InstanceType"],
+            form="csv" if outputs.get("Accept") == ACCEPT["csv"] else "jsonl",
+            output_path=outputs["S3OutputPath"],
+            sagemaker_session=session,
+            strategy=found.get("BatchStrategy"),
+            assemble_with=outputs.get("AssembleWith"),
+            accept=outputs.get("Accept"),
+            env=found.get("Environment"),
+            max_payload=found.get("MaxPayloadInMB"),
+            max_concurrent_transforms=found.get("MaxConcurrentTransforms"),
+            output_kms_key=outputs.get("KmsKeyId"),
+            volume_kms_key=resources.get("VolumeKmsKeyId"),
+        )
+        made._current_job_name = transform_job_name
+        source = S3Address.parse(found["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"].rstrip("/") + "/")
+        made._data = str(source)
+        made._pictures = list_pictures(Service("s3", session.boto_session.client("s3")), source)
+        return made
+
     def transform(
         self,
         data: str,

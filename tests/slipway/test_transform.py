@@ -7,6 +7,7 @@ import os
 import boto3
 import pytest
 
+import slipway
 from container.contract.errors import DataError
 from slipway import Estimator
 from slipway.aws.connection import Aws
@@ -161,6 +162,17 @@ def test_a_job_is_described_as_it_was_asked_for_and_its_outputs_are_joined(bucke
     assert {name: row.get("expected") for name, row in rows.items() if "expected" in row} == {"sub/2 ä.jpg": "Beagle"}
     assert rows["1.jpg"]["predictions"] == [{"label": "jobs/t1/1.jpg.out"}]
     assert rows["sub/2 ä.jpg"]["predictions"] == [{"label": "jobs/t1/pictures/sub/2 ä.jpg.out"}]
+
+
+@pytest.mark.parametrize("kind", [Transformer, slipway.Transformer], ids=["no SDK", "version 2"])
+def test_a_job_that_was_started_elsewhere_is_attached_to(bucket, tmp_path, kind):
+    transformer("csv").transform("s3://my-dogs/pictures", job_name="t1", wait=False)
+    bucket.put_object(Bucket="my-dogs", Key="jobs/t1/1.jpg.out", Body=b"Beagle,0.9")
+    attached = kind.attach("t1", aws_session(Aws(REGION, None)))
+    assert (attached.job_name, attached.form, attached.max_payload) == ("t1", "csv", 6)
+    attached.wait(logs=False)
+    rows = {row.image: row.answer for row in attached.rows()}
+    assert rows == {"1.jpg": "Beagle,0.9", "3.jpg": None, "sub/2 ä.jpg": None}
 
 
 def test_every_job_has_an_output_of_its_own(bucket):
