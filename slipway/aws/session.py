@@ -19,7 +19,7 @@ LOCAL_ROLE = "arn:aws:iam::111122223333:role/not-used-in-local-mode"
 
 # By default, the SDK reports every call of its functions to AWS over HTTP. Its own files of defaults are not read:
 # Slipway's are in slipway.toml.
-_SDK_SETTINGS = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
+SDK_SETTINGS = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
 _LOCAL_REGION = "us-east-1"
 
 
@@ -87,7 +87,7 @@ def aws_session(aws: Aws, dry_run: DryRun | None = None) -> "Session":
     _check_settings_once()
     if dry_run is not None:
         dry_run.attach(aws)
-    return Session(boto_session=aws.boto_session(), sagemaker_config=_SDK_SETTINGS)
+    return Session(boto_session=aws.boto_session(), sagemaker_config=SDK_SETTINGS)
 
 
 def local_session(**local: Any) -> "Session":
@@ -102,7 +102,7 @@ def local_session(**local: Any) -> "Session":
     _check_settings_once()
     # No credentials and no region are needed, and a profile that would ask for a sign-in must not be used.
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _LOCAL_REGION
-    session = LocalSession(boto_session=boto3.Session(region_name=region), sagemaker_config=_SDK_SETTINGS)
+    session = LocalSession(boto_session=boto3.Session(region_name=region), sagemaker_config=SDK_SETTINGS)
     session.config = {"local": {"local_code": True, **local}}
     return session
 

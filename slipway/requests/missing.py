@@ -77,6 +77,14 @@ class Missing:
             self.settings.append(setting)
         return setting.placeholder
 
+    def region(self, region: str | None, profile: str | None) -> str:
+        """Return the region that is named or configured, or a placeholder.
+
+        Raises:
+            CredentialsError: There is no such profile.
+        """
+        return self.fill(REGION, find_region(region or Settings.read().region, profile))
+
     def session(self, region: str | None, profile: str | None, recorded: DryRun | None = None) -> AwsSession:
         """Create a session in the region that is named, or in a placeholder's.
 
@@ -89,10 +97,8 @@ class Missing:
             CredentialsError: There is no such profile.
             SettingError: AWS has no such region.
         """
-        settings = Settings.read()
-        profile = profile or settings.profile
-        found = self.fill(REGION, find_region(region or settings.region, profile))
-        return AwsSession(Aws(found, profile), recorded)
+        profile = profile or Settings.read().profile
+        return AwsSession(Aws(self.region(region, profile), profile), recorded)
 
     def role(self, role: str | None) -> str:
         """Return the role that is named, in an argument or the settings, or a placeholder."""
