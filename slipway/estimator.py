@@ -3,18 +3,19 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from container.contract.hyperparameters import TrainConfig
 from slipway.attached_job import arguments_of
 from slipway.aws.connection import Aws
 from slipway.aws.refusals import explained
-from slipway.aws.session import AnySession, AwsSession, is_local
+from slipway.aws.session import AnySession, AwsSession, DockerSession, is_local
 from slipway.checks.arguments import refuse_unknown
 from slipway.checks.inputs import Inputs
 from slipway.debugger_request import asked_hook, check_profiler, check_region, debugger_members, refuse_in_local_mode
 from slipway.debugger_rules import Rules, as_rules, on_tensors, rule_name
-from slipway.errors import SettingError
+from slipway.errors import RemoteJobError, SettingError
 from slipway.estimator_base import EstimatorBase
 from slipway.requests.channels import channel
 from slipway.requests.names import base_name
@@ -109,6 +110,7 @@ class Estimator(TrainedModel, EstimatorBase):
             region=region,
         )
         self.latest_training_job: StartedJob | None = None
+        self._folder_of_job = False  # in local mode, whether the user has named no output path
         self._script = Script(**{name: found.pop(name) for name in SCRIPT_ARGUMENTS if name in found})
         self._hyperparameters = found.pop("hyperparameters")
         self._enable_network_isolation = bool(found.pop("enable_network_isolation", False))
@@ -149,12 +151,7 @@ class Estimator(TrainedModel, EstimatorBase):
 
     @staticmethod
     def _session(instance_type: str | None, region: str, profile: str | None) -> AnySession:
-        if is_local(instance_type):
-            raise SettingError(
-                "local mode runs through version 2 of the SageMaker SDK: pip install 'slipway[sdk2]'; without it, "
-                "train on this machine with slipway train DATA, without --instance-type"
-            )
-        return AwsSession(Aws(region, profile))
+        return DockerSession() if is_local(instance_type) else AwsSession(Aws(region, profile))
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return the hyperparameters, by the names in the README's table."""
@@ -172,12 +169,14 @@ class Estimator(TrainedModel, EstimatorBase):
 
     @property
     def model_data(self) -> str:
-        """Address of the latest job's model.tar.gz.
+        """Address of the latest job's model.tar.gz, in local mode a file:// address.
 
         Raises:
             SettingError: There is no job yet.
             ServiceError: AWS refuses.
         """
+        if self.is_local and self.latest_training_job is not None:
+            return f"{self.output_path}/model.tar.gz"
         description = self._description()
         if description is None:
             raise SettingError("there is no trained model yet; call fit() first, or Estimator.attach(job)")
@@ -216,7 +215,9 @@ class Estimator(TrainedModel, EstimatorBase):
             channels=[channel(name, value) for name, value in {**channels, **found}.items()],
             hyperparameters={**{name: str(value) for name, value in self._hyperparameters.items()}, **code},
             experiment_config=experiment,
-            debugger=debugger_members(
+            debugger={}
+            if self.is_local
+            else debugger_members(
                 self.rules,
                 self.debugger_hook_config,
                 self.profiler_config,
@@ -241,9 +242,9 @@ class Estimator(TrainedModel, EstimatorBase):
         """Check everything that can be checked, start the job, and wait for it.
 
         Args:
-            inputs: Channels by name (train, validation, test, weights), or the train channel alone: an S3 address, or
-                a channel in the form of AWS's API, or an SDK's TrainingInput.
-            wait: Wait until the job ends, and show its log.
+            inputs: Channels by name (train, validation, test, weights), or the train channel alone: an S3 address, in
+                local mode also a folder, a channel in the form of AWS's API, or an SDK's TrainingInput.
+            wait: Wait until the job ends, and show its log. Local mode always waits.
             logs: Which logs to show: "All", "Training" or True; "None" or False for none.
             job_name: Name of the job; None: base_job_name and the time.
             experiment_config: The experiment that the job belongs to: ExperimentName, TrialName,
@@ -257,12 +258,26 @@ class Estimator(TrainedModel, EstimatorBase):
             RemoteJobError: The job failed or was stopped; the message has its reason.
         """
         job = job_name or self.new_job_name()
-        request = self.definition(job, self.prepare_inputs(inputs, job), experiment_config).request()
+        channels = self.prepare_inputs(inputs, job)
+        if self.is_local:
+            self._run_here(job, channels, show or print)
+            return
+        request = self.definition(job, channels, experiment_config).request()
         with explained("starting the training job"):
             self.sagemaker_session.sagemaker_client.create_training_job(**request)
         self.latest_training_job = StartedJob(job)
         if wait:
             self.wait(show or print if logs not in (False, "None", "Rules") else None)
+
+    def _run_here(self, job: str, channels: Mapping[str, Any], show: Callable[[str], None]) -> None:
+        from slipway.local import train  # only here, with the Docker SDK
+
+        if self._folder_of_job or self.output_path is None:
+            self._folder_of_job, self.output_path = True, Path("slipway-jobs", job).resolve().as_uri()
+        trained = train(self.definition(job, channels).request(), show)
+        if trained.model is None:
+            raise RemoteJobError(f"the training job {job} was stopped before it had a model")
+        self.latest_training_job = StartedJob(job)
 
     def logs(self) -> None:
         """Print the log of the latest job until it has ended.

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import tarfile
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,10 @@ class Script:
             SettingError: A file or a folder does not exist.
             ServiceError: AWS refuses the upload.
         """
-        program, address = self._upload(session, job, output_path, kms_key)
+        if session.local_mode:
+            isolated, program, address = True, *self._kept_here()
+        else:
+            program, address = self._upload(session, job, output_path, kms_key)
         place = f"/opt/ml/input/data/{_CHANNEL}/{_ARCHIVE}" if isolated else address
         values: dict[str, Any] = {
             "sagemaker_submit_directory": place,
@@ -72,6 +76,15 @@ class Script:
         }
         encoded = {name: json.dumps(value) for name, value in values.items()}
         return encoded, {_CHANNEL: address} if isolated else {}
+
+    def _kept_here(self) -> tuple[str, str]:
+        folder = Path(tempfile.mkdtemp(prefix="slipway-code-"))
+        (folder / _ARCHIVE).write_bytes(self._packed())
+        return self._program(), folder.as_uri()
+
+    def _program(self) -> str:
+        script = self.entry_point or ""
+        return script if self.source_dir else Path(script).name
 
     def _upload(self, session: AnySession, job: str, output_path: str, kms_key: str | None) -> tuple[str, str]:
         if not self.entry_point:
@@ -86,7 +99,7 @@ class Script:
             session.boto_session.client("s3").upload_fileobj(
                 body, place.bucket, place.key, ExtraArgs={"ServerSideEncryption": "aws:kms", **key}
             )
-        return self.entry_point if self.source_dir else Path(self.entry_point).name, str(place)
+        return self._program(), str(place)
 
     def _packed(self) -> bytes:
         script = Path(self.source_dir or "", self.entry_point or "")

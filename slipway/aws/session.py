@@ -70,6 +70,19 @@ class AwsSession:
         return self.boto_session.client("sagemaker-runtime")
 
 
+class DockerSession(AwsSession):
+    """A session for local mode without an SDK, which needs neither credentials nor a region."""
+
+    local_mode = True
+
+    def __init__(self) -> None:
+        super().__init__(Aws(_local_region(), None))
+
+
+def _local_region() -> str:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _LOCAL_REGION
+
+
 def is_local(instance_type: str | None) -> bool:
     """Whether an instance type means the SDK's local mode."""
     return instance_type in LOCAL_INSTANCE_TYPES
@@ -101,8 +114,7 @@ def local_session(**local: Any) -> "Session":
 
     _check_settings_once()
     # No credentials and no region are needed, and a profile that would ask for a sign-in must not be used.
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _LOCAL_REGION
-    session = LocalSession(boto_session=boto3.Session(region_name=region), sagemaker_config=SDK_SETTINGS)
+    session = LocalSession(boto_session=boto3.Session(region_name=_local_region()), sagemaker_config=SDK_SETTINGS)
     session.config = {"local": {"local_code": True, **local}}
     return session
 

@@ -30,7 +30,8 @@ from slipway.compare.result import Result, read_job
 from slipway.compare.table import rows
 from slipway.compare.variants import BASELINE, MODEL_TYPE, Variant, make_variants, parse_choices
 from slipway.dataset_folder import SPLIT_FOLDERS
-from slipway.errors import ComparisonError, PageError
+from slipway.errors import ComparisonError, PageError, SettingError
+from slipway.installed_sdk import installed_sdk
 from slipway.job import JobDirectory, default_job_directory, require_installed
 from slipway.networks import check_networks
 from slipway.requests.missing import Missing
@@ -134,6 +135,11 @@ def compare(
     missing = Missing(dry_run=dry_run)
     session: AnySession
     if is_local(instance_type):
+        if installed_sdk() != "sdk2":
+            raise SettingError(
+                "slipway compare in local mode needs version 2 of the SageMaker SDK: pip install 'slipway[sdk2]'; "
+                "without --instance-type, it compares on this machine"
+            )
         from slipway.sdk2.estimator import Estimator as Trained
 
         session = local_session()
