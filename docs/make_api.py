@@ -17,10 +17,10 @@ PAGE = Path(__file__).with_name("api.md")
 
 _HEAD = """# The Python classes
 
-Written by `python docs/make_api.py` from the docstrings. `Model`, `MultiModel`, `Predictor` and `Transformer` need no
-SageMaker SDK. Where version 2 of it is installed, they are subclasses of its classes too, as `Estimator` and `Tuner`
-are: the SDK's other methods and arguments are as its reference describes them. With version 3, `model.resource`,
-`predictor.resource` and `transformer.resource` are sagemaker-core's.
+Written by `python docs/make_api.py` from the docstrings. The classes need no SageMaker SDK. Where version 2 of it is
+installed, they are subclasses of its classes too, whose other methods and arguments are as its reference describes
+them. With version 3, `estimator.trainer` is a ModelTrainer and `tuner.tuner` a HyperparameterTuner of the same
+settings; `model.resource`, `predictor.resource` and `transformer.resource` are sagemaker-core's.
 """
 _WIDTH = 100
 _TITLES = {"Args": "Arguments", "Returns": "Returns", "Raises": "Raises"}

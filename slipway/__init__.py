@@ -16,23 +16,21 @@ if TYPE_CHECKING:
     from slipway.transform.transformer import Transformer
     from slipway.tuner import Tuner
 
-# Version 2 of the SDK is Slipway's choice (version 3 has no Estimator), so the user need not be warned of it at every
-# import, nor of the places in which the SDK finds no settings.
+# With version 2 of the SDK, the user need not be warned of it at every import, nor of the places in which it finds no
+# settings.
 os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 logging.getLogger("sagemaker.config").setLevel(logging.WARNING)
 
 __all__ = ["Estimator", "Model", "MultiModel", "Prediction", "Predictor", "Transformer", "Tuner"]
-_MODULES = {
-    "Estimator": "estimator",
-    "Prediction": "prediction",
-    "Tuner": "tuner",
-}
+_MODULES = {"Prediction": "prediction"}
 # The classes that each SDK's package has a subclass of, and where they are without one.
 _OF_SDKS = {
+    "Estimator": "estimator",
     "Model": "deploy.model",
     "MultiModel": "deploy.multi_model",
     "Predictor": "deploy.predictor",
     "Transformer": "transform.transformer",
+    "Tuner": "tuner",
 }
 
 

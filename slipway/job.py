@@ -1,6 +1,5 @@
 """A job directory: SageMaker's /opt/ml on this machine, with the user's folders linked in as channels."""
 
-import fcntl
 import importlib.util
 import json
 from collections.abc import Iterator, Mapping
@@ -70,6 +69,8 @@ class JobDirectory:
         Raises:
             JobError: Another process is running this job.
         """
+        import fcntl  # only here: Windows has none, and its users start jobs in AWS
+
         with self.log.open("a", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -72,7 +72,7 @@ def finished_job(
     """Wait for a training job; return DescribeTrainingJob's answer.
 
     Args:
-        session: The SDK's session.
+        session: A session.
         name: Name of the job.
         show: Called with each line of its log; None: the log is not read.
         accept_stopped: Accept a stopped job that left a model, since tuning jobs stop training jobs early.

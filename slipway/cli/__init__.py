@@ -78,8 +78,9 @@ for command in (
 def main() -> None:
     """Run the command; the console entry point."""
     # Unwind as Ctrl-C does, so that scratch folders are removed and the terminal's cursor is restored.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _exit)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), _exit)
     try:
         cli(prog_name="slipway")
     except UserError as error:

@@ -48,6 +48,12 @@ def instance_type_option(what: str) -> Decorator:
     )
 
 
+def require_in_s3(data: str) -> None:
+    """Refuse data that SageMaker cannot read, as wrong usage."""
+    if not data.startswith("s3://"):
+        raise click.UsageError(f"{data} is not an S3 address; upload it first: slipway data upload {data} s3://…")
+
+
 def show_requests(dry_run: DryRun, missing: Missing | None = None) -> None:
     """Print the requests that a dry run would have sent, one JSON object after another.
 
