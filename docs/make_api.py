@@ -7,7 +7,8 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import slipway
@@ -16,8 +17,10 @@ PAGE = Path(__file__).with_name("api.md")
 
 _HEAD = """# The Python classes
 
-Written by `python docs/make_api.py` from the docstrings. `Estimator`, `Model`, `Predictor` and `Tuner` are subclasses
-of the SageMaker SDK's (version 2): their other methods and arguments are as its reference describes them.
+Written by `python docs/make_api.py` from the docstrings. The classes need no SageMaker SDK. Where version 2 of it is
+installed, they are subclasses of its classes too, whose other methods and arguments are as its reference describes
+them. With version 3, `estimator.trainer` is a ModelTrainer and `tuner.tuner` a HyperparameterTuner of the same
+settings; `model.resource`, `predictor.resource` and `transformer.resource` are sagemaker-core's.
 """
 _WIDTH = 100
 _TITLES = {"Args": "Arguments", "Returns": "Returns", "Raises": "Raises"}
@@ -29,13 +32,17 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 def page() -> str:
     """Return the whole page."""
-    return "\n".join([_HEAD, *(_class(getattr(slipway, name)) for name in slipway.__all__)])
+    modules = {**slipway._MODULES, **slipway._OF_SDKS}
+    kinds = [getattr(import_module(f"slipway.{modules[name]}"), name) for name in slipway.__all__]
+    return "\n".join([_HEAD, *(_class(kind, kinds) for kind in kinds)])
 
 
-def _class(kind: type) -> str:
+def _class(kind: type, kinds: Sequence[type]) -> str:
+    # What another class of this page has is described there.
+    elsewhere = {base for other in kinds if other is not kind and issubclass(kind, other) for base in other.__mro__}
     constructor, members = "", {}
     for base in reversed(kind.__mro__):
-        if base.__module__.startswith("slipway."):
+        if base.__module__.startswith("slipway.") and base not in elsewhere:
             definition = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
             assert isinstance(definition, ast.ClassDef)
             for node, after in zip(definition.body, [*definition.body[1:], None], strict=True):

@@ -5,30 +5,43 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from slipway.installed_sdk import installed_sdk
+
 if TYPE_CHECKING:
     from slipway.deploy.model import Model
+    from slipway.deploy.multi_model import MultiModel
     from slipway.deploy.predictor import Predictor
     from slipway.estimator import Estimator
     from slipway.prediction import Prediction
+    from slipway.transform.transformer import Transformer
     from slipway.tuner import Tuner
 
-# Version 2 of the SDK is Slipway's choice (version 3 has no Estimator), so the user need not be warned of it at every
-# import, nor of the places in which the SDK finds no settings.
+# With version 2 of the SDK, the user need not be warned of it at every import, nor of the places in which it finds no
+# settings.
 os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 logging.getLogger("sagemaker.config").setLevel(logging.WARNING)
 
-__all__ = ["Estimator", "Model", "Prediction", "Predictor", "Tuner"]
-_MODULES = {
+__all__ = ["Estimator", "Model", "MultiModel", "Prediction", "Predictor", "Transformer", "Tuner"]
+_MODULES = {"Prediction": "prediction"}
+# The classes that each SDK's package has a subclass of, and where they are without one.
+_OF_SDKS = {
     "Estimator": "estimator",
     "Model": "deploy.model",
-    "Prediction": "prediction",
+    "MultiModel": "deploy.multi_model",
     "Predictor": "deploy.predictor",
+    "Transformer": "transform.transformer",
     "Tuner": "tuner",
 }
 
 
 def __getattr__(name: str) -> Any:
     # Imported on first use: the SageMaker SDK takes seconds to import, and most commands do not need it.
+    if name in _OF_SDKS:
+        module = _OF_SDKS[name]
+        sdk = installed_sdk()
+        return getattr(
+            import_module(f"slipway.{sdk}.{module.rpartition('.')[2]}" if sdk else f"slipway.{module}"), name
+        )
     if name in _MODULES:
         return getattr(import_module(f"slipway.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'slipway' has no attribute {name!r}")

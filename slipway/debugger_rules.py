@@ -3,25 +3,28 @@
 import difflib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
-from sagemaker.debugger import (
-    CollectionConfig,
-    ProfilerRule,
-    Rule,
-    RuleBase,
-    rule_configs,
-)
-
-from slipway.debugger_hook import saved_for_rules
+from container.contract.debugger_defaults import WHOLE
 from slipway.errors import SettingError
 
 MOST_RULES = 20
 """Limit on a job's built-in rules (the developer guide's List of Debugger Built-in Rules)."""
 
-Rules: TypeAlias = str | RuleBase | Sequence[str | RuleBase]
+Rules = Any
+"""Names, rule configurations in the form of AWS's API, and with version 2 of the SDK its Rule and ProfilerRule; one of
+them, or a sequence."""
+
+# Whole tensors are as large as the network, and activations as large again for each picture: save them seldom.
+_WHOLE_FOR_RULES: Mapping[str, Mapping[str, str]] = {
+    **WHOLE,
+    "weights": {"save_interval": "100"},
+    "gradients": {"save_interval": "100"},
+    "relu_input": {"include_regex": ".*relu_input", "save_interval": "500"},
+    "relu_output": {"include_regex": ".*relu_output", "save_interval": "500"},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,56 +87,80 @@ _ONLY_AS_OBJECTS = (
 )
 
 
-def as_rules(given: Rules | None) -> list[RuleBase]:
-    """Return the SDK's rule objects, built from names where needed.
+@dataclass(frozen=True, kw_only=True)
+class BuiltInRule:
+    """A built-in rule that is attached by its name."""
+
+    name: str
+    on_tensors: bool
+    """Whether it reads tensors; else the profiler's measurements."""
+    parameters: Mapping[str, str]
+    collections: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Parameters of the collections that it needs, by name."""
+
+    def configuration(self, evaluator: str) -> dict[str, Any]:
+        """Return the rule's configuration in a request.
+
+        Args:
+            evaluator: Address of the image that evaluates it.
+        """
+        return {
+            "RuleConfigurationName": self.name,
+            "RuleEvaluatorImage": evaluator,
+            "RuleParameters": dict(self.parameters),
+        }
+
+
+def as_rules(given: Rules, *others: type) -> list[Any]:
+    """Return the rules, with a `BuiltInRule` for each name.
 
     Args:
-        given: Names such as VanishingGradient (also vanishing_gradient, vanishing-gradient), Rule and ProfilerRule.
+        given: Names such as VanishingGradient (also vanishing_gradient, vanishing-gradient), and rule configurations
+            in the form of AWS's API.
+        others: Further classes of rules, which are kept as they are.
 
     Raises:
         SettingError: There is no such rule, two are named alike, or there are more than SageMaker takes.
     """
-    entries: Sequence[str | RuleBase] = [given] if isinstance(given, str | RuleBase) else [*(given or ())]
-    rules = [_rule(entry) if isinstance(entry, str) else entry for entry in entries]
-    for rule in rules:
-        if not isinstance(rule, Rule | ProfilerRule):
+    entries = [given] if isinstance(given, (str, Mapping, *others)) else [*(given or ())]
+    for entry in entries:
+        if not isinstance(entry, (str, Mapping, BuiltInRule, *others)):
             raise SettingError(
-                f"rules holds {rule!r}; give names such as VanishingGradient, or the SDK's Rule and ProfilerRule"
+                f"rules holds {entry!r}; give names such as VanishingGradient, rule configurations in the form of "
+                "AWS's API, or the Rule and ProfilerRule of version 2 of the SDK"
             )
+    rules = [_rule(entry) if isinstance(entry, str) else entry for entry in entries]
     if len(rules) > MOST_RULES:
         raise SettingError(f"{len(rules)} rules are given, and SageMaker takes {MOST_RULES} for a job; leave some out")
-    twice = [name for name, count in Counter(rule.name for rule in rules).items() if count > 1]
+    twice = [name for name, count in Counter(map(rule_name, rules)).items() if count > 1]
     if twice:
-        raise SettingError(
-            f"the rule {twice[0]} is given twice; leave one out, or give the SDK's Rule with another name="
-        )
+        raise SettingError(f"the rule {twice[0]} is given twice; leave one out, or give one of them another name")
     return rules
 
 
-def read_tensors(rules: Sequence[RuleBase]) -> bool:
-    """Whether any of the rules needs the debugger's hook."""
-    return any(isinstance(rule, Rule) for rule in rules)
+def rule_name(rule: Any) -> str:
+    """Return the name of a rule, in whichever form it is given."""
+    return str(rule["RuleConfigurationName"] if isinstance(rule, Mapping) else rule.name)
 
 
-def _rule(name: str) -> RuleBase:
+def on_tensors(rule: BuiltInRule | Mapping[str, Any]) -> bool:
+    """Whether a rule reads tensors; a configuration in the API's form tells by its built-in rule."""
+    if isinstance(rule, BuiltInRule):
+        return rule.on_tensors
+    return rule.get("RuleParameters", {}).get("rule_to_invoke") not in PROFILER_RULES
+
+
+def _rule(name: str) -> BuiltInRule:
     known = {_plain(each): each for each in (*TENSOR_RULES, *PROFILER_RULES)}
     found = known.get(_plain(name))
     if found is None:
         raise SettingError(_unknown(name, known))
+    invoked = {"rule_to_invoke": found}
     if found in PROFILER_RULES:
-        return ProfilerRule.sagemaker(getattr(rule_configs, found)())
+        return BuiltInRule(name=found, on_tensors=False, parameters=invoked)
     needs = TENSOR_RULES[found]
-    return Rule.sagemaker(
-        _base_config(found), rule_parameters=dict(needs.parameters), collections_to_save=_saved(needs)
-    )
-
-
-def _base_config(name: str) -> Any:
-    return getattr(rule_configs, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower())()
-
-
-def _saved(needs: TensorRule) -> list[CollectionConfig]:
-    return [saved_for_rules(name) for name in needs.collections]
+    saved = {name: _WHOLE_FOR_RULES[name] for name in needs.collections}
+    return BuiltInRule(name=found, on_tensors=True, parameters={**invoked, **needs.parameters}, collections=saved)
 
 
 def _plain(name: str) -> str:
@@ -148,8 +175,8 @@ def _unknown(name: str, known: Mapping[str, str]) -> str:
     for each in _ONLY_AS_OBJECTS:
         if plain == _plain(each):
             return (
-                f"the rule {each} needs parameters or tensors that a name does not say; in Python, give "
-                "sagemaker.debugger.Rule.sagemaker(...) with its rule_parameters and collections_to_save"
+                f"the rule {each} needs parameters or tensors that a name does not say; in Python, give its "
+                "configuration in the form of AWS's API, with RuleParameters"
             )
     near = difflib.get_close_matches(plain, known, n=1, cutoff=0.6)
     hint = f"did you mean {known[near[0]]}?" if near else f"there are: {', '.join(known.values())}"

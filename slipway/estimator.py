@@ -1,66 +1,76 @@
-"""A training job on SageMaker, or in the SDK's local mode: the SDK's Estimator with Slipway's image and checks."""
+"""A training job on SageMaker, without an SDK."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
-from sagemaker.debugger import DebuggerHookConfig
-from sagemaker.session import Session
-from sagemaker.utils import name_from_base
-
 from container.contract.hyperparameters import TrainConfig
-from slipway.attached_job import CHECKPOINTS, as_the_sdk_reads_it, forgotten_by_the_sdk
+from slipway.attached_job import arguments_of
+from slipway.aws.connection import Aws
 from slipway.aws.refusals import explained
-from slipway.aws.session import LOCAL_ROLE, is_local, session_for
-from slipway.aws.tags import with_own_tag
+from slipway.aws.session import AnySession, AwsSession, DockerSession, is_local
 from slipway.checks.arguments import refuse_unknown
-from slipway.checks.bucket import output_bucket
-from slipway.checks.inputs import Inputs, as_channels, check_channels
-from slipway.checks.instance_type import check_instance_type
-from slipway.checks.request import check_image, check_role
-from slipway.debugger_arguments import check_profiler, debugger_arguments
-from slipway.debugger_hook import merged_collections
-from slipway.debugger_rules import Rules
-from slipway.deploy.model import Model
-from slipway.deploy.predictor import Predictor
-from slipway.errors import SettingError
-from slipway.images import resolve_image
-from slipway.job_definition import board_below, has_script, python_names, spot_arguments, take_known, with_own_metrics
-from slipway.latest_job import LatestJob
-from slipway.local_mode import local_job
+from slipway.checks.inputs import Inputs
+from slipway.debugger_request import asked_hook, check_profiler, check_region, debugger_members, refuse_in_local_mode
+from slipway.debugger_rules import Rules, as_rules, on_tensors, rule_name
+from slipway.errors import RemoteJobError, SettingError
+from slipway.estimator_base import EstimatorBase
+from slipway.requests.channels import channel
+from slipway.requests.names import base_name
+from slipway.requests.training_job import TrainingJobRequest
+from slipway.requests.values import api_value
+from slipway.script import SCRIPT_ARGUMENTS, Script
 from slipway.settings import Settings
-from slipway.training_job import finished_job
-from slipway.transform.transformer import Transformer
+from slipway.trained_model import TrainedModel
+from slipway.training_job import finished_job, model_address
 
-_OF_MODELS = ((Model, "__init__"), (LatestJob, "create_model"))
+_DEBUGGER_ARGUMENTS = ("debugger_hook_config", "profiler_config", "disable_profiler")
+_OF_THE_REQUEST = {
+    field.name: None if field.default is dataclasses.MISSING else field.default
+    for field in dataclasses.fields(TrainingJobRequest)
+    if field.name not in ("job_name", "channels", "hyperparameters", "experiment_config", "debugger")
+    and field.name != "enable_network_isolation"  # a method of that name, as with version 2 of the SDK, tells
+}
+_FURTHER = {*_OF_THE_REQUEST, "enable_network_isolation", *SCRIPT_ARGUMENTS, *_DEBUGGER_ARGUMENTS, "base_job_name"}
 
 
-class Estimator(LatestJob):
-    """The SDK's Estimator (version 2); every argument of its still works.
+@dataclass(frozen=True)
+class StartedJob:
+    """A training job that was started or attached to."""
+
+    name: str
+
+
+class Estimator(TrainedModel, EstimatorBase):
+    """A training job on SageMaker, and the jobs that are started with the same settings.
 
     Args:
         role: ARN of the execution role; None: SLIPWAY_ROLE or slipway.toml's. Not needed in local mode.
-        instance_type: Such as ml.g4dn.xlarge; `local` or `local_gpu` is the SDK's local mode, with Docker.
+        instance_type: Such as ml.g4dn.xlarge; `local` or `local_gpu` is local mode, with Docker.
         instance_count: The image distributes the training over several instances, and over the GPUs of each, by itself.
         image_uri: Address or tag of the training image; None: Settings', else what push.sh pushed last.
         hyperparameters: Values by the names in the README's table, checked at once. With `entry_point`, the script's.
         debug: Sets the hyperparameter of that name, and SageMaker brings the tensors to <output>/<job>/debug-output,
-            where its rules read them; a DebuggerHookConfig of the SDK's says which tensors. docs/sagemaker.md has more.
-        rules: SageMaker's rules to attach: names such as VanishingGradient or LowGPUUtilization, and the SDK's Rule
-            and ProfilerRule. Rules on tensors save what they need. Not in local mode.
-        profile: The image's own profiler; False sets that hyperparameter. SageMaker's is the SDK's profiler_config.
+            where its rules read them; a DebugHookConfig of the API says which tensors. docs/sagemaker.md has more.
+        rules: SageMaker's rules to attach: names such as VanishingGradient or LowGPUUtilization, and rule
+            configurations of the API. Rules on tensors save what they need. Not in local mode.
+        profile: The image's own profiler; False sets that hyperparameter. SageMaker's is asked for by profiler_config.
         spot: Managed spot training with checkpoints at <output>/<job>/checkpoints, so that an interruption costs
             little. The job may take twice `max_run`, including the wait for instances; `max_wait` changes that.
         tensorboard: Event files for TensorBoard; SageMaker puts them at <output>/<job>/tensorboard-output.
         bucket: Bucket for outputs, below jobs/; None: Settings', else that of the train channel. Not in local mode.
         region: AWS region; None: Settings', AWS_REGION, else the profile's.
         sagemaker_session: Session to use instead of one for the region.
-        sdk_arguments: Further arguments of sagemaker.estimator.Estimator, such as subnets, volume_kms_key, tags,
-            keep_alive_period_in_seconds (warm pools), enable_network_isolation, max_run.
+        further: Arguments with the names of version 2 of the SDK, such as subnets, volume_kms_key, tags, max_run,
+            keep_alive_period_in_seconds (warm pools), enable_network_isolation, entry_point and source_dir. What is an
+            object there is a mapping in the form of AWS's API here.
 
     Raises:
         TypeError, HyperparameterError: An argument or a hyperparameter is unknown, or the latter is out of range.
-        SettingError: The instance type or the role is missing or invalid; there is no such rule, or there are too many.
-        ImagesFileError: No image was pushed, and none is named.
+        SettingError: The instance type or the role is missing or invalid, or no image was pushed and none is named;
+            there is no such rule, or there are too many.
     """
 
     def __init__(
@@ -71,85 +81,153 @@ class Estimator(LatestJob):
         image_uri: str | None = None,
         hyperparameters: Mapping[str, object] | None = None,
         *,
-        debug: bool | DebuggerHookConfig = False,
+        debug: bool | Any = False,
         rules: Rules | None = None,
         profile: bool = True,
         spot: bool = False,
         tensorboard: bool = False,
         bucket: str | None = None,
         region: str | None = None,
-        sagemaker_session: Session | None = None,
-        **sdk_arguments: Any,
+        sagemaker_session: AnySession | None = None,
+        **further: Any,
     ) -> None:
-        refuse_unknown("Estimator", sdk_arguments, (Estimator, "__init__"))
-        settings = Settings.read()
-        given = dict(hyperparameters or {})
-        self.own_script = has_script(given, sdk_arguments)
-        if self.own_script:
-            sdk_arguments.setdefault("base_job_name", "slipway-script")
-        else:
-            asked = {**({"debug": True} if debug is True else {}), **({} if profile else {"profile": False})}
-            given = python_names({**asked, **given})
-            config = TrainConfig.from_strings(given)
-            debug = debug or config.debug
-            sdk_arguments.setdefault("base_job_name", f"slipway-{config.slug}")
-        if sdk_arguments.get("instance_groups"):
-            instance_type, instance_count = None, None
-        else:
-            instance_type = check_instance_type(instance_type, "training")
-        local = is_local(instance_type)
-        if spot:
-            sdk_arguments.update(spot_arguments(sdk_arguments, local=local))
-        session = sagemaker_session or session_for(
-            instance_type, region=region or settings.region, profile=settings.profile
+        refuse_unknown("Estimator", further, (Estimator, "__init__"), also=_FURTHER)
+        found = self._complete(
+            {
+                "role": role,
+                "instance_type": instance_type,
+                "instance_count": instance_count,
+                "image_uri": image_uri,
+                "sagemaker_session": sagemaker_session,
+                **further,
+            },
+            hyperparameters,
+            debug=debug is True,
+            profile=profile,
+            spot=spot,
+            tensorboard=tensorboard,
+            bucket=bucket,
+            region=region,
         )
-        self._bucket = bucket or settings.bucket
-        # The user's arguments win.
-        self._spot = spot and not sdk_arguments.get("checkpoint_s3_uri")
-        self._tensorboard = tensorboard and not sdk_arguments.get("tensorboard_output_config")
-        sdk_arguments.update(
-            debugger_arguments(debug, rules, sdk_arguments, region=None if local else session.boto_region_name)
-        )
-        super().__init__(
-            image_uri=resolve_image("train", image_uri, session),
-            role=LOCAL_ROLE if local and not role else check_role(role or settings.role),
-            instance_count=instance_count,
-            instance_type=instance_type,
-            hyperparameters=given,
-            sagemaker_session=session,
-            metric_definitions=with_own_metrics(
-                sdk_arguments.pop("metric_definitions", None), own_script=self.own_script
-            ),
-            tags=with_own_tag(sdk_arguments.pop("tags", None)),
-            **sdk_arguments,
-        )
-        check_profiler(self.rules, self.profiler_config, disabled=self.disable_profiler)
+        self.latest_training_job: StartedJob | None = None
+        self._folder_of_job = False  # in local mode, whether the user has named no output path
+        self._script = Script(**{name: found.pop(name) for name in SCRIPT_ARGUMENTS if name in found})
+        self._hyperparameters = found.pop("hyperparameters")
+        self._enable_network_isolation = bool(found.pop("enable_network_isolation", False))
+        debugger = {name: found.pop(name, None) for name in _DEBUGGER_ARGUMENTS}
+        given = {name: api_value(value) for name, value in found.items() if value is not None}
+        if groups := given.get("instance_groups"):
+            given["instance_groups"] = [api_value(group) for group in groups]
+        # Read and changed by the names of the arguments, as with version 2 of the SDK.
+        vars(self).update({**_OF_THE_REQUEST, **given})
+        self._take_debugger(debug, rules, debugger)
 
-    def set_hyperparameters(self, **hyperparameters: object) -> None:
-        """Add hyperparameters; `_` may stand for `-`.
+    def _take_debugger(self, debug: Any, rules: Rules | None, given: Mapping[str, Any]) -> None:
+        hook = asked_hook(debug, given["debugger_hook_config"])
+        self.debugger_hook_config = api_value(hook) if hook and hook is not True else None
+        self.rules = as_rules(rules)
+        self.profiler_config = api_value(given["profiler_config"])
+        self.disable_profiler = bool(given["disable_profiler"])
+        of_the_job = not self.own_script and TrainConfig.from_strings(self._hyperparameters).debug
+        if self.is_local:
+            refuse_in_local_mode(self.rules, hook=self.debugger_hook_config is not None)
+        self._debug(everything=debug is True or hook is True or of_the_job)
+        off = bool(self.profiler_config and self.profiler_config.get("DisableProfiler"))
+        check_profiler(
+            [rule_name(rule) for rule in self.rules if not on_tensors(rule)],
+            configured=bool(self.profiler_config) and not off,
+            disabled=self.disable_profiler or off,
+        )
+
+    def _debug(self, everything: bool) -> None:
+        self._everything = everything
+        if not self.is_local:
+            check_region(self.sagemaker_session.boto_region_name, [everything, self.debugger_hook_config, *self.rules])
+
+    @property
+    def asks_for_debugger(self) -> bool:
+        """Whether jobs have SageMaker's Debugger or rules."""
+        return bool(self._everything or self.debugger_hook_config or self.rules)
+
+    @staticmethod
+    def _session(instance_type: str | None, region: str, profile: str | None) -> AnySession:
+        return DockerSession() if is_local(instance_type) else AwsSession(Aws(region, profile))
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Return the hyperparameters, by the names in the README's table."""
+        return self._hyperparameters
+
+    def enable_network_isolation(self) -> bool:
+        """Whether the containers run without network access."""
+        return bool(self._enable_network_isolation)
+
+    def get_vpc_config(self, vpc_config_override: Any = "VPC_CONFIG_DEFAULT") -> Any:
+        """Return the job's VPC in the form of AWS's API, or the override if one is given."""
+        if vpc_config_override != "VPC_CONFIG_DEFAULT":
+            return vpc_config_override
+        return self.definition("", {}, staged=False).vpc()
+
+    @property
+    def model_data(self) -> str:
+        """Address of the latest job's model.tar.gz, in local mode a file:// address.
 
         Raises:
-            HyperparameterError: One is unknown or out of range.
+            SettingError: There is no job yet.
+            ServiceError: AWS refuses.
         """
-        if self.own_script:
-            super().set_hyperparameters(**hyperparameters)
-            return
-        given = python_names(hyperparameters)
-        config = TrainConfig.from_strings({**self._hyperparameters, **given})
-        self._hyperparameters.update(given)
-        region = None if self.is_local else self.sagemaker_session.boto_region_name
-        hook = {"debugger_hook_config": self.debugger_hook_config}
-        hook = debugger_arguments(config.debug, self.rules, hook, region=region)
-        self.debugger_hook_config: Any = hook["debugger_hook_config"]
+        if self.is_local and self.latest_training_job is not None:
+            return f"{self.output_path}/model.tar.gz"
+        description = self._description()
+        if description is None:
+            raise SettingError("there is no trained model yet; call fit() first, or Estimator.attach(job)")
+        return model_address(description) or f"{self.output_path}/{self.job_name}/output/model.tar.gz"
 
-    def _prepare_collection_configs(self) -> None:
-        # Where a rule and the hook configure one collection, the SDK sends both, in no order.
-        of_rules = [collection for rule in self.debugger_rules or () for collection in rule.collection_configs]
-        self.collection_configs = merged_collections(of_rules, self.debugger_hook_config)
+    def definition(
+        self, job: str, channels: Mapping[str, Any], experiment: Mapping[str, str] | None = None, *, staged: bool = True
+    ) -> TrainingJobRequest:
+        """Return the definition of a job.
 
-    def new_job_name(self) -> str:
-        """Build a job name from base_job_name and the time."""
-        return str(name_from_base(self.base_job_name))
+        Args:
+            job: Its name.
+            channels: From `prepare_inputs`.
+            experiment: The experiment that it belongs to, as for `fit`.
+            staged: Whether to upload the user's script.
+
+        Raises:
+            UserError: The script cannot be uploaded.
+        """
+        own: dict[str, Any] = {name: getattr(self, name) for name in _OF_THE_REQUEST}
+        own["output_path"] = str(self.output_path or "")
+        code: dict[str, str] = {}
+        found: Mapping[str, Any] = {}
+        if self._script.given and staged:
+            code, found = self._script.stage(
+                self.sagemaker_session,
+                job,
+                own["output_path"],
+                own["output_kms_key"],
+                isolated=self._enable_network_isolation,
+            )
+        return TrainingJobRequest(
+            **own,
+            job_name=job,
+            enable_network_isolation=self._enable_network_isolation,
+            channels=[channel(name, value) for name, value in {**channels, **found}.items()],
+            hyperparameters={**{name: str(value) for name, value in self._hyperparameters.items()}, **code},
+            experiment_config=experiment,
+            debugger={}
+            if self.is_local
+            else debugger_members(
+                self.rules,
+                self.debugger_hook_config,
+                self.profiler_config,
+                everything=self._everything,
+                profiler_off=self.disable_profiler,
+                region=self.sagemaker_session.boto_region_name,
+                job=job,
+                output_path=own["output_path"],
+            ),
+        )
 
     def fit(
         self,
@@ -164,84 +242,56 @@ class Estimator(LatestJob):
         """Check everything that can be checked, start the job, and wait for it.
 
         Args:
-            inputs: Channels by name (train, validation, test, weights), or the train channel alone: an S3 address,
-                in local mode also a folder, or the SDK's TrainingInput.
+            inputs: Channels by name (train, validation, test, weights), or the train channel alone: an S3 address, in
+                local mode also a folder, a channel in the form of AWS's API, or an SDK's TrainingInput.
             wait: Wait until the job ends, and show its log. Local mode always waits.
             logs: Which logs to show: "All", "Training" or True; "None" or False for none.
             job_name: Name of the job; None: base_job_name and the time.
-            experiment_config: As in the SDK.
+            experiment_config: The experiment that the job belongs to: ExperimentName, TrialName,
+                TrialComponentDisplayName, RunName.
             show: Called with each line of the log; None: print it.
 
         Raises:
-            SettingError: A channel is misnamed or missing, or a folder where S3 is needed.
+            SettingError: A channel is misnamed or missing, or a folder where S3 is needed; or the request has a value
+                that SageMaker would refuse.
             ServiceError: AWS refuses: credentials, permissions, quota, no such image or bucket; nothing was started.
             RemoteJobError: The job failed or was stopped; the message has its reason.
         """
         job = job_name or self.new_job_name()
         channels = self.prepare_inputs(inputs, job)
         if self.is_local:
-            with local_job(self.sagemaker_session, job, str(self.output_path or ""), show):
-                super().fit(channels, wait=wait, logs=logs, job_name=job)
+            self._run_here(job, channels, show or print)
             return
+        request = self.definition(job, channels, experiment_config).request()
         with explained("starting the training job"):
-            super().fit(channels, wait=False, logs=False, job_name=job, experiment_config=experiment_config)
+            self.sagemaker_session.sagemaker_client.create_training_job(**request)
+        self.latest_training_job = StartedJob(job)
         if wait:
             self.wait(show or print if logs not in (False, "None", "Rules") else None)
 
-    def wait(self, show: Callable[[str], None] | None = None) -> None:
-        """Wait for the latest job to end.
+    def _run_here(self, job: str, channels: Mapping[str, Any], show: Callable[[str], None]) -> None:
+        from slipway.local import train  # only here, with the Docker SDK
 
-        Args:
-            show: Called with each line of its log; None: the log is not read.
+        if self._folder_of_job or self.output_path is None:
+            self._folder_of_job, self.output_path = True, Path("slipway-jobs", job).resolve().as_uri()
+        trained = train(self.definition(job, channels).request(), show)
+        if trained.model is None:
+            raise RemoteJobError(f"the training job {job} was stopped before it had a model")
+        self.latest_training_job = StartedJob(job)
 
-        Raises:
-            RemoteJobError: The job failed or was stopped, or Ctrl-C ended the wait (the job keeps running).
-            ServiceError: AWS refuses.
-        """
-        if self.job_name is None:
-            raise SettingError("there is no job to wait for; call fit() first, or Estimator.attach(job)")
-        if not self.is_local:
-            finished_job(self.sagemaker_session, self.job_name, show)
-
-    def prepare_inputs(self, inputs: Inputs, job: str) -> dict[str, Any]:
-        """Prepare a job as `fit` does before it starts one: choose the output paths, check the channels and the image.
-
-        Args:
-            inputs: As for `fit`.
-            job: Name of the training or tuning job.
-
-        Returns:
-            Inputs by channel, in the SDK's form.
+    def logs(self) -> None:
+        """Print the log of the latest job until it has ended.
 
         Raises:
-            UserError: As for `fit`.
+            RemoteJobError, ServiceError: As for `wait`.
         """
-        channels = as_channels(inputs, local=self.is_local, own_script=self.own_script)
-        self._set_outputs(channels, job)
-        if not self.is_local:
-            check_image(self.sagemaker_session, str(self.image_uri))
-            check_channels(self.sagemaker_session, channels)
-        return channels
-
-    def _set_outputs(self, channels: Mapping[str, Any], job: str) -> None:
-        if self.is_local:
-            return
-        if self.output_path is None:
-            self.output_path: str | None = f"s3://{output_bucket(self._bucket, channels)}/jobs"
-        base = str(self.output_path).rstrip("/")
-        # A later job of this Estimator must not resume from this one's checkpoints.
-        if self._spot:
-            self.checkpoint_s3_uri = f"{base}/{job}/{CHECKPOINTS}"
-            self.checkpoint_local_path = "/opt/ml/checkpoints"
-        if self._tensorboard:
-            self.tensorboard_output_config = board_below(base)
+        self.wait(print)
 
     @classmethod
     def attach(
         cls,
         training_job_name: str,
-        sagemaker_session: Session | None = None,
-        model_channel_name: str = "model",
+        sagemaker_session: AnySession | None = None,
         *,
         region: str | None = None,
     ) -> Self:
@@ -252,85 +302,11 @@ class Estimator(LatestJob):
             RemoteJobError: The job failed, or was stopped and left no model.
         """
         settings = Settings.read()
-        session = sagemaker_session or session_for("attach", region=region or settings.region, profile=settings.profile)
-        finished_job(session, training_job_name, accept_stopped=True)
+        session = sagemaker_session or AwsSession(Aws(region or settings.region, settings.profile))
+        description = finished_job(session, training_job_name, accept_stopped=True)
         with explained(f"attaching to the training job {training_job_name}"):
-            attached: Self = super().attach(training_job_name, session, model_channel_name)
+            tags = session.sagemaker_client.list_tags(ResourceArn=description["TrainingJobArn"])["Tags"]
+        base = base_name(training_job_name)
+        attached = cls(**arguments_of(description), base_job_name=base, tags=tags, sagemaker_session=session)
+        attached.latest_training_job = StartedJob(training_job_name)
         return attached
-
-    @classmethod
-    def _prepare_init_params_from_job_description(
-        cls, job_details: Mapping[str, Any], model_channel_name: str | None = None
-    ) -> dict[str, Any]:
-        found = super()._prepare_init_params_from_job_description(as_the_sdk_reads_it(job_details), model_channel_name)
-        return {**found, **forgotten_by_the_sdk(job_details)}
-
-    def create_model(
-        self,
-        role: str | None = None,
-        image_uri: str | None = None,
-        predictor_cls: Any = None,
-        vpc_config_override: Any = "VPC_CONFIG_DEFAULT",
-        **model_arguments: Any,
-    ) -> Model:
-        """Build a `Model` from the trained model and the serving image.
-
-        Args:
-            role: Execution role; None: the job's.
-            image_uri: Serving image; None: Settings', else the one that push.sh pushed last.
-            predictor_cls: Class of the predictor; None: `Predictor`.
-            vpc_config_override: As in the SDK.
-            model_arguments: Further arguments of `Model`.
-        """
-        isolated = model_arguments.pop("enable_network_isolation", None)
-        return Model(
-            model_data=self.model_data,
-            role=role or self.role,
-            image_uri=image_uri,
-            predictor_cls=predictor_cls or Predictor,
-            vpc_config=self.get_vpc_config(vpc_config_override),
-            enable_network_isolation=self._enable_network_isolation if isolated is None else isolated,
-            sagemaker_session=self.sagemaker_session,
-            **model_arguments,
-        )
-
-    def deploy(
-        self, initial_instance_count: int | None = None, instance_type: str | None = None, **arguments: Any
-    ) -> Predictor:
-        """Deploy the trained model.
-
-        Args:
-            initial_instance_count, instance_type: As for `Model.deploy`.
-            arguments: Others of `Model.deploy` and of `create_model`, such as image_uri, role, env, model_name.
-
-        Raises:
-            SettingError: There is no trained model yet, or no instance type.
-            ServiceError: AWS refuses.
-        """
-        of_deploy = {"tags": self.tags, **take_known("deploy", arguments, (Model, "deploy"), *_OF_MODELS)}
-        if initial_instance_count is not None:
-            of_deploy["initial_instance_count"] = initial_instance_count
-        return self._trained_model(arguments).deploy(instance_type=instance_type, **of_deploy)
-
-    def transformer(
-        self, instance_count: int | None = None, instance_type: str | None = None, **arguments: Any
-    ) -> Transformer:
-        """Create the trained model in SageMaker, and a `Transformer` for it.
-
-        Args:
-            instance_count, instance_type: As for `Transformer`; None: 1 instance.
-            arguments: Further arguments of `Transformer` and, as for `deploy`, of `create_model`.
-
-        Raises:
-            SettingError, ServiceError: As for `deploy`.
-        """
-        of_jobs = {"tags": self.tags, **take_known("transformer", arguments, (Transformer, "__init__"), *_OF_MODELS)}
-        of_jobs["instance_count"] = instance_count or 1
-        return Transformer.from_model(self._trained_model(arguments), instance_type, **of_jobs)
-
-    def _trained_model(self, arguments: dict[str, Any]) -> Model:
-        if self.latest_training_job is None:
-            raise SettingError("there is no trained model yet; call fit() first, or Estimator.attach(job)")
-        if "model_name" in arguments:
-            arguments["name"] = arguments.pop("model_name")
-        return self.create_model(**arguments)

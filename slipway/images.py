@@ -13,7 +13,7 @@ from slipway.errors import ImagesFileError
 from slipway.settings import Settings
 
 if TYPE_CHECKING:
-    from sagemaker.session import Session
+    from slipway.aws.session import AnySession
 
 FORMAT = 1
 BUILT_NAME = "slipway"
@@ -62,20 +62,25 @@ def image_uri(target: str, region: str | None = None) -> str:
     Raises:
         ImagesFileError: No image was pushed, or images.json is damaged.
     """
-    pushed = [image for image in read_images() if region in (None, image.region)]
-    found = [image for image in pushed if image.target == target]
-    found = found or [image for image in pushed if target == "serve" and image.target == CPU_TARGET]
-    if not found:
+    found = _last_pushed(target, region)
+    if found is None:
         where = f" to {region}" if region else ""
         option = f" --region {region}" if region else ""
         raise ImagesFileError(
             f"{images_file()} names no {target} image pushed{where}; run ./build.sh {target} && "
             f"./push.sh {target}{option}, or name the image yourself"
         )
-    return max(found, key=lambda image: image.pushed).uri
+    return found
 
 
-def resolve_image(target: Literal["train", "serve"], named: str | None, session: "Session") -> str:
+def _last_pushed(target: str, region: str | None) -> str | None:
+    pushed = [image for image in read_images() if region in (None, image.region)]
+    found = [image for image in pushed if image.target == target]
+    found = found or [image for image in pushed if target == "serve" and image.target == CPU_TARGET]
+    return max(found, key=lambda image: image.pushed).uri if found else None
+
+
+def resolve_image(target: Literal["train", "serve"], named: str | None, session: "AnySession") -> str:
     """Choose the image for a job or an endpoint.
 
     Args:
@@ -83,7 +88,7 @@ def resolve_image(target: Literal["train", "serve"], named: str | None, session:
         named: An address, a local Docker image (for local mode), or only the tag or revision of an image in the
             repository that push.sh pushed to; None: Settings', else the one that push.sh pushed last to the session's
             region, else, in local mode, the one that build.sh built.
-        session: The SDK's session.
+        session: Session with the region, or one for local mode.
 
     Returns:
         The image's address.
@@ -91,14 +96,26 @@ def resolve_image(target: Literal["train", "serve"], named: str | None, session:
     Raises:
         ImagesFileError: No image is named, and none was pushed there.
     """
-    named = named or getattr(Settings.read(), f"{target}_image")
+    if session.local_mode:
+        return named or getattr(Settings.read(), f"{target}_image") or f"{BUILT_NAME}:{target}"
     region = session.boto_region_name
-    if named is None:
-        return f"{BUILT_NAME}:{target}" if session.local_mode else image_uri(target, region)
-    if "/" in named or ":" in named or session.local_mode:
-        return named
+    return find_image(target, named, region) or image_uri(target, region)
+
+
+def find_image(target: Literal["train", "serve"], named: str | None, region: str) -> str | None:
+    """Choose the image for a job or an endpoint in a region, as `resolve_image` does; None if there is none.
+
+    Raises:
+        ImagesFileError: images.json is damaged.
+    """
+    named = named or getattr(Settings.read(), f"{target}_image")
+    if named and ("/" in named or ":" in named):
+        return str(named)
+    pushed = _last_pushed(target, region)
+    if named is None or pushed is None:
+        return pushed
     tag = named if named.startswith(target) else f"{target}-{named}"
-    return f"{image_uri(target, region).rpartition(':')[0]}:{tag}"
+    return f"{pushed.rpartition(':')[0]}:{tag}"
 
 
 def read_images() -> list[PushedImage]:

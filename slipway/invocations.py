@@ -35,11 +35,11 @@ class Endpoint:
         connection = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = connection(host, port, timeout=TIMEOUT_S)
 
-    def predict(self, image: Path) -> list[Prediction]:
+    def predict(self, image: Path | bytes) -> list[Prediction]:
         """Post a picture's file as it is.
 
         Args:
-            image: The file.
+            image: The file, or its content.
 
         Returns:
             The most probable classes, the first one first.
@@ -50,7 +50,7 @@ class Endpoint:
         """
         return parse_predictions(self._ask(image, _JSON))
 
-    def explain(self, image: Path) -> ExplainedPrediction:
+    def explain(self, image: Path | bytes) -> ExplainedPrediction:
         """Post a picture's file, and ask for a heat map of its most probable class.
 
         Raises:
@@ -62,12 +62,12 @@ class Endpoint:
             predictions=parse_predictions(answer), explanation=Explanation.from_json(answer.get("explanation"))
         )
 
-    def _ask(self, image: Path, accept: str) -> Any:
+    def _ask(self, image: Path | bytes, accept: str) -> Any:
         try:
-            body = image.read_bytes()
+            body = image if isinstance(image, bytes) else image.read_bytes()
         except OSError as error:
             raise RequestError(f"the file cannot be read: {error.strerror}") from error
-        guess = mimetypes.guess_type(image.name)[0] or ""
+        guess = (isinstance(image, Path) and mimetypes.guess_type(image.name)[0]) or ""
         status, phrase, answer = self._post(body, guess if guess.startswith("image/") else ANY_PICTURE, accept)
         if status != http.HTTPStatus.OK:
             raise RequestError(_refusal(status, phrase, answer))

@@ -1,17 +1,15 @@
-"""Parts of a training job's definition that the SDK leaves to us: hyperparameter names, metrics, spot times."""
+"""Parts of a training job's definition: hyperparameter names, metrics, spot times, TensorBoard."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sagemaker.debugger.debugger import TensorBoardOutputConfig
-
 from container.contract.metric_lines import METRIC_DEFINITIONS
 from slipway.checks.arguments import Function, known_arguments, refuse_unknown
 from slipway.errors import SettingError
+from slipway.requests.training_job import DAY_S
 
 _SCRIPT_ARGUMENTS = ("entry_point", "source_dir")
 _SCRIPT_HYPERPARAMETER = "sagemaker_program"
-_MAX_RUN_S = 24 * 60 * 60
 _MAX_WAIT_S = 28 * 24 * 60 * 60
 
 
@@ -28,27 +26,27 @@ def with_own_metrics(given: Sequence[Mapping[str, Any]] | None, *, own_script: b
     return list({entry["Name"]: dict(entry) for entry in (*ours, *(given or ()))}.values()) or None
 
 
-def has_script(hyperparameters: Mapping[str, object], sdk_arguments: Mapping[str, Any]) -> bool:
+def has_script(hyperparameters: Mapping[str, object], arguments: Mapping[str, Any]) -> bool:
     """Whether the image runs a user's script; for an attached job, its hyperparameters tell."""
-    return any(map(sdk_arguments.get, _SCRIPT_ARGUMENTS)) or _SCRIPT_HYPERPARAMETER in hyperparameters
+    return any(map(arguments.get, _SCRIPT_ARGUMENTS)) or _SCRIPT_HYPERPARAMETER in hyperparameters
 
 
 def spot_arguments(given: Mapping[str, Any], *, local: bool) -> dict[str, Any]:
-    """Build the SDK's arguments for spot instances: by default, the job may take twice its maximum run time.
+    """Build the arguments for spot instances: by default, the job may take twice its maximum run time.
 
     Raises:
         SettingError: The job would run in local mode.
     """
     if local:
         raise SettingError("spot training is SageMaker's; leave out spot, or name an instance type of SageMaker's")
-    longest = int(given.get("max_run") or _MAX_RUN_S)
+    longest = int(given.get("max_run") or DAY_S)
     wait = given.get("max_wait", max(longest, min(2 * longest, _MAX_WAIT_S)))
     return {"use_spot_instances": True, "max_wait": wait}
 
 
-def board_below(outputs: str) -> TensorBoardOutputConfig:
+def board_below(outputs: str) -> dict[str, str]:
     """Build the configuration that writes event files below a job's outputs; SageMaker adds the job's name."""
-    return TensorBoardOutputConfig(s3_output_path=outputs, container_local_output_path="/opt/ml/output/tensorboard")
+    return {"S3OutputPath": outputs, "LocalPath": "/opt/ml/output/tensorboard"}
 
 
 def take_known(called: str, arguments: dict[str, Any], function: Function, *others: Function) -> dict[str, Any]:

@@ -5,14 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from slipway.aws.connection import Aws, Service
-from slipway.aws.refusals import AwsError
 from slipway.cloud_logs import TRAINING_GROUP, TRANSFORM_GROUP, LogFollower, endpoint_group
-from slipway.errors import SettingError
+from slipway.jobs import RUNNING, STEMS, describe_job
 
 _POLL_S = 5.0
-_RUNNING = ("InProgress", "Stopping")
-# SageMaker's error code for a missing job depends on the operation.
-_MISSING = ("ValidationException", "ResourceNotFound")
 
 
 @dataclass(frozen=True)
@@ -39,27 +35,15 @@ def job_source(aws: Aws, name: str) -> LogSource:
         ServiceError: AWS refuses.
     """
     service = aws.service("sagemaker")
-    for stem, group in (("TrainingJob", TRAINING_GROUP), ("TransformJob", TRANSFORM_GROUP)):
-        if _status(service, stem, name):
-            return LogSource(group, lambda: (name,), lambda stem=stem: _status(service, stem, name) in _RUNNING)  # type: ignore[misc]  # bound now
-    stem = "HyperParameterTuningJob"
-    if _status(service, stem, name):
-        return LogSource(
-            TRAINING_GROUP, lambda: _trials(service, name), lambda: _status(service, stem, name) in _RUNNING
-        )
-    raise SettingError(
-        f"there is no training, tuning or transform job {name} in {aws.region}; slipway jobs lists them, --region "
-        "names another region, and slipway logs --endpoint NAME is for endpoints"
-    )
+    kind, _ = describe_job(service, name, aws.region)
+    stem = STEMS[kind]
 
+    def runs() -> bool:
+        return service.call(f"Describe{stem}", **{f"{stem}Name": name})[f"{stem}Status"] in RUNNING
 
-def _status(service: Service, stem: str, name: str) -> str | None:
-    try:
-        return str(service.call(f"Describe{stem}", **{f"{stem}Name": name})[f"{stem}Status"])
-    except AwsError as error:
-        if error.code in _MISSING:
-            return None
-        raise
+    if kind == "tuning":
+        return LogSource(TRAINING_GROUP, lambda: _trials(service, name), runs)
+    return LogSource(TRANSFORM_GROUP if kind == "transform" else TRAINING_GROUP, lambda: (name,), runs)
 
 
 def _trials(service: Service, name: str) -> list[str]:

@@ -9,15 +9,21 @@ from typing import Any, Literal
 
 from slipway.aws.connection import Aws, Service
 from slipway.aws.console_address import console_address
-from slipway.aws.tags import OWN_TAG
+from slipway.aws.refusals import AwsError
+from slipway.aws.tags import is_ours
+from slipway.errors import SettingError
 
 Kind = Literal["training", "tuning", "transform"]
 
 KINDS: tuple[Kind, ...] = ("training", "tuning", "transform")
-_RUNNING = ("InProgress", "Stopping")
+RUNNING = ("InProgress", "Stopping")
+"""Statuses of jobs that have not ended."""
+
+# SageMaker's error code for a missing job depends on the operation.
+_MISSING = ("ValidationException", "ResourceNotFound")
 
 # The common part of names in the API: List…s, Describe…, …Name, …Arn, …Status.
-_STEMS: Mapping[Kind, str] = {
+STEMS: Mapping[Kind, str] = {
     "training": "TrainingJob",
     "tuning": "HyperParameterTuningJob",
     "transform": "TransformJob",
@@ -64,26 +70,42 @@ def list_jobs(aws: Aws, *, kinds: tuple[Kind, ...] = KINDS, since: datetime, lim
     newest = heapq.merge(
         *(_summaries(service, kind, since) for kind in kinds), key=lambda found: found[0]["CreationTime"], reverse=True
     )
-    ours = ((summary, kind) for summary, kind in newest if _is_ours(service, summary[f"{_STEMS[kind]}Arn"]))
+    ours = ((summary, kind) for summary, kind in newest if is_ours(service, summary[f"{STEMS[kind]}Arn"]))
     return [_describe(service, kind, summary, aws.region) for summary, kind in islice(ours, limit)]
 
 
 def _summaries(service: Service, kind: Kind, since: datetime) -> Iterator[tuple[Mapping[str, Any], Kind]]:
-    stem = _STEMS[kind]
+    stem = STEMS[kind]
     found = service.pages(
         f"List{stem}s", f"{stem}Summaries", CreationTimeAfter=since, SortBy="CreationTime", SortOrder="Descending"
     )
     return ((summary, kind) for summary in found)
 
 
-def _is_ours(service: Service, arn: str) -> bool:
-    return any(tag["Key"] == OWN_TAG for tag in service.pages("ListTags", "Tags", ResourceArn=arn))
-
-
 def _describe(service: Service, kind: Kind, summary: Mapping[str, Any], region: str) -> Job:
-    stem = _STEMS[kind]
+    stem = STEMS[kind]
     name = summary[f"{stem}Name"]
     return read_description(kind, service.call(f"Describe{stem}", **{f"{stem}Name": name}), region)
+
+
+def describe_job(service: Service, name: str, region: str) -> tuple[Kind, Mapping[str, Any]]:
+    """Find a job by its name alone; return its kind, and the answer of the API's Describe operation.
+
+    Raises:
+        SettingError: There is no job of that name.
+        ServiceError: AWS refuses.
+    """
+    for kind in KINDS:
+        stem = STEMS[kind]
+        try:
+            return kind, service.call(f"Describe{stem}", **{f"{stem}Name": name})
+        except AwsError as error:
+            if error.code not in _MISSING:
+                raise
+    raise SettingError(
+        f"there is no training, tuning or transform job {name} in {region}; slipway jobs lists them, --region names "
+        "another region, and slipway endpoints lists endpoints"
+    )
 
 
 def read_description(kind: Kind, description: Mapping[str, Any], region: str) -> Job:
@@ -94,12 +116,12 @@ def read_description(kind: Kind, description: Mapping[str, Any], region: str) ->
         description: Answer of the API's Describe operation.
         region: Region, for the console address.
     """
-    stem = _STEMS[kind]
+    stem = STEMS[kind]
     name, status = description[f"{stem}Name"], description[f"{stem}Status"]
     prefix = {"training": "Training", "tuning": "HyperParameterTuning", "transform": "Transform"}[kind]
     # A tuning job has no start time.
     start = description["CreationTime"] if kind == "tuning" else description.get(f"{prefix}StartTime")
-    end = description.get(f"{prefix}EndTime") or (datetime.now(UTC) if status in _RUNNING else None)
+    end = description.get(f"{prefix}EndTime") or (datetime.now(UTC) if status in RUNNING else None)
     return Job(
         name=name,
         kind=kind,

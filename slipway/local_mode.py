@@ -8,12 +8,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from slipway.errors import RemoteJobError
-
-if TYPE_CHECKING:
-    from sagemaker.session import Session
 
 # Docker Compose puts the container's name before each line, in colours.
 _PREFIX = re.compile(r"^(?:\x1b\[[0-9;]*m)*[\w.-]+ *\|(?:\x1b\[[0-9;]*m)* ?")
@@ -21,7 +18,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @contextmanager
-def local_job(session: "Session", name: str, output_path: str, show: Callable[[str], None] | None) -> Iterator[None]:
+def local_job(session: Any, name: str, output_path: str, show: Callable[[str], None] | None) -> Iterator[None]:
     """Run a job of local mode in the body, and raise the text of its failure file as the error.
 
     Args:

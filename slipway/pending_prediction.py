@@ -10,7 +10,7 @@ from slipway.checks.s3_address import S3Address
 from slipway.errors import RequestError
 
 if TYPE_CHECKING:
-    from sagemaker.session import Session
+    from slipway.aws.session import AnySession
 
 Answer = TypeVar("Answer")
 
@@ -23,13 +23,15 @@ class PendingPrediction(Generic[Answer]):
     """The pending answer that `Predictor.predict_async` returns.
 
     Args:
-        session: The SDK's session.
+        session: Credentials and region.
         output: S3 address of the answer.
         failure: S3 address of the reason if there is no answer; None if the endpoint writes none.
         parse: Parses the object at `output`.
     """
 
-    def __init__(self, session: "Session", output: str, failure: str | None, parse: Callable[[bytes], Answer]) -> None:
+    def __init__(
+        self, session: "AnySession", output: str, failure: str | None, parse: Callable[[bytes], Answer]
+    ) -> None:
         self.output = output
         self.failure = failure
         self._client = session.boto_session.client("s3")

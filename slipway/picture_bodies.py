@@ -4,16 +4,16 @@ import base64
 import io
 import json
 import mimetypes
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeGuard, Union
 
 from slipway.errors import RequestError
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL.Image import Image
 
 ANY_PICTURE = "application/x-image"
@@ -45,7 +45,13 @@ class Body:
 
 def is_many(pictures: Any) -> bool:
     """Whether the argument is several pictures: a list, a tuple, or an array (pictures, height, width, 3)."""
-    return isinstance(pictures, list | tuple) or (isinstance(pictures, np.ndarray) and pictures.ndim == 4)
+    return isinstance(pictures, list | tuple) or (_is_array(pictures) and pictures.ndim == 4)
+
+
+def _is_array(value: Any) -> TypeGuard["np.ndarray[Any, Any]"]:
+    # Whoever has an array has imported numpy; the commands need not.
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
 
 
 def bodies(
@@ -63,7 +69,7 @@ def bodies(
     """
     if not is_many(pictures):
         yield one_body(pictures)  # type: ignore[arg-type]  # is_many has told
-    elif isinstance(pictures, np.ndarray):
+    elif _is_array(pictures):
         _check_array(pictures)
         per_body = max(1, (limit_bytes - 256) // max(1, pictures[0].nbytes)) if len(pictures) else 1
         per_body = min(per_body, most or per_body)
@@ -79,7 +85,7 @@ def one_body(picture: Picture) -> Body:
     Raises:
         RequestError: The argument is not a picture.
     """
-    if isinstance(picture, np.ndarray):
+    if _is_array(picture):
         _check_array(picture)
         return Body(_npy(picture), ARRAY, many=False)
     guess = mimetypes.guess_type(str(picture))[0] if isinstance(picture, str | Path) else None
@@ -112,7 +118,7 @@ def _file_bytes(picture: Picture) -> bytes:
             return Path(picture).read_bytes()
         except OSError as error:
             raise RequestError(f"{picture} cannot be read: {error.strerror}") from error
-    if isinstance(picture, np.ndarray):
+    if _is_array(picture):
         _check_array(picture)
         if picture.ndim != 3:
             raise RequestError(f"an array in a list has shape {picture.shape}; each must be (height, width, 3)")
@@ -120,7 +126,7 @@ def _file_bytes(picture: Picture) -> bytes:
 
         return _png(fromarray(picture))
     if hasattr(picture, "save") and hasattr(picture, "mode"):
-        return _png(picture)
+        return _png(picture)  # type: ignore[arg-type]  # no array has both
     raise RequestError(
         f"a {type(picture).__name__} is not a picture; give a file, its bytes, a Pillow picture, a uint8 array, or a "
         "list of them"
@@ -137,13 +143,15 @@ def _png(picture: "Image") -> bytes:
 
 
 def _npy(array: "np.ndarray[Any, Any]") -> bytes:
+    import numpy as np
+
     data = io.BytesIO()
     np.save(data, np.ascontiguousarray(array), allow_pickle=False)
     return data.getvalue()
 
 
 def _check_array(array: "np.ndarray[Any, Any]") -> None:
-    if array.dtype != np.uint8:
+    if array.dtype != "uint8":
         raise RequestError(f"the array is of {array.dtype}; give uint8 values from 0 to 255")
     if array.ndim not in (3, 4) or array.shape[-1] != 3:
         raise RequestError(

@@ -9,10 +9,10 @@ from slipway.aws.refusals import explained
 from slipway.dataset_folder import SPLIT_FOLDERS
 
 if TYPE_CHECKING:
-    from sagemaker.session import Session
+    from slipway.aws.session import AnySession
 
 
-def find_s3_channels(session: "Session", address: str) -> dict[str, str]:
+def find_s3_channels(session: "AnySession", address: str) -> dict[str, str]:
     """Find the address of each channel below an S3 prefix, by the folder names that `slipway train` accepts.
 
     The whole prefix is the train channel if a file that can be a manifest lies there, and no train folder with one of
@@ -48,7 +48,7 @@ def find_s3_channels(session: "Session", address: str) -> dict[str, str]:
     return channels
 
 
-def _look(session: "Session", bucket: str, prefix: str) -> tuple[list[str], list[str]]:
+def _look(session: "AnySession", bucket: str, prefix: str) -> tuple[list[str], list[str]]:
     """List the folders directly below a prefix, and the files that can be manifests."""
     folders: list[str] = []
     manifests: list[str] = []

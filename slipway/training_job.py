@@ -11,7 +11,7 @@ from slipway.cloud_logs import TRAINING_GROUP, LogFollower
 from slipway.errors import RemoteJobError, ServiceError
 
 if TYPE_CHECKING:
-    from sagemaker.session import Session
+    from slipway.aws.session import AnySession
 
 _ENDED = ("Completed", "Failed", "Stopped")
 _POLL_S = 10.0
@@ -62,7 +62,7 @@ def cost_of(description: Mapping[str, Any]) -> Cost | None:
 
 
 def finished_job(
-    session: "Session",
+    session: "AnySession",
     name: str,
     show: Callable[[str], None] | None = None,
     *,
@@ -72,7 +72,7 @@ def finished_job(
     """Wait for a training job; return DescribeTrainingJob's answer.
 
     Args:
-        session: The SDK's session.
+        session: A session.
         name: Name of the job.
         show: Called with each line of its log; None: the log is not read.
         accept_stopped: Accept a stopped job that left a model, since tuning jobs stop training jobs early.
@@ -97,13 +97,13 @@ def finished_job(
     except ServiceError as error:
         error.args = (
             f"{error}\nThe training job {name} may still be running, and costs money then: slipway logs {name} "
-            f"--follow shows it, aws sagemaker stop-training-job --training-job-name {name} ends it",
+            f"--follow shows it, slipway stop {name} stops it",
         )
         raise
     except KeyboardInterrupt:
         raise RemoteJobError(
             f"stopped waiting; the training job {name} still runs and costs money: slipway logs {name} --follow shows "
-            f"it, aws sagemaker stop-training-job --training-job-name {name} ends it. "
+            f"it, slipway stop {name} stops it. "
             f"{console_address('training job', name, region)}"
         ) from None
     left_model = description["TrainingJobStatus"] == "Stopped" and model_address(description) is not None

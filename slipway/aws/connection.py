@@ -1,13 +1,14 @@
 """Credentials and region for AWS, and calls whose errors say what to do."""
 
+import functools
 import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from slipway.aws.refusals import explained, no_credentials
+from slipway.aws.request_check import check_request
 from slipway.errors import SettingError
-from slipway.requests.check import check_request
 
 if TYPE_CHECKING:
     import boto3
@@ -26,12 +27,8 @@ class Aws:
     """
 
     def __init__(self, region: str | None, profile: str | None) -> None:
-        # Only here, as below: every command's help would wait for botocore.
-        import botocore.session
-
-        with explained("reading the configuration of AWS"):
-            self._session = botocore.session.Session(profile=profile)
-            found = region or os.environ.get("AWS_REGION") or self._session.get_config_variable("region")
+        self._session = _session(profile)
+        found = region or _configured_region(self._session)
         if not found:
             raise SettingError("no region is named; add --region (such as --region us-east-1) or set AWS_REGION")
         self.region: str = found
@@ -140,6 +137,46 @@ class Service:
         with explained(f"{self._name}:{operation}"):
             for page in paginator.paginate(**given):
                 yield from page.get(member, ())
+
+
+def find_region(region: str | None, profile: str | None) -> str | None:
+    """Return the region that is named or configured; None if there is none.
+
+    Raises:
+        CredentialsError: There is no such profile.
+    """
+    return region or _configured_region(_session(profile))
+
+
+def _session(profile: str | None) -> Any:
+    # Only here: every command's help would wait for botocore.
+    import botocore.session
+
+    session = botocore.session.Session(profile=profile)
+    with explained("reading the configuration of AWS"):
+        session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+    return session
+
+
+@functools.cache
+def _loader(data_path: str | None) -> Any:
+    """Make the loader of botocore's descriptions of services, which takes long to read them."""
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
+
+
+def service_model(service: str) -> Any:
+    """botocore's description of a service's operations and shapes."""
+    from botocore.model import ServiceModel
+
+    return ServiceModel(_loader(None).load_service_model(service, "service-2"), service)
+
+
+def _configured_region(session: Any) -> str | None:
+    with explained("reading the configuration of AWS"):
+        found: str | None = os.environ.get("AWS_REGION") or session.get_config_variable("region")
+        return found
 
 
 def _check(params: Mapping[str, Any], model: Any, **_: Any) -> None:

@@ -19,7 +19,7 @@ LOCAL_ROLE = "arn:aws:iam::111122223333:role/not-used-in-local-mode"
 
 # By default, the SDK reports every call of its functions to AWS over HTTP. Its own files of defaults are not read:
 # Slipway's are in slipway.toml.
-_SDK_SETTINGS = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
+SDK_SETTINGS = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
 _LOCAL_REGION = "us-east-1"
 
 
@@ -70,6 +70,19 @@ class AwsSession:
         return self.boto_session.client("sagemaker-runtime")
 
 
+class DockerSession(AwsSession):
+    """A session for local mode without an SDK, which needs neither credentials nor a region."""
+
+    local_mode = True
+
+    def __init__(self) -> None:
+        super().__init__(Aws(_local_region(), None))
+
+
+def _local_region() -> str:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _LOCAL_REGION
+
+
 def is_local(instance_type: str | None) -> bool:
     """Whether an instance type means the SDK's local mode."""
     return instance_type in LOCAL_INSTANCE_TYPES
@@ -87,7 +100,7 @@ def aws_session(aws: Aws, dry_run: DryRun | None = None) -> "Session":
     _check_settings_once()
     if dry_run is not None:
         dry_run.attach(aws)
-    return Session(boto_session=aws.boto_session(), sagemaker_config=_SDK_SETTINGS)
+    return Session(boto_session=aws.boto_session(), sagemaker_config=SDK_SETTINGS)
 
 
 def local_session(**local: Any) -> "Session":
@@ -101,8 +114,7 @@ def local_session(**local: Any) -> "Session":
 
     _check_settings_once()
     # No credentials and no region are needed, and a profile that would ask for a sign-in must not be used.
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _LOCAL_REGION
-    session = LocalSession(boto_session=boto3.Session(region_name=region), sagemaker_config=_SDK_SETTINGS)
+    session = LocalSession(boto_session=boto3.Session(region_name=_local_region()), sagemaker_config=SDK_SETTINGS)
     session.config = {"local": {"local_code": True, **local}}
     return session
 

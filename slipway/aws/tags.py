@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slipway.aws.connection import Service
 
 OWN_TAG = "slipway"
 """Key of the tag; its value is the version of Slipway that created the resource."""
@@ -16,3 +20,16 @@ def with_own_tag(tags: Tags) -> list[dict[str, str]]:
         tags = [tags] if set(tags) == {"Key", "Value"} else [{"Key": k, "Value": v} for k, v in tags.items()]
     values = {tag["Key"]: tag["Value"] for tag in tags or ()}
     return [{"Key": name, "Value": value} for name, value in {**values, OWN_TAG: version("slipway")}.items()]
+
+
+def is_ours(service: "Service", arn: str) -> bool:
+    """Whether a resource of SageMaker has Slipway's tag.
+
+    Args:
+        service: SageMaker.
+        arn: The resource's ARN.
+
+    Raises:
+        ServiceError: AWS refuses.
+    """
+    return any(tag["Key"] == OWN_TAG for tag in service.pages("ListTags", "Tags", ResourceArn=arn))

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from slipway.aws.refusals import AwsError, explained
 from slipway.checks.s3_address import S3Address
 from slipway.errors import SettingError
+from slipway.requests.channels import channel_config
 
 if TYPE_CHECKING:
-    from sagemaker.session import Session
+    from slipway.aws.session import AnySession
 
 CHANNELS = ("train", "validation", "test", "weights")
 
 Inputs = Any
-"""A mapping of channel names to S3 addresses, folders or TrainingInputs, or one of those for the train channel."""
+"""A mapping of channel names to S3 addresses, folders, channels in the form of AWS's API or TrainingInputs of the SDK;
+or one of those for the train channel."""
 
 
 def as_channels(inputs: Inputs, *, local: bool, own_script: bool) -> dict[str, Any]:
@@ -29,7 +31,8 @@ def as_channels(inputs: Inputs, *, local: bool, own_script: bool) -> dict[str, A
     Raises:
         SettingError: A channel has an unknown name, cannot be one or is in Pipe mode, or there is no train channel.
     """
-    given = inputs if isinstance(inputs, Mapping) else {} if inputs is None else {"train": inputs}
+    named = isinstance(inputs, Mapping) and "DataSource" not in inputs
+    given = inputs if named else {} if inputs is None else {"train": inputs}
     if not own_script:
         for name in given:
             if name not in CHANNELS:
@@ -41,7 +44,7 @@ def as_channels(inputs: Inputs, *, local: bool, own_script: bool) -> dict[str, A
                 "there is no train channel; give fit() at least {'train': 's3://bucket/dogImages/train'}"
             )
         for name, value in given.items():
-            _refuse_pipe(name, getattr(value, "config", None))
+            _refuse_pipe(name, channel_config(value))
     return {name: _channel(name, value, local=local) for name, value in given.items()}
 
 
@@ -78,27 +81,26 @@ def channel_addresses(channels: Mapping[str, Any]) -> dict[str, str]:
     """The S3 address of each channel that has one."""
     found = {}
     for name, value in channels.items():
-        config = getattr(value, "config", None)
-        address = config["DataSource"].get("S3DataSource", {}).get("S3Uri") if isinstance(config, Mapping) else value
+        config = channel_config(value)
+        address = config["DataSource"].get("S3DataSource", {}).get("S3Uri") if config is not None else value
         if isinstance(address, str) and address.startswith("s3://"):
             found[name] = address
     return found
 
 
-def check_channels(session: "Session", channels: Mapping[str, Any]) -> None:
+def check_channels(session: "AnySession", channels: Mapping[str, Any]) -> None:
     """Check that every channel's bucket exists and holds something below the channel's address.
 
     Raises:
         SettingError: There is nothing below an address.
         ServiceError: The bucket does not exist, is in another region, or may not be listed.
     """
+    client = session.boto_session.client("s3")  # once: it takes as long as a short answer
     for name, address in channel_addresses(channels).items():
         place = S3Address.parse(address)
         try:
             with explained(f"looking into the {name} channel {address}"):
-                answer = session.boto_session.client("s3").list_objects_v2(
-                    Bucket=place.bucket, Prefix=place.key, MaxKeys=1
-                )
+                answer = client.list_objects_v2(Bucket=place.bucket, Prefix=place.key, MaxKeys=1)
         except AwsError as error:
             if error.code == "NoSuchBucket":
                 raise SettingError(f"the {name} channel is {address}, and there is no bucket {place.bucket}") from error

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Literal
 
+from slipway.aws.connection import service_model
 from slipway.aws.session import LOCAL_INSTANCE_TYPES
 from slipway.errors import SettingError
 
@@ -50,10 +51,7 @@ def _may_be_newer(instance_type: str, families: Collection[str]) -> bool:
 @functools.cache
 def instance_types(use: Use) -> tuple[str, ...]:
     """The instance types that botocore's model of SageMaker lists for this use."""
-    from botocore.session import Session
-
-    model = Session().get_service_model("sagemaker")
-    return tuple(model.shape_for(_SHAPES[use]).enum)
+    return tuple(service_model("sagemaker").shape_for(_SHAPES[use]).enum)
 
 
 def has_own_disk(instance_type: str | None) -> bool:

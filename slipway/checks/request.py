@@ -7,7 +7,7 @@ from slipway.aws.refusals import AwsError, explained
 from slipway.errors import DeniedError, SettingError
 
 if TYPE_CHECKING:
-    from sagemaker.session import Session
+    from slipway.aws.session import AnySession
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.+")
 _ECR = re.compile(
@@ -36,7 +36,7 @@ def check_role(role: str | None) -> str:
     return role
 
 
-def check_image(session: "Session", image_uri: str) -> None:
+def check_image(session: "AnySession", image_uri: str) -> None:
     """Check that an image exists in ECR, as far as these credentials may look.
 
     Raises:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from slipway.aws.connection import Aws
 from slipway.aws.refusals import AwsError
-from slipway.aws.tags import OWN_TAG
+from slipway.aws.tags import is_ours
 from slipway.checks.s3_address import S3Address
 from slipway.clean.in_use import InUse, holds, in_use, model_addresses
 from slipway.clean.resource import ORDER, Kind, Resource
@@ -128,15 +128,12 @@ class _Search:
     def _tagged(self, stem: str, member: str) -> list[_Tagged]:
         items = list(self._sagemaker.pages(f"List{stem}s", member))
         with ThreadPoolExecutor(_WORKERS) as pool:
-            ours = pool.map(lambda item: self._is_ours(item[f"{stem}Arn"]), items)
+            ours = pool.map(lambda item: is_ours(self._sagemaker, item[f"{stem}Arn"]), items)
             return [
                 _Tagged(stem, item[f"{stem}Name"], item["CreationTime"], item.get(f"{stem}Status", ""))
                 for item, own in zip(items, ours, strict=True)
                 if own
             ]
-
-    def _is_ours(self, arn: str) -> bool:
-        return any(tag["Key"] == OWN_TAG for tag in self._sagemaker.pages("ListTags", "Tags", ResourceArn=arn))
 
     def _running(self, jobs: Iterable[_Tagged]) -> Iterator[Resource]:
         for job in jobs:

@@ -19,6 +19,8 @@ from slipway.cli.debug import debug
 from slipway.cli.defaults import defaults_from_file
 from slipway.cli.deploy import deploy
 from slipway.cli.doctor import doctor
+from slipway.cli.download import download
+from slipway.cli.endpoints import endpoints
 from slipway.cli.export import export
 from slipway.cli.images import images
 from slipway.cli.init import init
@@ -27,6 +29,7 @@ from slipway.cli.logs import logs
 from slipway.cli.predict import predict
 from slipway.cli.report import report
 from slipway.cli.serve import serve
+from slipway.cli.stop import stop
 from slipway.cli.train import train
 from slipway.cli.transform import transform
 from slipway.cli.tune import tune
@@ -72,6 +75,9 @@ for command in (
     debug,
     jobs,
     logs,
+    stop,
+    endpoints,
+    download,
     tune,
     transform,
     clean,

@@ -8,6 +8,7 @@ import click
 
 from slipway.aws.dry_run import DryRun
 from slipway.cli.console import say
+from slipway.requests.missing import Missing
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -47,10 +48,23 @@ def instance_type_option(what: str) -> Decorator:
     )
 
 
-def show_requests(dry_run: DryRun) -> None:
-    """Print the requests that a dry run would have sent, one JSON object after another."""
+def require_in_s3(data: str) -> None:
+    """Refuse data that SageMaker cannot read, as wrong usage."""
+    if not data.startswith("s3://"):
+        raise click.UsageError(f"{data} is not an S3 address; upload it first: slipway data upload {data} s3://…")
+
+
+def show_requests(dry_run: DryRun, missing: Missing | None = None) -> None:
+    """Print the requests that a dry run would have sent, one JSON object after another.
+
+    On the standard error, it lists the settings that placeholders stand for.
+    """
     for request in dry_run.writes:
         say(str(request))
+    if missing is not None and missing.settings:
+        click.echo("Placeholders stand for what is not named; without --dry-run it is needed:", err=True)
+        for setting in missing.settings:
+            click.echo(f"  {setting.placeholder}: {setting}", err=True)
 
 
 def not_confirmed() -> NoReturn:

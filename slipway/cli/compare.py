@@ -4,19 +4,19 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from container.contract.errors import HyperparameterError
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
-from slipway.aws.session import aws_session, is_local, session_for
+from slipway.aws.session import AnySession, AwsSession, is_local, local_session
 from slipway.cli.aws_options import (
     dry_run_option,
     instance_type_option,
     profile_option,
     region_option,
+    require_in_s3,
     role_option,
     show_requests,
 )
@@ -30,13 +30,12 @@ from slipway.compare.result import Result, read_job
 from slipway.compare.table import rows
 from slipway.compare.variants import BASELINE, MODEL_TYPE, Variant, make_variants, parse_choices
 from slipway.dataset_folder import SPLIT_FOLDERS
-from slipway.errors import ComparisonError, PageError
+from slipway.errors import ComparisonError, PageError, SettingError
+from slipway.installed_sdk import installed_sdk
 from slipway.job import JobDirectory, default_job_directory, require_installed
 from slipway.networks import check_networks
+from slipway.requests.missing import Missing
 from slipway.s3_channels import find_s3_channels
-
-if TYPE_CHECKING:
-    from sagemaker.session import Session
 
 _RESULTS = "comparison.json"
 _PAGE = "comparison.html"
@@ -133,13 +132,28 @@ def compare(
         return
     variants = _variants(models, vary, given)
     recorded = DryRun() if dry_run else None
-    session = session_for(instance_type, region=region, profile=profile, dry_run=recorded)
+    missing = Missing(dry_run=dry_run)
+    session: AnySession
+    if is_local(instance_type):
+        if installed_sdk() != "sdk2":
+            raise SettingError(
+                "slipway compare in local mode needs version 2 of the SageMaker SDK: pip install 'slipway[sdk2]'; "
+                "without --instance-type, it compares on this machine"
+            )
+        from slipway.sdk2.estimator import Estimator as Trained
+
+        session = local_session()
+    else:
+        require_in_s3(data[0])
+        from slipway.estimator import Estimator as Trained  # type: ignore[assignment]  # it does the same
+
+        session = missing.session(region, profile, recorded)
+        role, image = missing.role(role), missing.image("train", image, session.boto_region_name)
+        missing.require()
     inputs = _inputs(data[0], instance_type, session, assumed=dry_run)
 
     def start(variant: Variant, job: str) -> None:
-        from slipway import Estimator
-
-        estimator = Estimator(
+        estimator = Trained(
             role,
             instance_type,
             image_uri=image,
@@ -153,7 +167,7 @@ def compare(
     if recorded is not None:
         for variant in variants:
             start(variant, job_name(variant))
-        show_requests(recorded)
+        show_requests(recorded, missing)
         return
     _show(run_remotely(variants, start, session, max_parallel=max_parallel, say=say), directory)
 
@@ -180,16 +194,14 @@ def _compare_here(
 def _remote_results(jobs: tuple[str, ...], region: str | None, profile: str | None) -> list[Result]:
     if not jobs:
         return []
-    session = aws_session(Aws(region, profile))
+    session = AwsSession(Aws(region, profile))
     return [read_remote_job(session, job) for job in jobs]
 
 
-def _inputs(data: str, instance_type: str, session: "Session", *, assumed: bool) -> dict[str, str]:
+def _inputs(data: str, instance_type: str, session: AnySession, *, assumed: bool) -> dict[str, str]:
     """The address of each channel; with `assumed`, those of the layout that `slipway data upload` makes."""
     if is_local(instance_type):
         return {name: path.resolve().as_uri() for name, path in local_channels(Path(data), {}, None).items()}
-    if not data.startswith("s3://"):
-        raise click.UsageError(f"{data} is not an S3 address; upload it first: slipway data upload {data} s3://…")
     if assumed:
         return {name: f"{data.rstrip('/')}/{name}" for name in SPLIT_FOLDERS}
     return find_s3_channels(session, data)

@@ -1,20 +1,21 @@
 """`slipway deploy`: deploys a model to a SageMaker endpoint, or serves it in Docker on this machine."""
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from slipway.aws.dry_run import DryRun
-from slipway.aws.session import is_local, session_for
+from slipway.aws.session import is_local
 from slipway.cli.aws_options import dry_run_option, profile_option, region_option, show_requests
 from slipway.cli.console import say
 from slipway.cli.deploy_options import DeployOptions, deploy_options
 from slipway.cli.local_mode import serve_in_docker
+from slipway.cli.names import endpoint_name
 from slipway.errors import SettingError
+from slipway.requests.missing import Missing
 
 if TYPE_CHECKING:
-    from sagemaker.session import Session
+    from slipway.aws.session import AnySession
 
 
 @click.command(
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
 @click.option(
     "--shift", "shifts", multiple=True, metavar="NAME=WEIGHT", help="Only change a variant's weight; repeatable."
 )
-@click.option("--delete", metavar="NAME", help="Delete an endpoint with its autoscaling, configuration and models.")
+@click.option(
+    "--delete",
+    metavar="NAME",
+    callback=endpoint_name,
+    help="Delete an endpoint with its autoscaling, configuration and models.",
+)
 @region_option
 @profile_option
 @dry_run_option
@@ -51,29 +57,29 @@ def deploy(
     """
     options = DeployOptions.take(given)
     _check_usage(model, options, shifts, delete)
-    # The SDK logs that it creates a model, which the lines below say too.
-    logging.getLogger("sagemaker").setLevel(logging.WARNING)
-    named = delete is not None or bool(
-        shifts
-    )  # an existing endpoint, whatever instance type is configured for new ones
+    # An existing endpoint, whatever instance type is configured for new ones.
+    named = delete is not None or bool(shifts)
     if is_local(options.instance_type) and not named:
         if dry_run:
             raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
         serve_in_docker(str(model), options, region, profile)
         return
+    missing = Missing(dry_run=dry_run)
     # Only AWS knows where a job's model is.
     recorded = DryRun(passing=("DescribeTrainingJob",)) if dry_run else None
-    session = session_for(None if named else options.instance_type, region=region, profile=profile, dry_run=recorded)
-    if delete:
-        _delete(session, delete, quiet=dry_run)
-    elif shifts:
-        _shift(session, options.name, shifts, quiet=dry_run)
+    session = missing.session(region, profile, recorded)
+    if named:
+        missing.require()
+        if delete:
+            _delete(session, delete, quiet=dry_run)
+        else:
+            _shift(session, options.name, shifts, quiet=dry_run)
     else:
         from slipway.cli.deploy_model import deploy_model
 
-        deploy_model(session, model, options, quiet=dry_run)
+        deploy_model(session, model, options, missing, quiet=dry_run)
     if recorded is not None:
-        show_requests(recorded)
+        show_requests(recorded, missing)
 
 
 def _check_usage(model: str | None, options: DeployOptions, shifts: tuple[str, ...], delete: str | None) -> None:
@@ -104,15 +110,15 @@ def _check_usage(model: str | None, options: DeployOptions, shifts: tuple[str, .
         raise click.UsageError("--alarm is for --rollout; add --rollout canary:10, linear:25 or all-at-once.")
 
 
-def _delete(session: "Session", name: str, *, quiet: bool) -> None:
-    from slipway.deploy.predictor import Predictor
+def _delete(session: "AnySession", name: str, *, quiet: bool) -> None:
+    from slipway.deploy.endpoint import delete_endpoint
 
-    for what in Predictor(name, session).delete():
+    for what in delete_endpoint(session, name):
         if not quiet:
             say(f"Deleted the {what}")
 
 
-def _shift(session: "Session", name: str | None, shifts: tuple[str, ...], *, quiet: bool) -> None:
+def _shift(session: "AnySession", name: str | None, shifts: tuple[str, ...], *, quiet: bool) -> None:
     from slipway.deploy.rollout import shift_traffic
 
     weights = {}

@@ -7,11 +7,14 @@ from typing import Any
 import click
 
 from slipway.cli.aws_options import instance_type_option, role_option
-from slipway.errors import SettingError
+from slipway.cli.names import endpoint_name
+from slipway.cli.security_options import security_options
 
 _MODEL_OPTIONS = (
     instance_type_option("Serve"),
-    click.option("--name", metavar="NAME", help="Name of the endpoint.  [default: made from the time]"),
+    click.option(
+        "--name", metavar="NAME", callback=endpoint_name, help="Name of the endpoint.  [default: made from the time]"
+    ),
     click.option("--instance-count", type=click.IntRange(1), default=1, show_default=True, help="Number of instances."),
     click.option("--serverless", is_flag=True, help="Serverless endpoint: pay per request, with cold starts."),
     click.option("--memory", type=int, default=3072, show_default=True, metavar="MB", help="Memory of --serverless."),
@@ -77,13 +80,7 @@ _AWS_OPTIONS = (
     ),
     click.option("--bucket", metavar="NAME", envvar="SLIPWAY_BUCKET", help="Bucket for a local model and for outputs."),
     role_option,
-    click.option("--subnet", "subnets", multiple=True, metavar="ID", help="VPC subnet; repeatable."),
-    click.option(
-        "--security-group", "security_groups", multiple=True, metavar="ID", help="VPC security group; repeatable."
-    ),
-    click.option("--network-isolation", is_flag=True, help="Run the container without network access."),
-    click.option("--kms-key", metavar="KEY", help="KMS key for the instances' volumes."),
-    click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Tag of everything created; repeatable."),
+    security_options,
     click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port in local mode."),
 )
 
@@ -123,14 +120,6 @@ class DeployOptions:
     def take(cls, given: dict[str, Any]) -> "DeployOptions":
         """Remove these options from a command's, and return them."""
         return cls(**{field.name: given.pop(field.name) for field in fields(cls)})
-
-    @property
-    def own_tags(self) -> list[dict[str, str]]:
-        """The tags in the form of AWS's API."""
-        for text in self.tags:
-            if "=" not in text[1:]:
-                raise SettingError(f"--tag is {text!r}; write it like --tag team=dogs")
-        return [{"Key": key, "Value": value} for key, _, value in (text.partition("=") for text in self.tags)]
 
 
 def deploy_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -27,7 +27,7 @@ _INTERRUPTED = 130
 _NOT_HERE = ("kms_key", "subnets", "security_groups", "tags", "bucket", "no_wait")
 _NOT_FOR_TRAINING = (*_NOT_HERE, "spot", "rules", "tensorboard", "keep_alive", "max_run", "volume_size")
 _NOT_FOR_SERVING = (*_NOT_HERE, "serverless", "asynchronous", "autoscale", "capture", "update", "network_isolation")
-_NOT_FOR_TRANSFORM = ("instance_count", "output", "bucket")
+_NOT_FOR_TRANSFORM = (*_NOT_HERE, "instance_count", "output", "name", "network_isolation")
 _HOST = re.compile(r"^algo-\d+ \| ")
 
 

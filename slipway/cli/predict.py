@@ -1,7 +1,7 @@
 """`slipway predict`: classifies pictures with a running server or an endpoint."""
 
 import json
-import logging
+import mimetypes
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,16 +10,20 @@ from pathlib import Path
 import click
 
 from container.contract.errors import UserError
+from slipway.aws.connection import Aws
+from slipway.aws.session import AwsSession
 from slipway.cli.aws_options import profile_option, region_option
 from slipway.cli.console import complain, say, say_table
+from slipway.cli.names import endpoint_name
 from slipway.errors import EndpointError, NoServerError, RequestError, ServiceError
 from slipway.explanation import ExplainedPrediction
 from slipway.invocations import Endpoint
 from slipway.prediction import Prediction
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+STANDARD_INPUT = Path("-")
 
-Ask = Callable[[Path], list[Prediction] | ExplainedPrediction]
+Ask = Callable[[Path | bytes], list[Prediction] | ExplainedPrediction]
 
 # Errors that every further picture would get too.
 _FATAL = (NoServerError, EndpointError, ServiceError)
@@ -29,11 +33,12 @@ _FATAL = (NoServerError, EndpointError, ServiceError)
     short_help="Classify pictures with a running server or an endpoint.",
     epilog="\b\nExample:\n"
     "  slipway predict labrador.jpg poodle.jpg --top 3\n"
-    "  slipway predict --endpoint dogs labrador.jpg --explain heat-maps",
+    "  slipway predict --endpoint dogs labrador.jpg --explain heat-maps\n"
+    "  slipway predict dogs/test/Beagle --json",
 )
 @click.argument("images", metavar="IMAGE…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="Address of the server.")
-@click.option("--endpoint", metavar="NAME", help="Use this SageMaker endpoint instead.")
+@click.option("--endpoint", metavar="NAME", callback=endpoint_name, help="Use this SageMaker endpoint instead.")
 @click.option(
     "--target-model", metavar="MODEL", help="Model of a multi-model endpoint: its archive's name below the prefix."
 )
@@ -65,10 +70,12 @@ def predict(
 ) -> None:
     """Send each IMAGE to a server started by `slipway serve`, or to an endpoint, and print the most probable classes.
 
-    A picture that fails does not stop the others; the exit code is 1 if any failed.
+    Of a folder, the pictures below it are sent, by their names; - is one picture from the standard input. A picture
+    that fails does not stop the others; the exit code is 1 if any failed.
     """
     if target_model and not endpoint:
         raise click.UsageError("--target-model is for multi-model endpoints; add --endpoint.")
+    pictures = [picture for image in images for picture in _pictures(image)]
     if explain:
         _make_folder(explain)
     failed = False
@@ -79,9 +86,9 @@ def predict(
         else _at_url(url, explain=explained)
     )
     with source as ask:
-        for image in images:
+        for image in pictures:
             try:
-                answer = ask(image)
+                answer = ask(sys.stdin.buffer.read() if image == STANDARD_INPUT else image)
                 written = _write(answer, image, explain) if explain else None
             except _FATAL:
                 raise
@@ -109,19 +116,28 @@ def _at_url(url: str, *, explain: bool) -> Iterator[Ask]:
 def _at_endpoint(
     name: str, target_model: str | None, region: str | None, profile: str | None, *, explain: bool
 ) -> Iterator[Ask]:
-    from slipway.aws.session import session_for
     from slipway.deploy.predictor import Predictor
 
-    logging.getLogger("sagemaker").setLevel(logging.WARNING)
-    predictor = Predictor(name, session_for("endpoint", region=region, profile=profile))
+    predictor = Predictor(name, AwsSession(Aws(region, profile)))
 
-    def ask(image: Path) -> list[Prediction] | ExplainedPrediction:
+    def ask(image: Path | bytes) -> list[Prediction] | ExplainedPrediction:
         answer: list[Prediction] | ExplainedPrediction = predictor.predict(
             image, target_model=target_model, explain=explain
         )
         return answer
 
     yield ask
+
+
+def _pictures(path: Path) -> list[Path]:
+    """List the pictures below a folder; anything else is one picture."""
+    if not path.is_dir():
+        return [path]
+    guesses = ((file, mimetypes.guess_type(file.name)[0] or "") for file in sorted(path.rglob("*")) if file.is_file())
+    found = [file for file, guess in guesses if guess.startswith("image/")]
+    if not found:
+        raise RequestError(f"there is no picture below the folder {path}, by the files' names")
+    return found
 
 
 def _make_folder(folder: Path) -> None:

@@ -62,8 +62,6 @@ def train(
     log; the job keeps running and costing money. With --instance-type local, DATA is a folder, and the job runs in
     Docker. The options for SageMaker need --instance-type.
     """
-    from slipway.training import run_job
-
     options = SageMakerOptions.take(others)
     given = {name.replace("_", "-"): value for name, value in others.items() if value is not None}
     named = {"train": train, "validation": validation, "test": test}
@@ -75,6 +73,8 @@ def train(
         raise click.UsageError(
             "S3 addresses, --spot, --rule, --no-wait and --dry-run are for SageMaker: add --instance-type."
         )
+    from slipway.training import run_job  # only here: it needs more of the system than jobs in AWS do
+
     weights = weights_file(given)
     config = TrainConfig.from_strings(given)
     folders = {name: Path(text) if text else None for name, text in named.items()}

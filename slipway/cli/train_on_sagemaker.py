@@ -1,6 +1,5 @@
 """`slipway train --instance-type`: runs the job on SageMaker, or in Docker on this machine."""
 
-import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -13,18 +12,18 @@ from container.contract.hyperparameters import TrainConfig
 from container.contract.metric_lines import EvaluationLine, read_line
 from slipway.aws.console_address import console_address
 from slipway.aws.dry_run import DryRun
-from slipway.aws.session import is_local, session_for
+from slipway.aws.session import AnySession, is_local
 from slipway.checks.instance_type import has_own_disk
 from slipway.cli.aws_options import dry_run_option, instance_type_option, region_option, role_option, show_requests
 from slipway.cli.console import say, say_place
 from slipway.cli.local_mode import train_in_docker
 from slipway.dataset_folder import SPLIT_FOLDERS, data_channels
 from slipway.errors import SettingError
+from slipway.requests.missing import Missing
 from slipway.s3_channels import find_s3_channels
-from slipway.settings import Settings
 
 if TYPE_CHECKING:
-    from slipway.estimator import Estimator
+    from slipway.estimator_base import EstimatorBase
 
 _NO_DATA = "Name the data: DATA with a train folder in it, or --train."
 
@@ -123,9 +122,15 @@ class SageMakerOptions:
         """Remove these options from a command's, and return them."""
         return cls(**{field.name: given.pop(field.name) for field in fields(cls)})
 
-    def sdk_arguments(self) -> dict[str, Any]:
-        """Arguments of the SDK's Estimator; an option that is not given is omitted, so that the SDK's default holds."""
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of `Estimator`; an option that is not given is omitted, so that the default holds."""
         found = {
+            "instance_type": self.instance_type,
+            "instance_count": self.instance_count,
+            "rules": self.rules,
+            "spot": self.spot,
+            "tensorboard": self.tensorboard,
+            "bucket": self.bucket,
             "max_run": self.max_run,
             "volume_size": self.volume_size,
             "subnets": list(self.subnets) or None,
@@ -187,40 +192,28 @@ def train_on_sagemaker(
             log = _Log(view.show, verbose=verbose)
             train_in_docker(options, data, given, hyperparameters, job_dir, log, slug=config.slug, verbose=verbose)
         return
-    recorded = DryRun() if options.dry_run else None
-    session = session_for(
-        options.instance_type,
-        region=options.region,
-        profile=options.aws_profile or Settings.read().profile,
-        dry_run=recorded,
-    )
-    # What the SDK logs, failures included, is reported here in other words.
-    logging.getLogger("sagemaker").setLevel(logging.CRITICAL)
     from slipway.estimator import Estimator
 
+    recorded = DryRun() if options.dry_run else None
+    missing = Missing(dry_run=options.dry_run)
+    session = missing.session(options.region, options.aws_profile, recorded)
     estimator = Estimator(
-        options.role,
-        options.instance_type,
-        options.instance_count,
-        options.image,
-        hyperparameters,
-        rules=options.rules,
-        spot=options.spot,
-        tensorboard=options.tensorboard,
-        bucket=options.bucket,
+        **options.arguments(),
+        role=missing.role(options.role),
+        image_uri=missing.image("train", options.image, session.boto_region_name),
+        hyperparameters=hyperparameters,
         sagemaker_session=session,
-        **options.sdk_arguments(),
     )
+    missing.require()
     channels = {**_below(data, session, assumed=options.dry_run), **{k: v for k, v in named.items() if v}}
     if not channels:
         raise click.UsageError(_NO_DATA)
+    estimator.fit(channels, wait=False)
     if recorded is not None:
-        estimator.fit(channels, wait=False)
-        show_requests(recorded)
+        show_requests(recorded, missing)
         return
     with training_view(config.epochs, verbose=verbose) as view:
         log = _Log(view.show, verbose=verbose)
-        estimator.fit(channels, wait=False)
         name = str(estimator.job_name)
         say(f"Started the training job {name}")
         say_place("console", console_address("training job", name, session.boto_region_name))
@@ -236,7 +229,7 @@ def train_on_sagemaker(
     say(f"Next: slipway deploy {name} --instance-type {options.instance_type}")
 
 
-def print_debugger_results(estimator: "Estimator") -> None:
+def print_debugger_results(estimator: "EstimatorBase") -> None:
     """Print what the rules found, where SageMaker put the tensors and measurements, and which commands read them."""
     if (outputs := estimator.debugger_outputs()) is None:
         return
@@ -281,13 +274,13 @@ class _Log:
             say(f"Test accuracy {test.accuracy:.2f} % ({test.correct} of {test.total} pictures)")
 
 
-def _below(data: str | None, session: Any, *, assumed: bool) -> dict[str, str]:
+def _below(data: str | None, session: AnySession | None, *, assumed: bool) -> dict[str, str]:
     """The channels below an address or a folder."""
     if data is None:
         return {}
     if not data.startswith("s3://"):
         return {name: str(path) for name, path in data_channels(Path(data)).items()}
-    if assumed:
+    if assumed or session is None:
         # A dry run does not look into S3.
         return {split: f"{data.rstrip('/')}/{names[0]}" for split, names in SPLIT_FOLDERS.items()}
     return find_s3_channels(session, data)

@@ -1,6 +1,5 @@
 """`slipway transform`: writes the predictions for many pictures to one file."""
 
-import logging
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,8 +20,11 @@ from slipway.cli.aws_options import (
 )
 from slipway.cli.console import complain, progress_bar, say
 from slipway.cli.local_mode import predicted_in_docker
+from slipway.cli.names import job_name
+from slipway.cli.security_options import as_tags, network_arguments, security_options
 from slipway.errors import RemoteJobError, SettingError, StoppedError
 from slipway.job import require_installed
+from slipway.requests.missing import Missing
 from slipway.transform.predictions_file import Format, Row, require_absent, write_predictions
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ _GPU_NOTE = (
     "folder's, if it has one]",
 )
 @click.option("--bucket", envvar="SLIPWAY_BUCKET", metavar="NAME", help="Bucket to upload a local model to.")
+@click.option("--name", metavar="NAME", callback=job_name, help="Name of the job.  [default: made from the time]")
+@security_options
 @click.option("--image", metavar="IMAGE", help="Address or tag of the serving image.  [default: what push.sh pushed]")
 @role_option
 @region_option
@@ -82,6 +86,12 @@ def transform(
     predictions: Path | None,
     labels: Path | None,
     bucket: str | None,
+    name: str | None,
+    subnets: tuple[str, ...],
+    security_groups: tuple[str, ...],
+    network_isolation: bool,
+    kms_key: str | None,
+    tags: tuple[str, ...],
     image: str | None,
     role: str | None,
     region: str | None,
@@ -108,9 +118,6 @@ def transform(
         with predicted as (rows, expected):
             _write(path, rows, form, expected)
         return
-    # What the SDK and its HTTP client log, failures included, is reported here in other words.
-    logging.getLogger("sagemaker").setLevel(logging.CRITICAL)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
     from slipway.transform import jobs
 
     recorded = jobs.dry_run() if dry_run else None
@@ -122,19 +129,23 @@ def transform(
         output=output,
         form=form,
         bucket=bucket,
+        of_the_model=network_arguments(subnets, security_groups, network_isolation),
+        kms_key=kms_key,
+        tags=as_tags(tags),
         image=image,
         role=role,
         region=region,
         profile=profile,
     )
-    with job.transformer(recorded) as transformer:
-        if has_gpu(instance_type):
-            say(_GPU_NOTE)
-        transformer.transform(pictures, labels=labels, wait=False)
-        if recorded is not None:
-            show_requests(recorded)
-            return
-        _collect(transformer, path)
+    missing = Missing(dry_run=dry_run)
+    transformer = job.transformer(missing, recorded)
+    if has_gpu(instance_type):
+        say(_GPU_NOTE)
+    transformer.transform(pictures, job_name=name, labels=labels, wait=False)
+    if recorded is not None:
+        show_requests(recorded, missing)
+        return
+    _collect(transformer, path)
 
 
 def _here(pictures: str, model: str, form: Format, path: Path, labels: Path | None) -> None:

@@ -5,13 +5,15 @@ from pathlib import Path
 import click
 
 from slipway.aws.dry_run import DryRun
-from slipway.aws.session import session_for
+from slipway.aws.session import is_local
 from slipway.cli.aws_options import (
     dry_run_option,
     instance_type_option,
     profile_option,
     region_option,
+    require_in_s3,
     role_option,
+    show_requests,
 )
 from slipway.cli.hyperparameter_options import HyperparameterCommand, hyperparameter_options
 from slipway.cli.tuning_places import (
@@ -24,7 +26,10 @@ from slipway.cli.tuning_places import (
     tune_on_sagemaker,
     write_sweep,
 )
+from slipway.errors import SettingError
+from slipway.requests.missing import Missing
 from slipway.search_space import DEFAULT_SPACE
+from slipway.tuner_base import NOT_LOCALLY
 from slipway.tuning.objective import DEFAULT_OBJECTIVE
 from slipway.tuning.strategy import DEFAULT_MAX_JOBS, DEFAULT_MAX_PARALLEL_JOBS, STRATEGIES, Strategy
 
@@ -174,7 +179,15 @@ def tune(
                 raise click.UsageError(f"{name} is for SageMaker: add --instance-type.")
         tune_here(data, search, study_dir, output, verbose=verbose, keep_models=keep_models)
     else:
+        if is_local(instance_type):
+            raise SettingError(NOT_LOCALLY)
+        require_in_s3(data)
         recorded = DryRun() if dry_run else None
-        session = session_for(instance_type, region=region, profile=profile, dry_run=recorded)
+        missing = Missing(dry_run=dry_run)
+        session = missing.session(region, profile, recorded)
+        role, image = missing.role(role), missing.image("train", image, session.boto_region_name)
+        missing.require()
         remote = Remote(instance_type, role, image, bucket, spot, max_parallel, parents, transfer, session)
         tune_on_sagemaker(data, search, remote, output, recorded, wait=not no_wait)
+        if recorded is not None:
+            show_requests(recorded, missing)

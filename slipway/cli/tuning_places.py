@@ -5,14 +5,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import click
 
 from container.contract.hyperparameters import TrainConfig
 from slipway.aws.dry_run import DryRun
-from slipway.aws.session import is_local
-from slipway.cli.aws_options import show_requests
+from slipway.aws.session import AnySession
 from slipway.cli.channels import local_channels, weights_file, without_weights_file
 from slipway.cli.console import say, say_place, say_table
 from slipway.dataset_folder import SPLIT_FOLDERS
@@ -25,9 +21,6 @@ from slipway.tuning.plan import Plan, with_strategy
 from slipway.tuning.strategy import Strategy, job_count, most_epochs
 from slipway.tuning.table import table
 from slipway.tuning.trial import Tuning
-
-if TYPE_CHECKING:
-    from sagemaker.session import Session
 
 PAGE = "tuning.html"
 
@@ -128,14 +121,14 @@ class Remote:
     """The settings of a tuning job on SageMaker, beside its search."""
 
     instance_type: str
-    role: str | None
-    image: str | None
+    role: str
+    image: str
     bucket: str | None
     spot: bool
     max_parallel: int
     parents: tuple[str, ...]
     transfer: bool
-    session: "Session"
+    session: AnySession
 
 
 def tune_on_sagemaker(
@@ -147,14 +140,12 @@ def tune_on_sagemaker(
     *,
     wait: bool,
 ) -> None:
-    """Start a tuning job and show its trials when it has ended, or show the requests of a dry run."""
-    from slipway import Estimator, Tuner
+    """Start a tuning job and show its trials when it has ended; a dry run records the request only."""
+    from slipway.estimator import Estimator
     from slipway.s3_channels import find_s3_channels
-    from slipway.tuner import warm_start
+    from slipway.tuner import Tuner
+    from slipway.tuner_base import warm_start
 
-    # The SDK's local mode has no tuning jobs; Tuner reports that.
-    if not data.startswith("s3://") and not is_local(remote.instance_type):
-        raise click.UsageError(f"{data} is not an S3 address; upload it first: slipway data upload {data} s3://…")
     fixed = dict(search.fixed)
     weights = fixed.pop("weights") if fixed.get("weights", "").startswith("s3://") else None
     estimator = Estimator(
@@ -185,8 +176,8 @@ def tune_on_sagemaker(
         say=say if recorded is None else _silent,
     )
     if recorded is not None:
-        show_requests(recorded)
-    elif wait:
+        return
+    if wait:
         show_trials(tuner.tuning(), output or Path(f"{tuner.job.name}.html"))
     else:
         say(f"Next: slipway tune --report {tuner.job.name}")

@@ -20,7 +20,7 @@ from slipway.compare.variants import Variant
 from slipway.errors import ComparisonError, QuotaError, RemoteJobError, ServiceError
 
 if TYPE_CHECKING:
-    from sagemaker.session import Session
+    from slipway.aws.session import AnySession
 
 Say = Callable[[str], None]
 Start = Callable[[Variant, str], None]
@@ -33,7 +33,7 @@ _LONGEST_NAME = 63
 def run_remotely(
     variants: Sequence[Variant],
     start: Start,
-    session: "Session",
+    session: "AnySession",
     *,
     max_parallel: int,
     say: Say,
@@ -44,7 +44,7 @@ def run_remotely(
     Args:
         variants: The jobs to train.
         start: Starts a job.
-        session: The SDK's session, to follow the jobs with.
+        session: A session, to follow the jobs with.
         max_parallel: Number of jobs at once; fewer if the account's quota is lower.
         say: Called with progress messages.
         interval_s: Seconds between polls of the jobs.
@@ -107,7 +107,7 @@ def job_name(variant: Variant) -> str:
     return f"slipway-{variant.slug}"[: _LONGEST_NAME - len(suffix)].rstrip("-") + suffix
 
 
-def read_remote_job(session: "Session", job: str) -> Result:
+def read_remote_job(session: "AnySession", job: str) -> Result:
     """Read what a training job left in S3, or on this machine where it ran in the SDK's local mode.
 
     The archive of the model is read until its card and the beginning of its tensors have been seen.
@@ -142,13 +142,15 @@ def _groups(resources: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return resources.get("InstanceGroups") or [resources]
 
 
-def _describe(session: "Session", job: str) -> Mapping[str, Any]:
+def _describe(session: "AnySession", job: str) -> Mapping[str, Any]:
     with explained(f"looking for the training job {job}"):
         description: Mapping[str, Any] = session.sagemaker_client.describe_training_job(TrainingJobName=job)
         return description
 
 
-def _read(session: "Session", archive: str, readers: Mapping[str, Callable[[IO[bytes], int], Any]]) -> dict[str, Any]:
+def _read(
+    session: "AnySession", archive: str, readers: Mapping[str, Callable[[IO[bytes], int], Any]]
+) -> dict[str, Any]:
     """Apply each reader to the file of its name in the archive."""
     found: dict[str, Any] = {}
     try:
@@ -173,7 +175,7 @@ def _read(session: "Session", archive: str, readers: Mapping[str, Callable[[IO[b
 
 
 @contextmanager
-def _opened(session: "Session", address: str) -> Iterator[IO[bytes]]:
+def _opened(session: "AnySession", address: str) -> Iterator[IO[bytes]]:
     parts = urlparse(address)
     if parts.scheme == "s3":
         with explained(f"reading {address}"):

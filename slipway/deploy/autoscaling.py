@@ -8,7 +8,7 @@ from slipway.aws.refusals import explained
 from slipway.errors import ServiceError, SettingError
 
 if TYPE_CHECKING:
-    from sagemaker.session import Session
+    from slipway.aws.session import AnySession
 
 _NAMESPACE = "sagemaker"
 _DIMENSION = "sagemaker:variant:DesiredInstanceCount"
@@ -71,7 +71,7 @@ def check_scaling(scaling: Autoscaling, *, asynchronous: bool, serverless: bool,
 
 
 def apply_scaling(
-    session: "Session", endpoint: str, scaling: Autoscaling, *, variants: Sequence[str], asynchronous: bool
+    session: "AnySession", endpoint: str, scaling: Autoscaling, *, variants: Sequence[str], asynchronous: bool
 ) -> None:
     """Scale the variants of an endpoint that is in service.
 
@@ -126,7 +126,7 @@ def _backlog_metric(endpoint: str, scaling: Autoscaling) -> dict[str, Any]:
     }
 
 
-def _wake_from_zero(session: "Session", endpoint: str, target: dict[str, str], scaling: Autoscaling) -> None:
+def _wake_from_zero(session: "AnySession", endpoint: str, target: dict[str, str], scaling: Autoscaling) -> None:
     # The backlog per instance is undefined at zero instances, so a separate alarm adds the first one.
     with explained(f"registering the wake-up of {endpoint}"):
         policy = session.boto_session.client("application-autoscaling").put_scaling_policy(
@@ -160,7 +160,7 @@ def _alarm_name(endpoint: str) -> str:
     return f"slipway-wake-{endpoint}"
 
 
-def remove_scaling(session: "Session", endpoint: str, variants: Sequence[str]) -> list[str]:
+def remove_scaling(session: "AnySession", endpoint: str, variants: Sequence[str]) -> list[str]:
     """Remove what `apply_scaling` created, if anything; return its description.
 
     Without permission to look for autoscaling, nothing is removed, so that the endpoint can still be deleted.

@@ -3,7 +3,7 @@
 import tarfile
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from container.contract.model_files import GRAPH
 from slipway.aws.refusals import AwsError, explained
@@ -14,8 +14,7 @@ from slipway.images import CPU_TARGET, read_images
 from slipway.serving import model_files_directory
 
 if TYPE_CHECKING:
-    from sagemaker.model import Model
-    from sagemaker.session import Session
+    from slipway.aws.session import AnySession
 
 
 class ImageChoice:
@@ -30,11 +29,13 @@ class ImageChoice:
         self.files: set[str] | None = None
         """The model's files, where they are known; None: to be read in S3."""
 
-    def for_instances(self, model: "Model", instance_type: str | None) -> str:
+    def for_instances(self, image: str, model_data: Any, session: "AnySession", instance_type: str | None) -> str:
         """Choose the image for CPUs if it was pushed, and instances and model can do without torch.
 
         Args:
-            model: With the image that it has so far.
+            image: The model's image so far.
+            model_data: The model's; only an archive in S3 can be looked into.
+            session: Credentials and region.
             instance_type: None for a serverless endpoint, which has no GPUs.
 
         Returns:
@@ -43,16 +44,14 @@ class ImageChoice:
         Raises:
             SettingError: It is the image for CPUs, and the instances have GPUs.
         """
-        image = str(model.image_uri)
         _check_for_gpus(image, instance_type)
-        if not self._open or has_gpu(instance_type) or model.entry_point:
+        if not self._open or has_gpu(instance_type):
             return image
         self._open = False
-        session = model.sagemaker_session
         found = _pushed(session.boto_region_name)
-        if found and isinstance(model.model_data, str) and model.model_data.endswith(".tar.gz"):
+        if found and isinstance(model_data, str) and model_data.endswith(".tar.gz"):
             if self.files is None:
-                self.files = _names_in_s3(session, model.model_data)
+                self.files = _names_in_s3(session, model_data)
             if not _needs_torch(self.files):
                 return found
         return image
@@ -96,7 +95,7 @@ def names_here(path: Path) -> set[str]:
     return {file.relative_to(directory).as_posix() for file in directory.rglob("*")}
 
 
-def _names_in_s3(session: "Session", address: str) -> set[str]:
+def _names_in_s3(session: "AnySession", address: str) -> set[str]:
     """List the files of an archive in S3, which is read for that; empty if it cannot be read.
 
     That these credentials may not read it does not mean that SageMaker's role may not.

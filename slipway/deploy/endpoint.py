@@ -5,21 +5,18 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sagemaker.utils import name_from_base
-
 from container.contract.errors import UserError
 from slipway.aws.refusals import AwsError, explained
 from slipway.deploy.autoscaling import remove_scaling
 from slipway.errors import EndpointError
+from slipway.requests.endpoint import Configuration, Variant
+from slipway.requests.names import new_name
 
 if TYPE_CHECKING:
-    from sagemaker.session import Session
-
-SINGLE_VARIANT = "AllTraffic"
-"""The SDK's name of the only variant of an endpoint."""
+    from slipway.aws.session import AnySession
 
 
-def describe_endpoint(session: "Session", name: str) -> Mapping[str, Any] | None:
+def describe_endpoint(session: "AnySession", name: str) -> Mapping[str, Any] | None:
     """Return DescribeEndpoint's answer, or None if there is no such endpoint.
 
     Raises:
@@ -28,7 +25,7 @@ def describe_endpoint(session: "Session", name: str) -> Mapping[str, Any] | None
     return _described(session, "describe_endpoint", EndpointName=name)
 
 
-def require_free_name(session: "Session", name: str) -> None:
+def require_free_name(session: "AnySession", name: str) -> None:
     """Raise an EndpointError if an endpoint or an endpoint configuration of that name exists."""
     found = describe_endpoint(session, name)
     # A dry run's answer has no state.
@@ -45,7 +42,7 @@ def require_free_name(session: "Session", name: str) -> None:
         )
 
 
-def require_endpoint(session: "Session", name: str) -> Mapping[str, Any]:
+def require_endpoint(session: "AnySession", name: str) -> Mapping[str, Any]:
     """Return DescribeEndpoint's answer.
 
     Raises:
@@ -58,15 +55,15 @@ def require_endpoint(session: "Session", name: str) -> Mapping[str, Any]:
     return found
 
 
-def no_endpoint(session: "Session", name: str) -> EndpointError:
+def no_endpoint(session: "AnySession", name: str) -> EndpointError:
     """Build the error for an endpoint that does not exist."""
     return EndpointError(
-        f"there is no endpoint {name} in {session.boto_region_name}; aws sagemaker list-endpoints shows which there "
-        "are, and --region asks in another region"
+        f"there is no endpoint {name} in {session.boto_region_name}; slipway endpoints lists those with "
+        "Slipway's tag, and --region asks in another region"
     )
 
 
-def _described(session: "Session", method: str, **names: str) -> Mapping[str, Any] | None:
+def _described(session: "AnySession", method: str, **names: str) -> Mapping[str, Any] | None:
     try:
         with explained(f"looking for {next(iter(names.values()))}"):
             answer: Mapping[str, Any] = getattr(session.sagemaker_client, method)(**names)
@@ -78,11 +75,11 @@ def _described(session: "Session", method: str, **names: str) -> Mapping[str, An
 
 
 @contextmanager
-def undone(session: "Session", configuration: str | None, models: Sequence[str] = ()) -> Iterator[None]:
+def undone(session: "AnySession", configuration: str | None, models: Sequence[str] = ()) -> Iterator[None]:
     """If AWS refuses something in the body, delete what was created for it.
 
     Args:
-        session: The SDK's session.
+        session: Credentials and region.
         configuration: Name of the endpoint configuration to delete, or None.
         models: Names of the models to delete; may grow in the body.
     """
@@ -96,86 +93,53 @@ def undone(session: "Session", configuration: str | None, models: Sequence[str] 
 
 
 def create_endpoint(
-    session: "Session",
-    name: str,
-    variants: Sequence[Mapping[str, Any]],
-    *,
-    tags: Any,
-    kms_key: str | None = None,
-    **configurations: Any,
+    session: "AnySession", name: str, configuration: Configuration, variants: Sequence[Variant]
 ) -> None:
     """Create an endpoint of production variants.
 
     Args:
-        session: The SDK's session.
+        session: Credentials and region, or local mode's.
         name: Name of the endpoint and its configuration.
-        variants: ProductionVariants of CreateEndpointConfig.
-        tags: Tags of both.
-        kms_key: Key for the instances' volumes.
-        configurations: data_capture, async_inference and explainer of CreateEndpointConfig.
+        configuration: What holds for all variants.
+        variants: The variants.
 
     Raises:
         ServiceError: AWS refuses; nothing is left behind.
     """
+    client = session.sagemaker_client
     with undone(session, name), explained(f"creating the endpoint {name}"):
-        _create_configuration(session, name, variants, tags, kms_key, configurations)
-        session.sagemaker_client.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=tags)
+        client.create_endpoint_config(**configuration.request(name, variants))
+        client.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=configuration.tags)
 
 
 def update_endpoint(
-    session: "Session",
+    session: "AnySession",
     name: str,
-    variants: Sequence[Mapping[str, Any]],
-    *,
-    tags: Any,
-    kms_key: str | None = None,
+    configuration: Configuration,
+    variants: Sequence[Variant],
     rollout: Mapping[str, Any] | None = None,
-    **configurations: Any,
 ) -> None:
     """Update an endpoint to other production variants, without downtime.
 
     Args:
-        session: The SDK's session.
+        session: Credentials and region.
         name: Name of the endpoint; the new configuration's name is made from it and the time.
-        variants: ProductionVariants of CreateEndpointConfig.
-        tags: Tags of the configuration.
-        kms_key: Key for the instances' volumes.
+        configuration: What holds for all variants.
+        variants: The variants.
         rollout: DeploymentConfig of UpdateEndpoint; None: AWS's default, all at once.
-        configurations: As for `create_endpoint`.
 
     Raises:
         ServiceError: AWS refuses; the endpoint is as it was.
     """
-    configuration = name_from_base(name)
-    with undone(session, configuration), explained(f"updating the endpoint {name}"):
-        _create_configuration(session, configuration, variants, tags, kms_key, configurations)
+    new = new_name(name)
+    with undone(session, new), explained(f"updating the endpoint {name}"):
+        session.sagemaker_client.create_endpoint_config(**configuration.request(new, variants))
         session.sagemaker_client.update_endpoint(
-            EndpointName=name,
-            EndpointConfigName=configuration,
-            **({"DeploymentConfig": rollout} if rollout else {}),
+            EndpointName=name, EndpointConfigName=new, **({"DeploymentConfig": rollout} if rollout else {})
         )
 
 
-def _create_configuration(
-    session: "Session",
-    name: str,
-    variants: Sequence[Mapping[str, Any]],
-    tags: Any,
-    kms_key: str | None,
-    configurations: Mapping[str, Any],
-) -> None:
-    members = {"data_capture": "DataCaptureConfig", "async_inference": "AsyncInferenceConfig"}
-    members["explainer"] = "ExplainerConfig"
-    session.sagemaker_client.create_endpoint_config(
-        EndpointConfigName=name,
-        ProductionVariants=variants,
-        Tags=tags,
-        **({"KmsKeyId": kms_key} if kms_key else {}),
-        **{members[key]: value for key, value in configurations.items()},
-    )
-
-
-def delete_endpoint(session: "Session", name: str) -> list[str]:
+def delete_endpoint(session: "AnySession", name: str) -> list[str]:
     """Delete an endpoint, its autoscaling, its configuration and its models; return their descriptions.
 
     Raises:
@@ -201,7 +165,7 @@ def delete_endpoint(session: "Session", name: str) -> list[str]:
 
 
 def _removals(
-    session: "Session", endpoint: str | None, configuration: str | None, models: Sequence[str]
+    session: "AnySession", endpoint: str | None, configuration: str | None, models: Sequence[str]
 ) -> list[tuple[str, Callable[[], object]]]:
     client = session.sagemaker_client
     found: list[tuple[str, Callable[[], object]]] = []

@@ -1,15 +1,20 @@
-"""Serverless and asynchronous endpoints and data capture: checks and defaults for the SDK's configurations."""
+"""Serverless and asynchronous endpoints and data capture: checks and defaults of their configurations."""
 
-from typing import TYPE_CHECKING
-
-from sagemaker.async_inference import AsyncInferenceConfig
-from sagemaker.model_monitor import DataCaptureConfig
-from sagemaker.serverless import ServerlessInferenceConfig
+from collections.abc import Mapping
+from typing import Any
 
 from slipway.errors import SettingError
+from slipway.requests.configurations import Asynchronous, Capture, Serverless
 
-if TYPE_CHECKING:
-    from sagemaker.session import Session
+__all__ = [
+    "ASYNC_ENVIRONMENT",
+    "Asynchronous",
+    "Capture",
+    "Serverless",
+    "capture",
+    "check_serverless",
+    "complete_async",
+]
 
 _MEMORY_MB = range(1024, 6145, 1024)
 _CONCURRENCY = range(1, 201)
@@ -23,7 +28,7 @@ ASYNC_ENVIRONMENT = {
 
 
 def check_serverless(
-    config: ServerlessInferenceConfig,
+    config: Mapping[str, Any],
     instance_type: str | None,
     asynchronous: object,
     data_capture: object,
@@ -33,7 +38,7 @@ def check_serverless(
     """Check a serverless endpoint against SageMaker's limits: it supports none of the other arguments.
 
     Args:
-        config: The SDK's configuration.
+        config: ServerlessConfig of the API.
         instance_type: The instance type, if one is given.
         asynchronous: The configuration of an asynchronous endpoint, if one is given.
         data_capture: The configuration of data capture, if one is given.
@@ -49,29 +54,35 @@ def check_serverless(
     for name, value in {**unsupported, "network isolation": network_isolation}.items():
         if value:
             raise SettingError(f"a serverless endpoint has no {name}; omit it, or name an instance type instead")
-    if config.memory_size_in_mb not in _MEMORY_MB:
+    memory, concurrency = config.get("MemorySizeInMB"), config.get("MaxConcurrency")
+    if memory not in _MEMORY_MB:
         raise SettingError(
-            f"a serverless endpoint's memory is {config.memory_size_in_mb} MB; it must be one of "
-            f"{', '.join(map(str, _MEMORY_MB))}"
+            f"a serverless endpoint's memory is {memory} MB; it must be one of {', '.join(map(str, _MEMORY_MB))}"
         )
-    if config.max_concurrency not in _CONCURRENCY:
-        raise SettingError(f"a serverless endpoint's concurrency is {config.max_concurrency}; it must be 1 to 200")
+    if concurrency not in _CONCURRENCY:
+        raise SettingError(f"a serverless endpoint's concurrency is {concurrency}; it must be 1 to 200")
 
 
-def complete_async(config: AsyncInferenceConfig, bucket: str | None, endpoint: str) -> AsyncInferenceConfig:
+def complete_async(config: Mapping[str, Any], bucket: str | None, endpoint: str) -> dict[str, Any]:
     """Fill in where answers and failures go: s3://BUCKET/jobs/async/ENDPOINT.
+
+    Args:
+        config: AsyncInferenceConfig of the API, in which these may be missing.
+        bucket: The bucket; None: unknown.
+        endpoint: Name of the endpoint.
 
     Raises:
         SettingError: Neither a bucket nor a path is given.
     """
-    if config.output_path is None:
-        config.output_path = f"s3://{_required(bucket, 'the answers')}/jobs/async/{endpoint}/output"
-    if config.failure_path is None:
-        config.failure_path = f"{config.output_path.rstrip('/').removesuffix('/output')}/failure"
-    return config
+    given = {name: value for name, value in config.get("OutputConfig", {}).items() if value is not None}
+    output = given.get("S3OutputPath")
+    if output is None:
+        output = f"s3://{_required(bucket, 'the answers')}/jobs/async/{endpoint}/output"
+    failure = given.get("S3FailurePath") or f"{output.rstrip('/').removesuffix('/output')}/failure"
+    return {**config, "OutputConfig": {**given, "S3OutputPath": output, "S3FailurePath": failure}}
 
 
-def capture(percent: int, bucket: str | None, endpoint: str, session: "Session") -> DataCaptureConfig:
+def capture(percent: int, bucket: str | None, endpoint: str) -> dict[str, Any]:
     """Build the configuration that records a percentage of requests and answers in s3://BUCKET/jobs/capture/ENDPOINT.
 
     Raises:
@@ -79,12 +90,8 @@ def capture(percent: int, bucket: str | None, endpoint: str, session: "Session")
     """
     if not 0 < percent <= 100:
         raise SettingError(f"the share of requests to capture is {percent} percent; it must be 1 to 100")
-    return DataCaptureConfig(
-        enable_capture=True,
-        sampling_percentage=percent,
-        destination_s3_uri=f"s3://{_required(bucket, 'captured requests')}/jobs/capture/{endpoint}",
-        sagemaker_session=session,
-    )
+    place = f"s3://{_required(bucket, 'captured requests')}/jobs/capture/{endpoint}"
+    return Capture(percent=percent, destination=place).request()
 
 
 def _required(bucket: str | None, what: str) -> str:

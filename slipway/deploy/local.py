@@ -5,19 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from slipway.errors import EndpointError, SettingError
 
 if TYPE_CHECKING:
-    from sagemaker.session import Session
+    from slipway.aws.session import AnySession
 
 _PORT = 8080
 
 
-def serving_port(session: "Session") -> int:
+def serving_port(session: "AnySession") -> int:
     """Return the port of local mode's container on this machine."""
-    local = (session.config or {}).get("local", {})
+    local = (getattr(session, "config", None) or {}).get("local", {})
     return int(local.get("serving_port") or _PORT)
 
 
@@ -27,7 +25,7 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def require_free_port(session: "Session") -> None:
+def require_free_port(session: "AnySession") -> None:
     """Raise a SettingError if something else listens at the port, which the SDK would take for the container."""
     if answers(port := serving_port(session)):
         raise SettingError(
@@ -37,7 +35,7 @@ def require_free_port(session: "Session") -> None:
 
 
 @contextmanager
-def started_here(session: "Session", name: str) -> Iterator[None]:
+def started_here(session: "AnySession", name: str) -> Iterator[None]:
     """Stop the container if it does not come into service in the body.
 
     Raises:
@@ -57,6 +55,8 @@ def started_here(session: "Session", name: str) -> Iterator[None]:
         ) from error
 
 
-def _stop(session: "Session", name: str) -> None:
+def _stop(session: "AnySession", name: str) -> None:
+    from botocore.exceptions import ClientError
+
     with suppress(ClientError):
         session.sagemaker_client.delete_endpoint(EndpointName=name)

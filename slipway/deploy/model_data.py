@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boto3.s3.transfer import TransferConfig
-from sagemaker.utils import name_from_base
 
 from slipway.archive import pack_model, unpack_model
 from slipway.aws.refusals import AwsError, explained
 from slipway.checks.s3_address import S3Address
 from slipway.errors import ArchiveError, JobError, RemoteJobError
+from slipway.requests.names import new_name
 from slipway.serving import model_files_directory
 from slipway.training_job import failure_text
 
 if TYPE_CHECKING:
-    from sagemaker.session import Session
+    from slipway.aws.session import AnySession
 
 # Large enough for any model in a single request, which a dry run can show.
 _ONE_REQUEST = TransferConfig(multipart_threshold=5 * 1024**3)
@@ -43,11 +43,11 @@ def unpacked(path: Path, scratch: Path) -> Path:
     return scratch
 
 
-def upload(session: "Session", path: Path, bucket: str) -> S3Address:
+def upload(session: "AnySession", path: Path, bucket: str) -> S3Address:
     """Upload a local model to s3://BUCKET/jobs/models/; return its address.
 
     Args:
-        session: The SDK's session.
+        session: Credentials and region.
         path: As for `unpacked`.
         bucket: An existing bucket.
 
@@ -58,7 +58,7 @@ def upload(session: "Session", path: Path, bucket: str) -> S3Address:
     """
     _require(path)
     name = path.resolve().name.removesuffix(".tar.gz")[:40]
-    place = S3Address(bucket, f"jobs/models/{name_from_base(name)}/model.tar.gz")
+    place = S3Address(bucket, f"jobs/models/{new_name(name)}/model.tar.gz")
     with tempfile.TemporaryDirectory(prefix="slipway-model-") as scratch:
         archive = path
         if path.is_dir():
@@ -72,7 +72,7 @@ def upload(session: "Session", path: Path, bucket: str) -> S3Address:
     return place
 
 
-def require_in_s3(session: "Session", address: str) -> None:
+def require_in_s3(session: "AnySession", address: str) -> None:
     """Check that an archive exists in S3.
 
     Raises:
@@ -89,7 +89,7 @@ def require_in_s3(session: "Session", address: str) -> None:
         raise ArchiveError(f"there is no model at {place}; name the model.tar.gz that a training job left") from error
 
 
-def model_of_job(session: "Session", job: str) -> tuple[str, dict[str, Any]]:
+def model_of_job(session: "AnySession", job: str) -> tuple[str, dict[str, Any]]:
     """Look up a training job's model in S3, and the job's role, VPC and network isolation as arguments of `Model`.
 
     Raises:

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sagemaker.session import Session
-
 from slipway.aws.refusals import explained
+from slipway.aws.session import AnySession
 from slipway.checks.instance_type import has_gpu
 from slipway.checks.s3_address import S3Address
 from slipway.deploy.model import Model
@@ -36,7 +35,7 @@ class MultiModel(Model):
         role: str | None = None,
         image_uri: str | None = None,
         *,
-        sagemaker_session: Session | None = None,
+        sagemaker_session: AnySession | None = None,
         **arguments: Any,
     ) -> None:
         self.prefix = S3Address.parse(model_data_prefix)

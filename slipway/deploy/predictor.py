@@ -1,19 +1,14 @@
-"""The SDK's Predictor for pictures, with typed predictions."""
+"""Asks an endpoint about pictures, and returns typed predictions."""
 
 import json
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from botocore.exceptions import ClientError
-from sagemaker.deserializers import JSONDeserializer
-from sagemaker.predictor import Predictor as SdkPredictor
-from sagemaker.serializers import IdentitySerializer
-from sagemaker.session import Session
-
+from slipway.aws.connection import Aws
 from slipway.aws.console_address import log_address
 from slipway.aws.refusals import AwsError, explained
-from slipway.aws.session import session_for
+from slipway.aws.session import AnySession, AwsSession
 from slipway.checks.arguments import refuse_unknown
 from slipway.checks.s3_address import S3Address
 from slipway.cloud_logs import endpoint_group
@@ -32,24 +27,47 @@ _ASYNC_LIMIT_BYTES = 1_000_000_000
 _ASYNC_TIMEOUT_S = 3600
 
 
-class Predictor(SdkPredictor):  # type: ignore[misc]  # the SDK has no types
-    """The SDK's Predictor, for pictures.
+class Predictor:
+    """An endpoint that classifies pictures.
+
+    `slipway.Predictor` is this class, or with an SDK installed its subclass for that SDK.
 
     Args:
         endpoint_name: Endpoint that a `Model` was deployed to.
         sagemaker_session: Session; None: one for the region of Settings, AWS_REGION or the profile.
-        sdk_arguments: Further arguments of sagemaker.predictor.Predictor. With a serializer or a deserializer,
-            `predict` is the SDK's own.
+        serializer: One of either SDK's, or an object with `serialize(data)` and CONTENT_TYPE, by which `predict` sends
+            what it is given; None: pictures, or with an initial ContentType the data as they are.
+        deserializer: One of either SDK's, or an object with `deserialize(stream, content_type)` and ACCEPT, by which
+            `predict` reads the answer; None: typed predictions, or with the above JSON.
+        component_name: Inference component of the endpoint.
+        others: Further arguments of the SDK's class.
+
+    Raises:
+        TypeError: An argument is unknown.
+        SettingError: No region is configured.
     """
 
-    def __init__(self, endpoint_name: str, sagemaker_session: Session | None = None, **sdk_arguments: Any) -> None:
-        refuse_unknown("Predictor", sdk_arguments, (Predictor, "__init__"))
-        if sagemaker_session is None:
-            settings = Settings.read()
-            sagemaker_session = session_for("endpoint", region=settings.region, profile=settings.profile)
-        sdk_arguments.setdefault("serializer", _Pictures())
-        sdk_arguments.setdefault("deserializer", _Predictions())
-        super().__init__(endpoint_name, sagemaker_session, **sdk_arguments)
+    def __init__(
+        self,
+        endpoint_name: str,
+        sagemaker_session: AnySession | None = None,
+        *,
+        serializer: Any = None,
+        deserializer: Any = None,
+        component_name: str | None = None,
+        **others: Any,
+    ) -> None:
+        refuse_unknown("Predictor", others, (type(self), "__init__"))
+        self.endpoint_name = endpoint_name
+        self.sagemaker_session = sagemaker_session or self._session()
+        self.serializer = serializer
+        self.deserializer = deserializer
+        self.component_name = component_name
+
+    @staticmethod
+    def _session() -> AnySession:
+        settings = Settings.read()
+        return AwsSession(Aws(settings.region, settings.profile))
 
     def predict(
         self,
@@ -68,8 +86,8 @@ class Predictor(SdkPredictor):  # type: ignore[misc]  # the SDK has no types
         Args:
             data: A file, its bytes, a Pillow picture, a uint8 array (height, width, 3), or several: a list of these or
                 an array (pictures, height, width, 3). Many are sent in requests of at most 6 MB.
-            initial_args: Further arguments of InvokeEndpoint; with a ContentType, `data` is sent as it is and the
-                answer given as the SDK's Predictor gives it.
+            initial_args: Further arguments of InvokeEndpoint; with a ContentType, `data` is sent as it is, and the
+                answer's JSON is returned.
             target_model: Model of a multi-model endpoint: its archive's name below the prefix.
             target_variant: Variant of an endpoint with several.
             inference_id: ID that is recorded with captured data.
@@ -95,7 +113,7 @@ class Predictor(SdkPredictor):  # type: ignore[misc]  # the SDK has no types
         }
         arguments = {**{name: value for name, value in given.items() if value is not None}, **(initial_args or {})}
         if "ContentType" in arguments or not self._takes_pictures():
-            return super().predict(data, initial_args=arguments)
+            return self._exchange(data, arguments)
         accept = f"{_JSON};explain=true" if explain else _JSON
         answers: list[Answer] = []
         for body in bodies(data, LIMIT_BYTES):
@@ -168,8 +186,33 @@ class Predictor(SdkPredictor):  # type: ignore[misc]  # the SDK has no types
         """
         return delete_endpoint(self.sagemaker_session, self.endpoint_name)
 
+    def delete_endpoint(self, delete_endpoint_config: bool = True) -> None:
+        """Delete the endpoint, and its configuration; the model stays. `delete` leaves nothing.
+
+        Raises:
+            EndpointError: There is no such endpoint.
+            ServiceError: AWS refuses.
+        """
+        client = self.sagemaker_session.sagemaker_client
+        configuration = require_endpoint(self.sagemaker_session, self.endpoint_name).get("EndpointConfigName")
+        with explained(f"deleting the endpoint {self.endpoint_name}"):
+            if delete_endpoint_config and configuration:
+                client.delete_endpoint_config(EndpointConfigName=configuration)
+            client.delete_endpoint(EndpointName=self.endpoint_name)
+
     def _takes_pictures(self) -> bool:
-        return isinstance(self.serializer, _Pictures) and isinstance(self.deserializer, _Predictions)
+        return self.serializer is None and self.deserializer is None
+
+    def _exchange(self, data: Any, arguments: Mapping[str, Any]) -> Any:
+        """Send data as the serializer makes it, and return the answer as the deserializer reads it."""
+        content = self.serializer.serialize(data) if self.serializer else data
+        content_type = self.serializer.CONTENT_TYPE if self.serializer else ANY_PICTURE
+        accept = self.deserializer.ACCEPT if self.deserializer else _JSON
+        accept = accept if isinstance(accept, str) else ", ".join(accept)
+        answer = self._call({"ContentType": content_type, "Accept": accept, "Body": content, **arguments})
+        if self.deserializer:
+            return self.deserializer.deserialize(answer["Body"], answer.get("ContentType", "application/octet-stream"))
+        return _from_json(answer["Body"].read(), self.endpoint_name)
 
     def _outputs(self) -> S3Address:
         """Return the parent of an asynchronous endpoint's output folder."""
@@ -186,24 +229,27 @@ class Predictor(SdkPredictor):  # type: ignore[misc]  # the SDK has no types
         return S3Address(outputs.bucket, outputs.key.rstrip("/").removesuffix("/output"))
 
     def _invoke(self, body: Body, arguments: Mapping[str, Any]) -> Any:
+        answer = self._call({"ContentType": body.content_type, "Body": body.content, **arguments})
+        with explained(f"asking the endpoint {self.endpoint_name}"):
+            return _from_json(answer["Body"].read(), self.endpoint_name)
+
+    def _call(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        from botocore.exceptions import ClientError
+
         client = self.sagemaker_session.sagemaker_runtime_client
         try:
             with explained(f"asking the endpoint {self.endpoint_name}"):
                 try:
-                    answer = client.invoke_endpoint(
-                        EndpointName=self.endpoint_name,
-                        ContentType=body.content_type,
-                        Body=body.content,
-                        **arguments,
+                    answer: Mapping[str, Any] = client.invoke_endpoint(
+                        **{"EndpointName": self.endpoint_name, **arguments}
                     )
-                    content = answer["Body"].read()
                 except ClientError as error:
                     raise self._refused(error) from error
         except AwsError as error:
             if error.code == "ValidationError" and "not found" in str(error):
                 raise no_endpoint(self.sagemaker_session, self.endpoint_name) from error
             raise
-        return _from_json(content, self.endpoint_name)
+        return answer
 
     def _refused(self, error: Any) -> BaseException:
         """Return the container's message, if the answer comes from the container."""
@@ -216,17 +262,6 @@ class Predictor(SdkPredictor):  # type: ignore[misc]  # the SDK has no types
             address = log_address(endpoint_group(self.endpoint_name), self.sagemaker_session.boto_region_name)
             message = f"{error.response['Error'].get('Message', '')} Its log: {address}"
         return RequestError(f"the endpoint {self.endpoint_name} refused it ({status}): {message}")
-
-
-class _Pictures(IdentitySerializer):  # type: ignore[misc]  # the SDK has no types
-    """Default serializer: marks a Predictor whose `predict` takes pictures."""
-
-    def __init__(self) -> None:
-        super().__init__(ANY_PICTURE)
-
-
-class _Predictions(JSONDeserializer):  # type: ignore[misc]  # the SDK has no types
-    """Default deserializer: marks a Predictor whose `predict` returns typed predictions."""
 
 
 def _from_json(content: bytes, endpoint: str) -> Any:

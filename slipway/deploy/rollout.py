@@ -9,7 +9,7 @@ from slipway.deploy.endpoint import require_endpoint
 from slipway.errors import EndpointError, SettingError
 
 if TYPE_CHECKING:
-    from sagemaker.session import Session
+    from slipway.aws.session import AnySession
 
 _LARGEST_STEP = 50
 
@@ -75,11 +75,11 @@ class Rollout:
         return found
 
 
-def shift_traffic(session: "Session", endpoint: str, weights: Mapping[str, float]) -> None:
+def shift_traffic(session: "AnySession", endpoint: str, weights: Mapping[str, float]) -> None:
     """Change the weights of an endpoint's variants; variants that are not named keep theirs.
 
     Args:
-        session: The SDK's session.
+        session: Credentials and region.
         endpoint: Name of the endpoint.
         weights: Weight by variant; a variant's share of the traffic is its part of the sum of all weights.
 

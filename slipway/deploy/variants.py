@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from sagemaker.session import production_variant
-from sagemaker.utils import name_from_base
+from typing import TYPE_CHECKING
 
 from slipway.aws.tags import Tags, with_own_tag
 from slipway.checks.instance_type import check_instance_type, has_gpu
+from slipway.checks.name import check_name
 from slipway.deploy.endpoint import create_endpoint, require_endpoint, require_free_name, undone, update_endpoint
 from slipway.deploy.kinds import capture
 from slipway.deploy.model import GPU_AMI, STARTUP_S
@@ -16,6 +14,8 @@ from slipway.deploy.predictor import Predictor
 from slipway.deploy.rollout import Rollout
 from slipway.deploy.waiting import wait_until_in_service
 from slipway.errors import SettingError
+from slipway.requests.endpoint import Configuration, Hosting, Variant
+from slipway.requests.names import new_name
 
 if TYPE_CHECKING:
     from slipway.deploy.model import Model
@@ -38,6 +38,7 @@ class ProductionVariant:
     instance_count: int = 1
 
     def __post_init__(self) -> None:
+        check_name(self.name, "a variant")
         check_instance_type(self.instance_type, "endpoint")
         if self.weight < 0:
             raise SettingError(f"the weight of {self.name} is {self.weight:g}; it is 0 or more")
@@ -70,6 +71,9 @@ def deploy_variants(
         wait: Wait until the endpoint is in service.
         show: Called with progress lines while waiting.
 
+    Returns:
+        What the first model's predictor_cls makes: a `Predictor`.
+
     Raises:
         SettingError: The variants cannot be combined.
         EndpointError: As for `Model.deploy`.
@@ -87,39 +91,34 @@ def deploy_variants(
         raise SettingError("local mode has one container, not several variants; name an instance type of SageMaker")
     if rollout is not None and not update:
         raise SettingError("a rollout is how an update moves the traffic; give update=True (--update) too")
-    name = endpoint_name or name_from_base("slipway")
+    name = check_name(endpoint_name, "an endpoint") if endpoint_name else new_name("slipway")
     for variant in variants:
         variant.model.check()
     if update:
         require_endpoint(session, name)
     else:
         require_free_name(session, name)
-    own = with_own_tag(tags)
-    recorded = capture(capture_percent, bucket, name, session)._to_request_dict() if capture_percent else None
-    configurations = {"data_capture": recorded} if recorded else {}
+    recorded = capture(capture_percent, bucket, name) if capture_percent else None
+    configuration = Configuration(tags=with_own_tag(tags), kms_key=kms_key, capture=recorded)
     made: list[str] = []
     with undone(session, None, made):
-        described = [_describe(variant, name, own, made) for variant in variants]
+        described = [_describe(variant, name, configuration, made) for variant in variants]
         if update:
-            moved = rollout.configuration() if rollout else None
-            update_endpoint(session, name, described, tags=own, kms_key=kms_key, rollout=moved, **configurations)
+            update_endpoint(session, name, configuration, described, rollout.configuration() if rollout else None)
         else:
-            create_endpoint(session, name, described, tags=own, kms_key=kms_key, **configurations)
+            create_endpoint(session, name, configuration, described)
     if wait:
         wait_until_in_service(session, name, show=show)
-    return Predictor(name, session)
+    predictor: Predictor = variants[0].model.predictor_cls(name, session)
+    return predictor
 
 
-def _describe(variant: ProductionVariant, endpoint: str, tags: Tags, made: list[str]) -> dict[str, Any]:
-    model = variant.model.make(variant.instance_type, tags, f"{endpoint}-{variant.name}", made)
-    return dict(
-        production_variant(
-            model,
-            variant.instance_type,
-            variant.instance_count,
-            variant_name=variant.name,
-            initial_weight=variant.weight,
-            container_startup_health_check_timeout=STARTUP_S,
-            inference_ami_version=GPU_AMI if has_gpu(variant.instance_type) else None,
-        )
+def _describe(variant: ProductionVariant, endpoint: str, configuration: Configuration, made: list[str]) -> Variant:
+    model = variant.model.make(variant.instance_type, configuration.tags, f"{endpoint}-{variant.name}", made)
+    hosting = Hosting(
+        instance_type=variant.instance_type,
+        instance_count=variant.instance_count,
+        startup_timeout_s=STARTUP_S,
+        ami=GPU_AMI if has_gpu(variant.instance_type) else None,
     )
+    return Variant(name=variant.name, model=model, weight=variant.weight, hosting=hosting)

@@ -11,7 +11,7 @@ from slipway.deploy.endpoint import require_endpoint
 from slipway.errors import EndpointError, ServiceError
 
 if TYPE_CHECKING:
-    from sagemaker.session import Session
+    from slipway.aws.session import AnySession
 
 _POLL_S = 10.0
 _LAST_LINES = 10
@@ -19,12 +19,12 @@ _UNDER_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 
 
 def wait_until_in_service(
-    session: "Session", name: str, *, show: Callable[[str], None] | None = None, poll_s: float = _POLL_S
+    session: "AnySession", name: str, *, show: Callable[[str], None] | None = None, poll_s: float = _POLL_S
 ) -> None:
     """Wait until an endpoint serves.
 
     Args:
-        session: The SDK's session.
+        session: Credentials and region.
         name: Name of the endpoint.
         show: Called with the console address, and with a line whenever the status changes.
         poll_s: Seconds between polls.
@@ -60,7 +60,7 @@ def wait_until_in_service(
         raise EndpointError(_failure(session, name, description))
 
 
-def _failure(session: "Session", name: str, description: Mapping[str, Any]) -> str:
+def _failure(session: "AnySession", name: str, description: Mapping[str, Any]) -> str:
     status = description["EndpointStatus"]
     reason = " ".join(str(description.get("FailureReason") or f"its status is {status}").split())
     try:

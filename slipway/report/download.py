@@ -4,18 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from slipway.aws.connection import Aws
-from slipway.aws.refusals import AwsError, explained
 from slipway.checks.s3_address import S3Address
 from slipway.errors import DownloadError
 from slipway.report.records import unpack_records
+from slipway.s3_file import download_file
 from slipway.s3_folder import download_folder
 
 ARCHIVE = "output.tar.gz"
 
 Advance = Callable[[int, int], None]
-
-_MISSING = ("404", "NoSuchKey")
-_CHUNK_BYTES = 1 << 20
 
 
 def download_records(address: str, directory: Path, aws: Aws, advance: Advance) -> None:
@@ -36,29 +33,10 @@ def download_records(address: str, directory: Path, aws: Aws, advance: Advance) 
     place = S3Address.parse(address)
     if place.key.endswith(".tar.gz"):
         archive = directory / ARCHIVE
-        _download_archive(place, archive, aws, advance)
+        if not download_file(place, archive, aws, advance):
+            raise DownloadError(f"{place} does not exist; name the output.tar.gz of a job")
         unpack_records(archive, directory)
         return
     download_folder(address, directory, aws, advance=lambda files, size: advance(files, files))
     for archive in directory.rglob(ARCHIVE):
         unpack_records(archive, directory)
-
-
-def _download_archive(place: S3Address, archive: Path, aws: Aws, advance: Advance) -> None:
-    try:
-        answer = aws.service("s3").call("GetObject", Bucket=place.bucket, Key=place.key)
-    except AwsError as error:
-        if error.code not in _MISSING:
-            raise
-        raise DownloadError(f"{place} does not exist; name the output.tar.gz of a job") from error
-    done = 0
-    try:
-        with explained(f"downloading {place}"), archive.open("wb") as file:
-            for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
-                file.write(chunk)
-                done += len(chunk)
-                advance(done, int(answer["ContentLength"]))
-    except OSError as error:
-        raise DownloadError(
-            f"{archive} cannot be written: {error.strerror or error}; set TMPDIR to use another disk"
-        ) from error

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from subprocess import SubprocessError
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from urllib3.exceptions import HTTPError
 
@@ -13,15 +13,12 @@ from slipway.deploy.local import require_free_port
 from slipway.errors import RemoteJobError
 from slipway.local_mode import ContainerLines
 
-if TYPE_CHECKING:
-    from sagemaker.session import Session
-
 _LAST_LINES = 5
 
 
 @contextmanager
 def transform_here(
-    session: "Session", name: str, answered: Callable[[int], None], show: Callable[[str], None] | None = None
+    session: Any, name: str, answered: Callable[[int], None], show: Callable[[str], None] | None = None
 ) -> Iterator[None]:
     """Run a transform job of local mode in the body.
 
@@ -90,7 +87,7 @@ def _without_docker(hook: Callable[[threading.ExceptHookArgs], Any]) -> Callable
     return filtered
 
 
-def _stop(session: "Session", name: str) -> list[str]:
+def _stop(session: Any, name: str) -> list[str]:
     """Stop a job's container; return Docker Compose's own messages."""
     job = session.sagemaker_client._transform_jobs.get(name)
     container = job and job.container

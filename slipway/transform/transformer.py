@@ -1,58 +1,64 @@
-"""A transform job on SageMaker, or in the SDK's local mode: the SDK's Transformer for pictures."""
+"""A batch transform job for pictures, on SageMaker or in local mode."""
 
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from sagemaker.session import Session
-from sagemaker.transformer import Transformer as SdkTransformer
-from sagemaker.utils import name_from_base
-
-from slipway.aws.connection import Service
-from slipway.aws.console_address import console_address
+from slipway.aws.connection import Aws, Service
 from slipway.aws.refusals import explained
-from slipway.aws.session import is_local, session_for
+from slipway.aws.session import AnySession, AwsSession, is_local
 from slipway.aws.tags import Tags, with_own_tag
 from slipway.checks.arguments import refuse_unknown
 from slipway.checks.instance_type import check_instance_type
+from slipway.checks.name import check_name
 from slipway.checks.s3_address import S3Address
-from slipway.errors import RemoteJobError, TransformError
+from slipway.errors import TransformError
 from slipway.invocations import ANY_PICTURE
+from slipway.requests.configurations import as_request
+from slipway.requests.names import new_name
+from slipway.requests.transform_job import TransformJob
 from slipway.settings import Settings
-from slipway.transform.labels import Tally, labels_from, local_pictures
+from slipway.transform.labels import labels_from, local_pictures
 from slipway.transform.local import transform_here
-from slipway.transform.outputs import count_outputs, link_name, rows_in_folder, rows_in_s3
+from slipway.transform.outputs import link_name
 from slipway.transform.pictures import Picture, list_pictures, load_for
-from slipway.transform.predictions_file import ACCEPT, Format, Row, write_predictions
+from slipway.transform.predictions_file import ACCEPT, Format
+from slipway.transform.submitted_job import Advance, SubmittedJob
 
 if TYPE_CHECKING:
     from slipway.deploy.model import Model
 
-Advance = Callable[[int, int], None]
-_ENDED = ("Completed", "Failed", "Stopped")
-_POLL_S = 20.0
 
+class Transformer(SubmittedJob):
+    """Batch transform of pictures with a model in SageMaker.
 
-class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
-    """The SDK's Transformer (version 2); every argument of its still works, by name.
+    `slipway.Transformer` is this class, or with an SDK installed its subclass for that SDK.
 
     Args:
         model_name: Name of a model in SageMaker; `from_model` creates one.
         instance_count: Number of instances, which share the pictures.
-        instance_type: Such as ml.c7i.xlarge; `local` is the SDK's local mode, with Docker.
+        instance_type: Such as ml.c7i.xlarge; `local` is local mode, with Docker.
         form: Format of the answers: jsonl (the most probable classes) or csv (the most probable one).
         output_path: Where SageMaker writes an object for each picture; None: s3://BUCKET/jobs/JOB, in the pictures'
             bucket. In local mode file://FOLDER.
         tags: Tags in addition to Slipway's.
         region: AWS region; None: Settings', AWS_REGION, else the profile's.
         sagemaker_session: Session to use instead of one for the region.
-        sdk_arguments: Further arguments of sagemaker.transformer.Transformer, such as max_payload (MB),
-            max_concurrent_transforms, env, output_kms_key, volume_kms_key.
+        strategy: BatchStrategy of the API; each picture is one record, and one request.
+        assemble_with: AssembleWith of the API.
+        accept: Content type of the answers; None: that of `form`.
+        env: Environment of the containers.
+        max_payload: Largest request in MB; None: chosen by the largest picture.
+        max_concurrent_transforms: Requests at a time to an instance; None: as many as the payload allows.
+        base_transform_job_name: Prefix of the jobs' names.
+        output_kms_key: Key for the outputs.
+        volume_kms_key: Key for the instances' volumes.
+        others: Further arguments of the SDK's class.
 
     Raises:
+        TypeError: An argument is unknown.
         SettingError: The instance type is missing, or not available for batch transform.
     """
 
@@ -66,33 +72,47 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         output_path: str | None = None,
         tags: Tags = None,
         region: str | None = None,
-        sagemaker_session: Session | None = None,
-        **sdk_arguments: Any,
+        sagemaker_session: AnySession | None = None,
+        strategy: str | None = "SingleRecord",
+        assemble_with: str | None = None,
+        accept: str | None = None,
+        env: Mapping[str, str] | None = None,
+        max_payload: int | None = None,
+        max_concurrent_transforms: int | None = None,
+        base_transform_job_name: str = "slipway-transform",
+        output_kms_key: str | None = None,
+        volume_kms_key: str | None = None,
+        **others: Any,
     ) -> None:
-        refuse_unknown("Transformer", sdk_arguments, (Transformer, "__init__"))
-        settings = Settings.read()
-        checked = check_instance_type(instance_type, "transform")
+        refuse_unknown("Transformer", others, (type(self), "__init__"))
+        self.instance_type = check_instance_type(instance_type, "transform")
+        self.model_name = model_name
+        self.instance_count = instance_count
         self.form = form
+        self.output_path = output_path
+        self.tags = with_own_tag(tags)
+        self.sagemaker_session = sagemaker_session or self._session(region)
+        self.strategy = strategy
+        self.assemble_with = assemble_with
+        self.accept = accept or ACCEPT[form]
+        self.env = env
+        self.max_payload = max_payload
+        self.max_concurrent_transforms = max_concurrent_transforms
+        self.base_transform_job_name = base_transform_job_name
+        self.output_kms_key = output_kms_key
+        self.volume_kms_key = volume_kms_key
+        self._current_job_name: str | None = None
         self._model: Model | None = None
         self._links: tempfile.TemporaryDirectory[str] | None = None
         self._pictures: list[Picture] = []
         self._labels: Mapping[str, str] = {}
         self._data = ""
         self._own_output = output_path is None
-        super().__init__(
-            model_name,
-            instance_count,
-            checked,
-            # Each picture is one record, and one request.
-            strategy=sdk_arguments.pop("strategy", "SingleRecord"),
-            accept=sdk_arguments.pop("accept", ACCEPT[form]),
-            output_path=output_path,
-            tags=with_own_tag(tags),
-            base_transform_job_name=sdk_arguments.pop("base_transform_job_name", "slipway-transform"),
-            sagemaker_session=sagemaker_session
-            or session_for(instance_type, region=region or settings.region, profile=settings.profile),
-            **sdk_arguments,
-        )
+
+    @staticmethod
+    def _session(region: str | None) -> AnySession:
+        settings = Settings.read()
+        return AwsSession(Aws(region or settings.region, settings.profile))
 
     @classmethod
     def from_model(cls, model: "Model", instance_type: str | None, **arguments: Any) -> Self:
@@ -114,6 +134,47 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         made._model = model
         return made
 
+    @classmethod
+    def attach(
+        cls, transform_job_name: str, sagemaker_session: AnySession | None = None, *, region: str | None = None
+    ) -> Self:
+        """Build a Transformer with a job's settings, to wait for it or to read its predictions.
+
+        Args:
+            transform_job_name: Name of the job.
+            sagemaker_session: As for `Transformer`.
+            region: As for `Transformer`.
+
+        Raises:
+            ServiceError: There is no such job, or AWS refuses.
+            TransformError: The job's pictures are no longer there.
+        """
+        session = sagemaker_session or cls._session(region)
+        with explained(f"looking at the transform job {transform_job_name}"):
+            found = session.sagemaker_client.describe_transform_job(TransformJobName=transform_job_name)
+        outputs, resources = found["TransformOutput"], found["TransformResources"]
+        made = cls(
+            found["ModelName"],
+            resources["InstanceCount"],
+            resources["InstanceType"],
+            form="csv" if outputs.get("Accept") == ACCEPT["csv"] else "jsonl",
+            output_path=outputs["S3OutputPath"],
+            sagemaker_session=session,
+            strategy=found.get("BatchStrategy"),
+            assemble_with=outputs.get("AssembleWith"),
+            accept=outputs.get("Accept"),
+            env=found.get("Environment"),
+            max_payload=found.get("MaxPayloadInMB"),
+            max_concurrent_transforms=found.get("MaxConcurrentTransforms"),
+            output_kms_key=outputs.get("KmsKeyId"),
+            volume_kms_key=resources.get("VolumeKmsKeyId"),
+        )
+        made._current_job_name = transform_job_name
+        source = S3Address.parse(found["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"].rstrip("/") + "/")
+        made._data = str(source)
+        made._pictures = list_pictures(Service("s3", session.boto_session.client("s3")), source)
+        return made
+
     def transform(
         self,
         data: str,
@@ -124,7 +185,15 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         wait: bool = True,
         logs: bool = False,
         advance: Advance = lambda done, total: None,
-        **sdk_arguments: Any,
+        data_type: str = "S3Prefix",
+        compression_type: str | None = None,
+        split_type: str | None = None,
+        input_filter: str | None = None,
+        output_filter: str | None = None,
+        join_source: str | None = None,
+        experiment_config: Mapping[str, str] | None = None,
+        model_client_config: Mapping[str, Any] | None = None,
+        batch_data_capture_config: Any = None,
     ) -> None:
         """Start the job, and wait for it.
 
@@ -135,9 +204,12 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
             labels: Manifest with the pictures' labels, to be written beside the predictions; None: in local mode the
                 folder's, if it has one.
             wait: Wait until the job has ended; local mode always waits.
-            logs: Show logs as the SDK does; in local mode, the container's lines.
+            logs: Print the containers' log while waiting.
             advance: Called with the number of pictures predicted so far, and the total.
-            sdk_arguments: Further arguments of the SDK's transform(), such as model_client_config.
+            data_type, compression_type, split_type: Members of TransformInput in the API.
+            input_filter, output_filter, join_source: DataProcessing of the API.
+            experiment_config, model_client_config: ExperimentConfig and ModelClientConfig of the API.
+            batch_data_capture_config: DataCaptureConfig of the API, or the SDK's BatchDataCaptureConfig.
 
         Raises:
             TransformError: There are no pictures, one is too large, or a manifest lies beside them in S3.
@@ -146,23 +218,51 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
             SettingError: Something else listens at the port of local mode's container.
             ServiceError: AWS refuses.
         """
-        name = job_name or name_from_base(self.base_transform_job_name)
+        name = check_name(job_name, "a job") if job_name else new_name(self.base_transform_job_name)
         with explained("looking for the pictures"):
             self._look_for(data, name, Path(labels) if labels else None)
         load = load_for(self._pictures)
-        self.max_payload: int | None = self.max_payload or load.max_payload_mb
-        # Local mode sends one request at a time, and warns otherwise.
+        self.max_payload = self.max_payload or load.max_payload_mb
+        # Local mode sends one request at a time.
         concurrent = 1 if is_local(self.instance_type) else load.max_concurrent
-        self.max_concurrent_transforms: int | None = self.max_concurrent_transforms or concurrent
+        self.max_concurrent_transforms = self.max_concurrent_transforms or concurrent
         started = nullcontext() if not is_local(self.instance_type) else self._here(name, advance, logs)
         with explained("starting the transform job"), started:
-            super().transform(
-                self._data, content_type=content_type, job_name=name, wait=False, logs=False, **sdk_arguments
+            self._start(
+                TransformJob(
+                    name=name,
+                    model=self.model_name,
+                    data=self._data,
+                    data_type=data_type,
+                    content_type=content_type,
+                    output_path=str(self.output_path),
+                    accept=self.accept,
+                    instance_type=self.instance_type,
+                    instance_count=self.instance_count,
+                    tags=self.tags,
+                    strategy=self.strategy,
+                    max_payload_mb=self.max_payload,
+                    max_concurrent=self.max_concurrent_transforms,
+                    environment=self.env,
+                    compression=compression_type,
+                    split=split_type,
+                    assemble=self.assemble_with,
+                    output_kms_key=self.output_kms_key,
+                    volume_kms_key=self.volume_kms_key,
+                    input_filter=input_filter,
+                    output_filter=output_filter,
+                    join_source=join_source,
+                    experiment=experiment_config,
+                    client=model_client_config,
+                    capture=as_request(batch_data_capture_config),
+                )
             )
         if wait and not is_local(self.instance_type):
-            if logs:
-                self.wait(logs=True)
-            self.wait_for_pictures(advance)
+            self.wait_for_pictures(advance, show=print if logs else None)
+
+    def _start(self, job: TransformJob) -> None:
+        self._current_job_name = job.name
+        self.sagemaker_session.sagemaker_client.create_transform_job(**job.request())
 
     def _here(self, name: str, advance: Advance, logs: bool) -> AbstractContextManager[None]:
         total = len(self._pictures)
@@ -188,88 +288,15 @@ class Transformer(SdkTransformer):  # type: ignore[misc]  # the SDK has no types
         address = S3Address.parse(data.rstrip("/") + "/")
         self._data = str(address)
         if self._own_output:
-            self.output_path: str | None = f"s3://{address.bucket}/jobs/{name}"
+            self.output_path = f"s3://{address.bucket}/jobs/{name}"
         self._pictures = list_pictures(Service("s3", self.sagemaker_session.boto_session.client("s3")), address)
         self._labels = labels_from(labels, [picture.name for picture in self._pictures]) if labels else {}
 
-    def wait_for_pictures(self, advance: Advance = lambda done, total: None, poll_s: float = _POLL_S) -> None:
-        """Wait until the job has ended.
+    def delete_model(self) -> None:
+        """Delete the model in SageMaker; its archive in S3 stays.
 
         Raises:
-            RemoteJobError: The job failed or was stopped; the predictions that exist can still be read.
-            TransformError: The wait was interrupted.
             ServiceError: AWS refuses.
         """
-        name, region = self._current_job_name, self.sagemaker_session.boto_region_name
-        where = f"slipway logs {name}; {console_address('transform job', name, region)}"
-        try:
-            while (found := self._description())["TransformJobStatus"] not in _ENDED:
-                advance(count_outputs(self._s3(), str(self.output_path)), len(self._pictures))
-                time.sleep(poll_s)
-        except KeyboardInterrupt:
-            raise TransformError(
-                f"stopped waiting; the transform job {name} still runs and costs money: aws sagemaker "
-                f"stop-transform-job --transform-job-name {name} ends it. {where}"
-            ) from None
-        if found["TransformJobStatus"] != "Completed":
-            how = "failed" if found["TransformJobStatus"] == "Failed" else "was stopped"
-            reason = " ".join(str(found.get("FailureReason") or "no reason is given").split())
-            raise RemoteJobError(f"the transform job {name} {how}: {reason}\n{where}")
-
-    @property
-    def job_name(self) -> str:
-        """Name of the last job."""
-        return str(self._current_job_name)
-
-    @property
-    def picture_count(self) -> int:
-        """Number of pictures of the last job."""
-        return len(self._pictures)
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """Labels of the last job's pictures, by name; empty without a manifest."""
-        return self._labels
-
-    def _description(self) -> Mapping[str, Any]:
-        with explained(f"looking at the transform job {self._current_job_name}"):
-            found: Mapping[str, Any] = self.sagemaker_session.sagemaker_client.describe_transform_job(
-                TransformJobName=self._current_job_name
-            )
-        return found
-
-    def _s3(self) -> Any:
-        return self.sagemaker_session.boto_session.client("s3")
-
-    def rows(self) -> Iterator[Row]:
-        """Yield a row for each picture of the last job, in the order of the pictures' names.
-
-        Raises:
-            TransformError: There was no job.
-            ServiceError: AWS refuses.
-        """
-        if not self._pictures:
-            raise TransformError("there was no job yet; call transform() first")
-        names = [picture.name for picture in self._pictures]
-        if is_local(self.instance_type):
-            return rows_in_folder(Path(str(self.output_path).removeprefix("file://")), names)
-        return rows_in_s3(
-            self.sagemaker_session.boto_session,
-            job=str(self._current_job_name),
-            source=S3Address.parse(self._data),
-            output=S3Address.parse(str(self.output_path)),
-            names=names,
-        )
-
-    def write_predictions(self, path: Path | str) -> int:
-        """Write the last job's answers, with the pictures' names, to one file; see predictions_file.
-
-        Returns:
-            The number of pictures without an answer; the file has the reasons.
-
-        Raises:
-            TransformError: There was no job, or the file cannot be written.
-            ServiceError: AWS refuses.
-        """
-        rows = Tally(form=self.form, labels=self._labels).add(self.rows())
-        return write_predictions(Path(path), rows, self.form, labelled=bool(self._labels))
+        with explained(f"deleting the model {self.model_name}"):
+            self.sagemaker_session.sagemaker_client.delete_model(ModelName=self.model_name)

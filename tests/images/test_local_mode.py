@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import picture, write_image_folder
 from tests.images.containers import Docker, Images, unavailable
-from tests.serve.server_process import REPOSITORY
+from tests.sdk3 import python_with_version_3
 from tests.train.conftest import SMALL
 
 HERE = Path(__file__).parent
@@ -32,23 +32,6 @@ class Sdk:
     script: Path
 
 
-def install_version_3() -> Sdk:
-    """Make the environment, or find it made of the same lock."""
-    environment, lock = REPOSITORY / ".venv-sdk3", HERE / "sdk3.lock"
-    made_of = environment / "slipway.lock"
-    python = environment / "bin" / "python"
-    if not made_of.is_file() or made_of.read_bytes() != lock.read_bytes():
-        shutil.rmtree(environment, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-        subprocess.run(
-            [*pip, "--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:", f"--requirement={lock}"],
-            check=True,
-        )
-        shutil.copyfile(lock, made_of)
-    return Sdk(python, HERE / "sdk3_job.py")
-
-
 @pytest.fixture(scope="module")
 def sdk2() -> Sdk:
     return Sdk(Path(sys.executable), HERE / "sdk2_job.py")
@@ -56,7 +39,7 @@ def sdk2() -> Sdk:
 
 @pytest.fixture(scope="module")
 def sdk3() -> Sdk:
-    return install_version_3()
+    return Sdk(python_with_version_3(), HERE / "sdk3_job.py")
 
 
 @pytest.fixture(scope="module")

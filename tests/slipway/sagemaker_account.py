@@ -6,7 +6,8 @@ from typing import Any
 
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
-from slipway.aws.session import aws_session
+from slipway.aws.session import AwsSession, aws_session
+from slipway.estimator import Estimator
 
 REGION = "eu-west-1"
 ROLE = "arn:aws:iam::111122223333:role/slipway-execution"
@@ -16,9 +17,23 @@ IMAGE = f"111122223333.dkr.ecr.{REGION}.amazonaws.com/slipway:serve-3f2a"
 class DryAccount:
     """Keeps the requests, which botocore has validated, and sends none."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sdk: bool = True) -> None:
         self.recorded = DryRun()
-        self.session = aws_session(Aws(REGION, None), self.recorded)
+        self.session: Any = (aws_session if sdk else AwsSession)(Aws(REGION, None), self.recorded)
+        self.sdk = sdk
+        """Whether version 2 of the SDK asks."""
+
+    def estimator(self, **arguments: Any) -> Any:
+        """Either kind of Estimator, which asks this account."""
+        from slipway.sdk2.estimator import Estimator as SdkEstimator
+
+        kind = SdkEstimator if self.sdk else Estimator
+        given = {"role": ROLE, "instance_type": "ml.g4dn.xlarge", "image_uri": IMAGE, **arguments}
+        return kind(sagemaker_session=self.session, **given)
+
+    def attached(self) -> Any:
+        """The Estimator of the job that DescribeTrainingJob answers with."""
+        return type(self.estimator()).attach("dogs", self.session)
 
     def reset(self) -> "DryAccount":
         """As new; to make another one takes seconds."""

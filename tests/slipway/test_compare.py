@@ -79,8 +79,8 @@ def test_what_has_ended_is_not_trained_again_and_what_was_cut_off_is(compared, c
     assert figures[0][1]["test_accuracy"] == figures[1][1]["test_accuracy"]
 
 
-def test_jobs_that_have_ended_are_compared_as_they_are(compared, directory, trained, slipway, tmp_path):
-    done = slipway("compare", directory / "resnet34", trained.directory, "--comparison-dir", tmp_path / "both")
+def test_jobs_that_have_ended_are_compared_as_they_are(compared, directory, trained, slipway_here, tmp_path):
+    done = slipway_here("compare", directory / "resnet34", trained.directory, "--comparison-dir", tmp_path / "both")
     assert done.returncode == 0, done.stderr
     assert f"notice: epochs differs: 2 in resnet34; {EPOCHS} in resnet18" in done.stdout
     assert "notice: seed differs: 0 in resnet34; 1 in resnet18" in done.stdout
@@ -166,30 +166,30 @@ def test_wrong_arguments_start_nothing(arguments, code, message, colours, slipwa
     assert not list(tmp_path.iterdir())
 
 
-def test_hyperparameters_do_not_go_with_jobs_that_have_ended(trained, slipway):
-    done = slipway("compare", trained.directory, "--epochs", 3)
+def test_hyperparameters_do_not_go_with_jobs_that_have_ended(trained, slipway_here):
+    done = slipway_here("compare", trained.directory, "--epochs", 3)
     assert done.returncode == 2
     assert "omit all hyperparameters" in done.stderr
 
 
-def test_an_unfinished_job_is_named(trained, slipway, tmp_path):
+def test_an_unfinished_job_is_named(trained, slipway_here, tmp_path):
     job = shutil.copytree(trained.directory, tmp_path / "job", symlinks=True)
     (job / "model" / "model.json").unlink()
-    done = slipway("compare", trained.directory, job, cwd=tmp_path)
+    done = slipway_here("compare", trained.directory, job, cwd=tmp_path)
     assert done.returncode == 1
     assert f"{job} holds no finished job" in done.stderr
     assert "model.json cannot be read" in done.stderr
 
 
-def test_a_damaged_job_is_named(trained, slipway, tmp_path):
+def test_a_damaged_job_is_named(trained, slipway_here, tmp_path):
     job = shutil.copytree(trained.directory, tmp_path / "job", symlinks=True)
     (job / "output" / "data" / "metrics.jsonl").write_text("{")
-    done = slipway("compare", job, cwd=tmp_path)
+    done = slipway_here("compare", job, cwd=tmp_path)
     assert done.returncode == 1
     assert f"the job in {job} is damaged" in done.stderr
 
 
-def test_a_comparison_that_cannot_be_written_is_named(trained, slipway):
-    done = slipway("compare", trained.directory, "--comparison-dir", "/proc/comparison")
+def test_a_comparison_that_cannot_be_written_is_named(trained, slipway_here):
+    done = slipway_here("compare", trained.directory, "--comparison-dir", "/proc/comparison")
     assert done.returncode == 1
     assert "/proc/comparison cannot be written" in done.stderr

@@ -9,7 +9,7 @@ import pytest
 
 from container.contract.errors import DataError
 from slipway.aws.connection import Aws
-from slipway.aws.session import aws_session
+from slipway.aws.session import AwsSession
 from slipway.compare import compare, make_variants
 from slipway.compare.remote import job_name, read_remote_job, run_remotely
 from slipway.errors import ComparisonError, QuotaError, RemoteJobError, ServiceError
@@ -42,7 +42,7 @@ class Account:
     """An account with a bucket, in which a job leaves at once what a real one left."""
 
     def __init__(self, trained) -> None:
-        self.session = aws_session(Aws(REGION, None))
+        self.session = AwsSession(Aws(REGION, None))
         self.trained = trained
         self.started: list[str] = []
         self.s3 = boto3.client("s3", region_name=REGION)
@@ -195,10 +195,10 @@ def test_a_manifest_in_s3_makes_its_prefix_the_train_channel(account):
     }
 
 
-def test_finished_jobs_are_compared_from_the_shell(account, credentials, slipway, tmp_path):
+def test_finished_jobs_are_compared_from_the_shell(account, credentials, slipway_here, tmp_path):
     for job in ("first", "second"):
         account.start(VARIANTS[0], job, tmp_path)
-    done = slipway(
+    done = slipway_here(
         "compare", "--job", "first", "--job", "second", "--comparison-dir", tmp_path / "both", env=credentials
     )
     assert done.returncode == 0, done.stderr
@@ -206,8 +206,8 @@ def test_finished_jobs_are_compared_from_the_shell(account, credentials, slipway
     assert (tmp_path / "both" / "comparison.html").is_file()
 
 
-def test_a_dry_run_shows_a_training_job_for_each_model(slipway, tmp_path):
-    done = slipway(
+def test_a_dry_run_shows_a_training_job_for_each_model(slipway_here, tmp_path):
+    done = slipway_here(
         "compare", "s3://my-dogs/dogImages", "--instance-type", "ml.g4dn.xlarge", "--epochs", 3, "--spot", "--dry-run",
         "--role", "arn:aws:iam::111122223333:role/slipway", "--region", REGION,
         "--image", f"111122223333.dkr.ecr.{REGION}.amazonaws.com/slipway:train", cwd=tmp_path,

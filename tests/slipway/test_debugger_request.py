@@ -17,21 +17,24 @@ from sagemaker.debugger import (
 from smdebug_rulesconfig.profiler_rules.rules import ProfilerRuleBase
 
 from container.contract.debugger_defaults import REDUCTIONS, hook_parameters
-from slipway import Estimator, Tuner
 from slipway.debugger_rules import PROFILER_RULES, TENSOR_RULES, as_rules
 from slipway.errors import SettingError
-from tests.slipway.sagemaker_account import IMAGE, ROLE, DryAccount
+from slipway.sdk2.estimator import Estimator
+from slipway.sdk2.tuner import Tuner as SdkTuner
+from slipway.tuner import Tuner
+from tests.slipway.sagemaker_account import IMAGE, DryAccount
 
 TRAIN = {"train": "s3://my-dogs/dogImages/train"}
 
 
-def estimator(account: DryAccount, **arguments: Any) -> Estimator:
-    given = {"role": ROLE, "instance_type": "ml.g4dn.xlarge", "image_uri": IMAGE, **arguments}
-    return Estimator(sagemaker_session=account.session, **given)
+@pytest.fixture(scope="module", params=[False, True], ids=["without an SDK", "version 2"])
+def shared(request) -> DryAccount:
+    """Every test is of both kinds of Estimator."""
+    return DryAccount(sdk=request.param)
 
 
 def request(account: DryAccount, **arguments: Any) -> Mapping[str, Any]:
-    estimator(account, **arguments).fit(TRAIN, wait=False, job_name="dogs")
+    account.estimator(**arguments).fit(TRAIN, wait=False, job_name="dogs")
     return account.body("CreateTrainingJob")
 
 
@@ -43,10 +46,10 @@ def collections(body: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_without_a_word_the_system_is_measured_and_no_tensor_saved(account):
+def test_without_a_word_nothing_is_measured_and_no_tensor_saved(account):
     body = request(account)
-    assert body["ProfilerConfig"] == {"S3OutputPath": "s3://my-dogs/jobs", "DisableProfiler": False}
-    assert not {"DebugHookConfig", "DebugRuleConfigurations", "ProfilerRuleConfigurations"} & body.keys()
+    asked = {"ProfilerConfig", "DebugHookConfig", "DebugRuleConfigurations", "ProfilerRuleConfigurations"}
+    assert not asked & body.keys()
     assert "HyperParameters" not in body or body["HyperParameters"] == {}
 
 
@@ -64,7 +67,7 @@ def test_debug_is_the_hyperparameter_and_the_hook_of_sagemakers_debugger(account
 
 
 def test_debug_that_is_set_later_has_the_hook_too(account):
-    later = estimator(account)
+    later = account.estimator()
     later.set_hyperparameters(debug=True)
     later.fit(TRAIN, wait=False)
     assert "losses" in collections(account.body("CreateTrainingJob"))
@@ -95,7 +98,7 @@ def test_every_rule_is_known_by_its_name_however_it_is_written(name):
     for form in (*written, written[-1].replace("_", "-")):
         [rule] = as_rules(form)
         assert rule.name == name
-        assert rule.rule_parameters["rule_to_invoke"] == name
+        assert rule.parameters["rule_to_invoke"] == name
 
 
 def test_the_profiler_rules_are_those_of_the_sdk():
@@ -127,6 +130,7 @@ def test_what_a_rule_needs_counts_for_more_than_our_default(account):
     assert saved["weights"]["reductions"] == REDUCTIONS
 
 
+@pytest.mark.parametrize("shared", [True], indirect=True, ids=["version 2"])
 def test_rules_of_the_sdks_and_names_may_be_mixed(account):
     body = request(
         account,
@@ -141,16 +145,18 @@ def test_rules_of_the_sdks_and_names_may_be_mixed(account):
     assert [*tensors] == ["Overfit", "ExplodingTensor"]
     assert tensors["ExplodingTensor"]["only_nan"] == "True"
     profiler = {rule["RuleConfigurationName"]: rule["RuleParameters"] for rule in body["ProfilerRuleConfigurations"]}
-    assert profiler["LowGPUUtilization"]["threshold_p95"] == "70"
+    assert profiler["LowGPUUtilization"] == {"rule_to_invoke": "LowGPUUtilization"}
     assert profiler["mine"] == {"CPUBottleneck_threshold": "60", "rule_to_invoke": "ProfilerReport"}
 
 
-def test_a_rule_on_measurements_alone_saves_no_tensors(account):
-    assert "DebugHookConfig" not in request(account, rules=["ProfilerReport"])
+def test_a_rule_on_measurements_alone_has_them_taken_and_saves_no_tensors(account):
+    body = request(account, rules=["ProfilerReport"])
+    assert body["ProfilerConfig"] == {"S3OutputPath": "s3://my-dogs/jobs", "DisableProfiler": False}
+    assert "DebugHookConfig" not in body
 
 
 def test_a_second_job_asks_for_the_same(account):
-    twice = estimator(account, debug=True, rules=["DeadRelu"])
+    twice = account.estimator(debug=True, rules=["DeadRelu"])
     for name in ("first", "second"):
         twice.fit(TRAIN, wait=False, job_name=name)
     first, second = (made.parameters for made in account.recorded.writes)
@@ -177,9 +183,6 @@ def test_a_script_of_the_users_gets_the_hook_and_no_hyperparameter_of_ours(accou
     assert not {"debug", "profile"} & body["HyperParameters"].keys()
 
 
-SDK_RULE = Rule.sagemaker(rule_configs.overfit())
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -189,9 +192,9 @@ SDK_RULE = Rule.sagemaker(rule_configs.overfit())
         ({"rules": ["Dataloader"]}, "only as a part of ProfilerReport"),
         ({"rules": ["similar_across_runs"]}, "SimilarAcrossRuns needs parameters .* in Python"),
         ({"rules": [7]}, "rules holds 7; give names such as"),
-        ({"rules": ["Overfit", SDK_RULE]}, "the rule Overfit is given twice"),
+        ({"rules": ["Overfit", "over-fit"]}, "the rule Overfit is given twice"),
         (
-            {"rules": [Rule.sagemaker(rule_configs.overfit(), name=f"r{n}") for n in range(21)]},
+            {"rules": [{"RuleConfigurationName": f"r{n}", "RuleEvaluatorImage": "mine"} for n in range(21)]},
             "21 rules are given, and SageMaker takes 20",
         ),
         ({"debug": DebuggerHookConfig(), "debugger_hook_config": DebuggerHookConfig()}, "leave out one of them"),
@@ -205,7 +208,7 @@ SDK_RULE = Rule.sagemaker(rule_configs.overfit())
 )
 def test_what_cannot_be_is_said_before_anything_is_asked_of_aws(account, arguments, message):
     with pytest.raises(SettingError, match=message):
-        estimator(account, **arguments)
+        account.estimator(**arguments)
     assert account.recorded.requests == []
 
 
@@ -218,13 +221,14 @@ def test_what_cannot_be_is_said_before_anything_is_asked_of_aws(account, argumen
     ],
 )
 def test_a_region_without_the_debugger_is_named(account, monkeypatch, region, arguments, fits):
-    monkeypatch.setattr(type(account.session), "boto_region_name", region)
+    monkeypatch.setattr(type(account.session) if account.sdk else account.session, "boto_region_name", region)
     image = IMAGE.replace("eu-west-1", region)
     if fits:
-        assert estimator(account, image_uri=image, **arguments).disable_profiler is True
+        account.estimator(image_uri=image, **arguments).fit(TRAIN, wait=False)
+        assert "ProfilerConfig" not in account.body("CreateTrainingJob")
     else:
         with pytest.raises(SettingError, match=f"SageMaker has no Debugger in {region}"):
-            estimator(account, image_uri=image, **arguments)
+            account.estimator(image_uri=image, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -248,4 +252,4 @@ def test_local_mode_has_the_debugger_by_the_hyperparameter():
 @pytest.mark.parametrize("arguments", [{"debug": True}, {"rules": ["ProfilerReport"]}])
 def test_a_tuning_job_has_no_place_for_them(account, arguments):
     with pytest.raises(SettingError, match="tuning jobs have neither"):
-        Tuner(estimator(account, **arguments))
+        (SdkTuner if account.sdk else Tuner)(account.estimator(**arguments))

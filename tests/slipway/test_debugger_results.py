@@ -1,22 +1,28 @@
 """What is said of a job's rules, tensors and measurements, and an earlier job's debugger taken over by the next one."""
 
+import json
 from typing import Any
 
+import pytest
 from sagemaker.debugger import FrameworkProfile, ProfilerConfig, Rule, rule_configs
 
-from slipway import Estimator
-from slipway.attached_debugger import debugger_of
 from slipway.cli.train_on_sagemaker import print_debugger_results
 from slipway.rule_evaluations import evaluations_of, outputs_of
-from tests.slipway.sagemaker_account import IMAGE, ROLE, DryAccount
+from tests.slipway.sagemaker_account import DryAccount
 
 TRAIN = {"train": "s3://my-dogs/dogImages/train"}
 PROCESSING = "arn:aws:sagemaker:eu-west-1:111122223333:processing-job/dogs-vanishinggradient-1"
 
 
-def trained(account: DryAccount, **arguments: Any) -> Estimator:
+@pytest.fixture(scope="module", params=[False, True], ids=["without an SDK", "version 2"])
+def shared(request) -> DryAccount:
+    """Every test is of both kinds of Estimator."""
+    return DryAccount(sdk=request.param)
+
+
+def trained(account: DryAccount, **arguments: Any) -> Any:
     """One whose job, named dogs, has been started."""
-    started = Estimator(ROLE, "ml.g4dn.xlarge", image_uri=IMAGE, sagemaker_session=account.session, **arguments)
+    started = account.estimator(**arguments)
     started.fit(TRAIN, wait=False, job_name="dogs")
     return started
 
@@ -89,12 +95,13 @@ def test_a_job_without_any_of_it_has_no_addresses(account):
 
 
 def test_before_the_first_job_and_in_local_mode_there_is_nothing_to_tell(account):
-    fresh = Estimator(ROLE, "ml.g4dn.xlarge", image_uri=IMAGE, sagemaker_session=account.session)
+    fresh = account.estimator()
     assert fresh.rule_summary() == ()
     assert fresh.debugger_outputs() is None
     assert account.recorded.requests == []
 
 
+@pytest.mark.parametrize("shared", [True], indirect=True, ids=["version 2"])
 def test_attaching_keeps_the_debugger_the_profiler_and_the_rules(account):
     actions = rule_configs.ActionList(rule_configs.StopTraining(), rule_configs.Email("me@example.com"))
     trained(
@@ -106,7 +113,7 @@ def test_attaching_keeps_the_debugger_the_profiler_and_the_rules(account):
         ),
     )
     first = ended(account)
-    attached = Estimator.attach("dogs", account.session)
+    attached = account.attached()
     attached.fit(TRAIN, wait=False, job_name="again")
     again = account.body("CreateTrainingJob")
     assert again["ProfilerConfig"]["ProfilingParameters"]["LocalPath"] == "/opt/ml/elsewhere"
@@ -122,14 +129,31 @@ def test_attaching_keeps_the_debugger_the_profiler_and_the_rules(account):
 
 def test_attaching_to_a_job_without_a_profiler_leaves_it_off(account):
     trained(account, disable_profiler=True)
-    trained(account, **debugger_of(ended(account)))
+    ended(account)
+    account.attached().fit(TRAIN, wait=False)
     assert account.body("CreateTrainingJob")["ProfilerConfig"] == {"DisableProfiler": True}
 
 
+@pytest.mark.parametrize("shared", [True], indirect=True, ids=["version 2"])
 def test_an_action_on_jobs_of_another_name_stays_as_it_is(account):
     actions = rule_configs.ActionList(rule_configs.StopTraining("cats"), rule_configs.SMS("+491234567"))
     trained(account, rules=[Rule.sagemaker(rule_configs.overfit(), actions=actions)])
-    description = ended(account)
-    trained(account, **debugger_of(description))
-    [first] = description["DebugRuleConfigurations"]
+    [first] = ended(account)["DebugRuleConfigurations"]
+    account.attached().fit(TRAIN, wait=False)
     assert account.body("CreateTrainingJob")["DebugRuleConfigurations"] == [first]
+
+
+@pytest.mark.parametrize("shared", [False], indirect=True, ids=["without an SDK"])
+def test_a_rule_that_stopped_the_earlier_job_stops_the_next_one(account):
+    stop, email = {"name": "stoptraining", "training_job_prefix": "dogs"}, {"name": "email", "endpoint": "dogs@a.org"}
+    rule = {
+        "RuleConfigurationName": "Overfit",
+        "RuleEvaluatorImage": "mine",
+        "RuleParameters": {"rule_to_invoke": "Overfit", "action_json": json.dumps([stop, email])},
+    }
+    trained(account, rules=rule)
+    ended(account)
+    account.attached().fit(TRAIN, wait=False, job_name="again")
+    [again] = account.body("CreateTrainingJob")["DebugRuleConfigurations"]
+    stop, email = json.loads(again["RuleParameters"]["action_json"])
+    assert (stop["training_job_prefix"], email["endpoint"]) == ("again", "dogs@a.org")

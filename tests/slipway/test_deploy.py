@@ -41,9 +41,8 @@ def dry_run(slipway_here, tmp_path) -> Callable[..., Requests]:
     return partial(requests_of, slipway_here, tmp_path)
 
 
-def test_an_endpoint_with_everything_that_a_real_time_one_can_have(slipway, tmp_path):
-    requests = requests_of(
-        slipway, tmp_path,
+def test_an_endpoint_with_everything_that_a_real_time_one_can_have(dry_run):
+    requests = dry_run(
         MODEL, "--instance-type", GPU, "--instance-count", 2, "--name", "dogs", "--capture", 10, "--autoscale", "2:5",
         "--invocations-per-minute", 80, "--subnet", "subnet-1", "--security-group", "sg-1", "--network-isolation",
         "--kms-key", "key", "--tag", "team=vision",

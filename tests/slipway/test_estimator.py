@@ -1,4 +1,5 @@
-"""What Estimator asks SageMaker for: every request passes botocore's own validation, and goes nowhere."""
+"""What Estimator asks SageMaker for, without an SDK and with version 2: every request passes botocore's own validation,
+and goes nowhere."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,12 +11,13 @@ from sagemaker.instance_group import InstanceGroup
 
 from container.contract.errors import HyperparameterError
 from container.contract.metric_lines import METRIC_DEFINITIONS
-from slipway import Estimator
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
-from slipway.aws.session import aws_session
-from slipway.errors import ImagesFileError, RemoteJobError, SettingError
+from slipway.aws.session import AwsSession, aws_session
+from slipway.errors import RemoteJobError, SettingError
+from slipway.estimator import Estimator
 from slipway.images import PushedImage, record_images
+from slipway.sdk2 import estimator as sdk2
 
 ROLE = "arn:aws:iam::111122223333:role/slipway-execution"
 IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/slipway:train-3f2a"
@@ -33,15 +35,21 @@ def no_settings(monkeypatch, tmp_path):
 
 
 class Account:
-    """An account that answers as a dry run does."""
+    """An account that answers as a dry run does, and the kind of Estimator that asks it."""
+
+    kind = Estimator
 
     def __init__(self, answers: dict[str, Any] | None = None) -> None:
         self.recorded = DryRun(answers=answers or {})
-        self.session = aws_session(Aws("eu-west-1", None), self.recorded)
+        make = aws_session if self.kind is sdk2.Estimator else AwsSession
+        self.session = make(Aws("eu-west-1", None), self.recorded)
 
     def estimator(self, **arguments: Any) -> Estimator:
         given = {"role": ROLE, "instance_type": "ml.g4dn.xlarge", "image_uri": IMAGE, **arguments}
-        return Estimator(sagemaker_session=self.session, **given)
+        return self.kind(sagemaker_session=self.session, **given)
+
+    def attached(self) -> Estimator:
+        return self.kind.attach("dogs", self.session)
 
     def request(self, inputs: Any = TRAIN, **arguments: Any) -> dict[str, Any]:
         """What starting a job of such an Estimator asks for."""
@@ -49,6 +57,13 @@ class Account:
         [request] = self.recorded.writes
         assert request.operation == "CreateTrainingJob"
         return dict(request.parameters)
+
+
+@pytest.fixture(params=[Estimator, sdk2.Estimator], ids=["without an SDK", "version 2"], autouse=True)
+def kind(request, monkeypatch):
+    """Every test is of both."""
+    monkeypatch.setattr(Account, "kind", request.param)
+    return request.param
 
 
 @pytest.fixture
@@ -172,7 +187,13 @@ def test_one_address_is_the_train_channel(account):
         ({"instance_type": "large"}, SettingError, "there is no instance type 'large'"),
         ({"role": None}, SettingError, "no execution role is named.*docs/iam.md"),
         ({"role": "arn:aws:iam::111122223333:user/me"}, SettingError, "must be the ARN of a role"),
-        ({"image_uri": None}, ImagesFileError, "names no train image pushed to eu-west-1.*push.sh"),
+        ({"image_uri": None}, SettingError, "no training image is named.* pushed to eu-west-1 .*push.sh"),
+        (
+            {"role": None, "image_uri": None},
+            SettingError,
+            "no execution role is named(.|\n)*no training image is named",
+        ),
+        ({"subnets": ["subnet-1"]}, SettingError, "a VPC needs both subnets and security groups"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_asked_of_aws(account, arguments, error, message):
@@ -212,9 +233,9 @@ def test_hyperparameters_can_be_set_later_with_python_names_and_are_checked_then
         estimator.set_hyperparameters(batch_sise=16)
 
 
-def test_spot_and_local_mode_exclude_each_other():
+def test_spot_and_local_mode_exclude_each_other(kind):
     with pytest.raises(SettingError, match="leave out spot"):
-        Estimator(instance_type="local", spot=True)
+        kind(instance_type="local", spot=True)
 
 
 def test_an_image_of_another_region_is_refused(account):
@@ -271,7 +292,7 @@ def test_ctrl_c_while_waiting_says_that_the_job_runs_on():
         "DescribeLogStreams": {"logStreams": [{"logStreamName": "dogs/algo-1"}]},
         "GetLogEvents": {"events": [line], "nextForwardToken": "end"},
     }
-    with pytest.raises(RemoteJobError, match=r"dogs still runs and costs money.*stop-training-job"):
+    with pytest.raises(RemoteJobError, match=r"dogs still runs and costs money.*slipway stop dogs"):
         account.estimator().fit(TRAIN, show=interrupt, job_name="dogs")
 
 
@@ -307,8 +328,8 @@ def test_attaching_keeps_what_the_sdk_forgets():
         Environment={"WANDB_MODE": "offline"},
         TensorBoardOutputConfig={"S3OutputPath": "s3://my-dogs/jobs", "LocalPath": "/opt/ml/output/tensorboard"},
     )
-    attached = Estimator.attach("dogs", account.session)
-    assert isinstance(attached, Estimator)
+    attached = account.attached()
+    assert isinstance(attached, account.kind)
     assert attached.job_name == "dogs"
     attached.fit(TRAIN, wait=False, job_name="again")
     request = account.recorded.writes[-1].parameters
@@ -323,20 +344,22 @@ def test_attaching_keeps_what_the_sdk_forgets():
 
 def test_attaching_to_a_job_of_instance_groups():
     groups = [{"InstanceGroupName": "a", "InstanceType": "ml.c5.xlarge", "InstanceCount": 2}]
-    attached = Estimator.attach("dogs", ended(ResourceConfig={"InstanceGroups": groups, "VolumeSizeInGB": 30}).session)
-    assert [group.instance_type for group in attached.instance_groups] == ["ml.c5.xlarge"]
+    account = ended(ResourceConfig={"InstanceGroups": groups, "VolumeSizeInGB": 30})
+    account.attached().fit(TRAIN, wait=False)
+    assert account.recorded.writes[-1].parameters["ResourceConfig"]["InstanceGroups"] == groups
 
 
 def test_attaching_to_a_job_that_was_stopped_early_and_left_a_model():
     model = "s3://my-dogs/jobs/dogs/output/model.tar.gz"
     account = ended(TrainingJobStatus="Stopped", ModelArtifacts={"S3ModelArtifacts": model})
-    assert Estimator.attach("dogs", account.session).model_data == model
+    assert account.attached().model_data == model
 
 
+@pytest.mark.parametrize("kind", [sdk2.Estimator], indirect=True)
 def test_the_model_of_a_job_is_deployed_with_the_serving_image():
     account = ended(ModelArtifacts={"S3ModelArtifacts": "s3://my-dogs/jobs/dogs/output/model.tar.gz"})
     image = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/slipway:serve"
-    Estimator.attach("dogs", account.session).deploy(1, "ml.g4dn.xlarge", image_uri=image, wait=False)
+    account.attached().deploy(1, "ml.g4dn.xlarge", image_uri=image, wait=False)
     writes = {request.operation: request.parameters for request in account.recorded.writes}
     assert list(writes) == ["CreateModel", "CreateEndpointConfig", "CreateEndpoint"]
     assert writes["CreateModel"]["PrimaryContainer"]["Image"] == image

@@ -33,6 +33,7 @@ from slipway.errors import ComparisonError
 from slipway.init import Wanted, make_plan
 from slipway.job_logs import job_source, log_lines
 from slipway.jobs import list_jobs
+from slipway.requests.missing import Missing
 from slipway.s3_channels import find_s3_channels
 from slipway.transform.jobs import PlannedJob, dry_run
 from slipway.upload.content import PART_BYTES
@@ -167,8 +168,7 @@ def test_batch_transform_is_covered(monkeypatch, tmp_path):
         image="111122223333.dkr.ecr.eu-west-1.amazonaws.com/slipway:serve",
         region=REGION,
     )
-    with job.transformer(recorded) as transformer:
-        transformer.transform(job.pictures, wait=False)
+    job.transformer(Missing(dry_run=True), recorded).transform(job.pictures, wait=False)
     assert {"sagemaker:CreateModel", "sagemaker:CreateTransformJob"} <= needed(recorded) <= set(actions("user"))
 
 

@@ -68,6 +68,9 @@ FLAGS = {
     ],
     "export": ["MODEL", "--format", "--int8", "--data"],
     "images": ["--json"],
+    "stop": ["JOB", *AWS],
+    "endpoints": ["--json", *AWS],
+    "download": ["JOB|ENDPOINT", "--to", *AWS],
     "report": ["RECORDS", "--output", "--kind", *AWS],
     "debug": [
         "TRIAL",
@@ -93,6 +96,12 @@ FLAGS = {
         "--predictions",
         "--labels",
         "--bucket",
+        "--name",
+        "--subnet",
+        "--security-group",
+        "--network-isolation",
+        "--kms-key",
+        "--tag",
         "--image",
         "--role",
         "--region",
@@ -118,8 +127,10 @@ FLAGS = {
 
 
 def _modules() -> list[str]:
+    # The SDK of version 3 cannot be installed beside version 2.
     found = pkgutil.walk_packages(slipway.__path__, "slipway.")
-    return [module.name for module in found if not module.name.endswith("__main__")]
+    names = [module.name for module in found if not module.name.endswith("__main__")]
+    return [name for name in names if not name.startswith("slipway.sdk3.")]
 
 
 def _commands(group: click.Group, prefix: str = "") -> dict[str, click.Command]:

@@ -290,8 +290,8 @@ def test_models_are_brought_below_the_prefix_of_a_multi_model_endpoint(session, 
         many.add_model("nowhere")
 
 
-def test_the_command_asks_an_endpoint_and_writes_heat_maps(credentials, slipway, pictures, tmp_path):
-    done = slipway("predict", "--endpoint", "dogs", *pictures[:2], pictures[0], "--explain", tmp_path, "--json")
+def test_the_command_asks_an_endpoint_and_writes_heat_maps(credentials, slipway_here, pictures, tmp_path):
+    done = slipway_here("predict", "--endpoint", "dogs", *pictures[:2], pictures[0], "--explain", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer["predictions"][0]["label"] for answer in answers] == ["red", "green", "red"]
@@ -300,8 +300,29 @@ def test_the_command_asks_an_endpoint_and_writes_heat_maps(credentials, slipway,
     assert all(Image.open(io.BytesIO(Path(path).read_bytes())).format == "PNG" for path in written)
 
 
-def test_the_command_says_once_that_there_is_no_such_endpoint(credentials, slipway, pictures):
-    done = slipway("predict", "--endpoint", "cats", *pictures)
+def test_the_command_takes_folders_and_the_standard_input(credentials, slipway_here, colours, monkeypatch):
+    done = slipway_here("predict", "--endpoint", "dogs", colours / "test", "--json")
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [Path(answer["image"]).parent.name for answer in answers] == [
+        answer["predictions"][0]["label"] for answer in answers
+    ]
+    assert [answer["image"] for answer in answers] == sorted(map(str, (colours / "test").rglob("*.png")))
+    picture = (colours / "test" / "green" / "0.png").read_bytes()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(picture)))
+    done = slipway_here("predict", "--endpoint", "dogs", "-", "--json")
+    assert json.loads(done.stdout)["predictions"][0]["label"] == "green"
+
+
+def test_a_folder_without_pictures_is_said(slipway_here, tmp_path):
+    (tmp_path / "notes.txt").touch()
+    done = slipway_here("predict", tmp_path)
+    assert done.returncode == 1
+    assert f"there is no picture below the folder {tmp_path}" in done.stderr
+
+
+def test_the_command_says_once_that_there_is_no_such_endpoint(credentials, slipway_here, pictures):
+    done = slipway_here("predict", "--endpoint", "cats", *pictures)
     assert done.returncode == 1
     assert done.stderr.count("there is no endpoint cats") == 1
     assert "Traceback" not in done.stderr
@@ -316,10 +337,10 @@ def test_a_server_of_this_machine_explains_too(platform, slipway, pictures, tmp_
     assert Image.open(tmp_path / "maps" / "0.png").format == "PNG"
 
 
-def test_wrong_usage_of_the_command(slipway, pictures, tmp_path):
-    done = slipway("predict", pictures[0], "--target-model", "a.tar.gz")
+def test_wrong_usage_of_the_command(slipway_here, pictures, tmp_path):
+    done = slipway_here("predict", pictures[0], "--target-model", "a.tar.gz")
     assert done.returncode == 2
     assert "add --endpoint" in done.stderr
     (tmp_path / "file").touch()
-    done = slipway("predict", pictures[0], "--explain", tmp_path / "file" / "maps")
+    done = slipway_here("predict", pictures[0], "--explain", tmp_path / "file" / "maps")
     assert "cannot be made for the heat maps" in done.stderr

@@ -1,6 +1,8 @@
 """`slipway train --instance-type`: what is sent, what is shown, and what is refused."""
 
 import json
+import os
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from slipway.errors import RemoteJobError
 from slipway.local_mode import local_job
+from tests.serve.server_process import REPOSITORY
 
 ROLE = "arn:aws:iam::111122223333:role/slipway-execution"
 IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/slipway:train-3f2a"
@@ -22,14 +25,14 @@ NO_CREDENTIALS = {
 }
 
 
-def test_a_dry_run_prints_the_request_and_needs_no_account(slipway, tmp_path):
+def test_a_dry_run_prints_the_request_and_needs_no_account(slipway_here, tmp_path):
     (tmp_path / "slipway.toml").write_text(f'role = "{ROLE}"\nprofile = "nobody"\nregion = "eu-west-1"\n')
     config = tmp_path / "config"
     config.write_text("[profile nobody]\n")
     options = ("--image", IMAGE, "--epochs", 3, "--spot", "--tag", "team=dogs", "--subnet", "subnet-1")
     rules = ("--rule", "VanishingGradient", "--rule", "low_gpu_utilization", "--debug", "true")
     more = ("--security-group", "sg-1", "--keep-alive", 600, "--tensorboard", "--network-isolation", "--kms-key", "key")
-    done = slipway(
+    done = slipway_here(
         "train", "s3://my-dogs/dogImages", "--instance-type", "ml.g4dn.xlarge", "--dry-run", *options, *more, *rules,
         cwd=tmp_path, env={**NO_CREDENTIALS, "AWS_CONFIG_FILE": str(config)},
     )  # fmt: skip
@@ -49,12 +52,74 @@ def test_a_dry_run_prints_the_request_and_needs_no_account(slipway, tmp_path):
     assert [channel["ChannelName"] for channel in request["InputDataConfig"]] == ["train", "validation", "test"]
 
 
-def test_a_job_is_started_where_the_data_is_and_followed_to_its_end(aws_account, slipway, tmp_path):
+COMMANDS = (
+    ("train", "s3://my-dogs/dogImages", "CreateTrainingJob"),
+    ("tune", "s3://my-dogs/dogImages", "CreateHyperParameterTuningJob"),
+    ("compare", "s3://my-dogs/dogImages", "CreateTrainingJob"),
+)
+
+
+@pytest.fixture
+def nothing(monkeypatch, tmp_path) -> dict[str, str]:
+    """A machine where nobody has named anything; the environment for its commands."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "SLIPWAY_ROLE", "SLIPWAY_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    none = str(tmp_path / "none")
+    files = {"AWS_CONFIG_FILE": none, "AWS_SHARED_CREDENTIALS_FILE": none, "XDG_CONFIG_HOME": none}
+    return {"AWS_EC2_METADATA_DISABLED": "true", **files}
+
+
+@pytest.mark.parametrize(("command", "data", "operation"), COMMANDS)
+def test_a_dry_run_needs_nothing_and_lists_what_it_assumed(slipway_here, nothing, tmp_path, command, data, operation):
+    done = slipway_here(command, data, "--instance-type", "ml.g4dn.xlarge", "--dry-run", cwd=tmp_path, env=nothing)
+    assert done.returncode == 0, done.stderr
+    assert f'"sagemaker:{operation}": ' in done.stdout
+    first, *listed = done.stderr.splitlines()
+    assert first == "Placeholders stand for what is not named; without --dry-run it is needed:"
+    for line, (what, *ways) in zip(
+        listed,
+        (
+            ("us-east-1: no region", "--region", "SLIPWAY_REGION", "region in slipway.toml"),
+            ("arn:aws:iam::111122223333:role/slipway-execution: no", "--role", "SLIPWAY_ROLE", "role in slipway.toml"),
+            ("111122223333.dkr", "--image", "SLIPWAY_TRAIN_IMAGE", "train-image in slipway.toml"),
+        ),
+        strict=True,
+    ):
+        assert line.strip().startswith(what)
+        assert all(way in line for way in ways)
+
+
+@pytest.mark.parametrize(("command", "data", "operation"), COMMANDS)
+def test_all_that_is_missing_is_one_message(slipway_here, nothing, tmp_path, command, data, operation):
+    done = slipway_here(command, data, "--instance-type", "ml.g4dn.xlarge", cwd=tmp_path, env=nothing)
+    assert done.returncode == 1
+    region, role, image = done.stderr.splitlines()
+    assert region.startswith("Error: no region is named; give --region")
+    assert role.startswith("no execution role is named; give --role")
+    assert image.startswith("no training image is named; give --image")
+
+
+def test_the_commands_import_no_sdk_and_no_torch_and_do_without_fcntl(nothing, tmp_path):
+    program = """
+import json, sys
+sys.modules["fcntl"] = None  # as on Windows
+from slipway.cli import cli
+for command, data, _ in json.loads(sys.argv[1]):
+    cli([command, data, "--instance-type", "ml.g4dn.xlarge", "--dry-run"], standalone_mode=False)
+print([name for name in ("sagemaker", "torch") if name in sys.modules])
+"""
+    environment = {**os.environ, **nothing, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", program, json.dumps(COMMANDS)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_a_job_is_started_where_the_data_is_and_followed_to_its_end(aws_account, slipway_here, tmp_path):
     s3 = boto3.client("s3", "eu-west-1")
     s3.create_bucket(Bucket="my-dogs", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     for folder in ("train", "valid"):
         s3.put_object(Bucket="my-dogs", Key=f"dogImages/{folder}/poodle/1.png", Body=b"")
-    done = slipway(
+    done = slipway_here(
         "train", "s3://my-dogs/dogImages", *ON_SAGEMAKER, "--image", "slipway:train", "--rule", "Overfit", cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr

@@ -7,6 +7,7 @@ import os
 import boto3
 import pytest
 
+import slipway
 from container.contract.errors import DataError
 from slipway import Estimator
 from slipway.aws.connection import Aws
@@ -163,6 +164,17 @@ def test_a_job_is_described_as_it_was_asked_for_and_its_outputs_are_joined(bucke
     assert rows["sub/2 ä.jpg"]["predictions"] == [{"label": "jobs/t1/pictures/sub/2 ä.jpg.out"}]
 
 
+@pytest.mark.parametrize("kind", [Transformer, slipway.Transformer], ids=["no SDK", "version 2"])
+def test_a_job_that_was_started_elsewhere_is_attached_to(bucket, tmp_path, kind):
+    transformer("csv").transform("s3://my-dogs/pictures", job_name="t1", wait=False)
+    bucket.put_object(Bucket="my-dogs", Key="jobs/t1/1.jpg.out", Body=b"Beagle,0.9")
+    attached = kind.attach("t1", aws_session(Aws(REGION, None)))
+    assert (attached.job_name, attached.form, attached.max_payload) == ("t1", "csv", 6)
+    attached.wait(logs=False)
+    rows = {row.image: row.answer for row in attached.rows()}
+    assert rows == {"1.jpg": "Beagle,0.9", "3.jpg": None, "sub/2 ä.jpg": None}
+
+
 def test_every_job_has_an_output_of_its_own(bucket):
     job = transformer()
     for name in ("t1", "t2"):
@@ -259,8 +271,8 @@ def test_a_trained_model_has_a_transformer(monkeypatch, tmp_path):
     assert {tag["Key"] for tag in asked["Tags"]} == {tag["Key"] for tag in model["Tags"]} == {"team", "slipway"}
 
 
-def test_local_mode_has_no_dry_run(slipway, tmp_path):
-    done = slipway("transform", tmp_path, "--model", "m", "--instance-type", "local", "--dry-run", cwd=tmp_path)
+def test_local_mode_has_no_dry_run(slipway_here, tmp_path):
+    done = slipway_here("transform", tmp_path, "--model", "m", "--instance-type", "local", "--dry-run", cwd=tmp_path)
     assert done.returncode == 2
     assert "--dry-run shows requests to AWS, and local mode makes none" in done.stderr
 
@@ -274,10 +286,12 @@ def requests(output):
     return found
 
 
-def test_a_dry_run_prints_the_model_and_the_job(slipway, tmp_path):
-    done = slipway(
+def test_a_dry_run_prints_the_model_and_the_job(slipway_here, tmp_path):
+    done = slipway_here(
         *("transform", "s3://my-dogs/dogImages/test", "--model", "s3://my-dogs/jobs/dogs/output/model.tar.gz"),
         *("--instance-type", "ml.c7i.xlarge", "--instance-count", 2, "--format", "csv", "--output", "s3://my-dogs/out"),
+        *("--name", "dogs-job", "--subnet", "subnet-1", "--security-group", "sg-1", "--network-isolation"),
+        *("--kms-key", "key", "--tag", "team=vision"),
         *("--role", ROLE, "--image", IMAGE, "--region", REGION, "--dry-run"),
         cwd=tmp_path,
         env={"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
@@ -290,9 +304,12 @@ def test_a_dry_run_prints_the_model_and_the_job(slipway, tmp_path):
     assert job["TransformInput"]["ContentType"] == "application/x-image"
     assert "SplitType" not in job["TransformInput"]
     assert job["TransformOutput"] == {"S3OutputPath": "s3://my-dogs/out", "Accept": "text/csv"}
-    assert job["TransformResources"] == {"InstanceCount": 2, "InstanceType": "ml.c7i.xlarge"}
+    resources = {"InstanceCount": 2, "InstanceType": "ml.c7i.xlarge", "VolumeKmsKeyId": "key"}
+    assert (job["TransformJobName"], job["TransformResources"]) == ("dogs-job", resources)
+    assert model["VpcConfig"] == {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    assert model["EnableNetworkIsolation"] is True
     assert job["BatchStrategy"] == "SingleRecord"
-    assert [tag["Key"] for tag in job["Tags"]] == [tag["Key"] for tag in model["Tags"]] == ["slipway"]
+    assert [tag["Key"] for tag in job["Tags"]] == [tag["Key"] for tag in model["Tags"]] == ["team", "slipway"]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -59,10 +59,10 @@ def test_only_the_best_trial_keeps_its_model_and_it_is_packed(grid):
     assert len(list(directory.glob("*/output/data/metrics.jsonl"))) == 2
 
 
-def test_the_page_and_the_report_of_a_study(grid, slipway, tmp_path):
+def test_the_page_and_the_report_of_a_study(grid, slipway_here, tmp_path):
     directory, _ = grid
     assert (directory / "tuning.html").is_file()
-    done = slipway("tune", "--report", directory, "--output", tmp_path / "again.html")
+    done = slipway_here("tune", "--report", directory, "--output", tmp_path / "again.html")
     assert done.returncode == 0, done.stderr
     assert "Best: trial-" in done.stdout
     assert "training-report.html" in (tmp_path / "again.html").read_text()
@@ -76,9 +76,9 @@ def test_a_trials_objective_is_that_of_the_best_epoch_whose_model_is_kept(grid):
     assert card["training"]["evaluation"]["eval_loss"] == pytest.approx(best.objective)
 
 
-def test_other_settings_do_not_get_into_a_study(grid, colours, slipway):
+def test_other_settings_do_not_get_into_a_study(grid, colours, slipway_here):
     directory, _ = grid
-    done = slipway(
+    done = slipway_here(
         "tune", colours, *SMALL, "--range", "batch-size=8,12", "--strategy", "Grid", "--study-dir", directory
     )
     assert done.returncode == 1
@@ -236,8 +236,8 @@ def test_what_cannot_be_is_refused_with_one_paragraph(arguments, code, message, 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_dry_run_prints_the_tuning_job_and_needs_no_credentials(slipway, tmp_path):
-    done = slipway(
+def test_a_dry_run_prints_the_tuning_job_and_needs_no_credentials(slipway_here, tmp_path):
+    done = slipway_here(
         *("tune", "s3://my-dogs/dogImages", "--instance-type", "ml.g4dn.xlarge", "--dry-run", "--region", "us-east-1"),
         *("--role", "arn:aws:iam::111122223333:role/slipway", "--model-type", "resnet18", "--seed", 3),
         *("--image", "111122223333.dkr.ecr.us-east-1.amazonaws.com/slipway:train", "--range", "epochs=5:10"),

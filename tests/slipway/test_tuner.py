@@ -1,4 +1,4 @@
-"""The Tuner: the requests that it would send, and what it reads from SageMaker's answers.
+"""The Tuner without an SDK and with version 2: the requests that it would send, and what it reads from answers.
 
 moto invents one best training job and knows no list of a tuning job's training jobs, so the answers here stand for
 AWS's; the requests pass botocore's validation.
@@ -8,49 +8,71 @@ import copy
 import functools
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sagemaker.parameter import CategoricalParameter, ContinuousParameter, IntegerParameter
-from sagemaker.session import Session
 from sagemaker.tuner import TuningJobCompletionCriteriaConfig
 
 from container.contract.errors import HyperparameterError, UserError
-from slipway import Estimator, Tuner
+from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
-from slipway.aws.session import session_for
+from slipway.aws.session import AwsSession, aws_session
 from slipway.errors import RemoteJobError, SearchSpaceError, SettingError
+from slipway.estimator import Estimator
+from slipway.sdk2.estimator import Estimator as SdkEstimator
+from slipway.sdk2.tuner import Tuner as SdkTuner
 from slipway.search_space import parse_range
-from slipway.tuner import warm_start
+from slipway.tuner import Tuner
+from slipway.tuner_base import warm_start
 
 ROLE = "arn:aws:iam::111122223333:role/slipway"
 IMAGE = "111122223333.dkr.ecr.us-east-1.amazonaws.com/slipway:train"
 DATA = {"train": "s3://my-dogs/dogImages/train", "validation": "s3://my-dogs/dogImages/valid"}
 
 
+class Kind:
+    """The classes that the tests are of."""
+
+    estimator: type = Estimator
+    tuner: type = Tuner
+
+
+KINDS = {"without an SDK": (Estimator, Tuner), "version 2": (SdkEstimator, SdkTuner)}
+
+
+@pytest.fixture(params=KINDS, autouse=True)
+def kind(request, monkeypatch):
+    """Every test is of both."""
+    for name, value in zip(("estimator", "tuner"), KINDS[request.param], strict=True):
+        monkeypatch.setattr(Kind, name, value)
+
+
 @functools.cache
-def _shared() -> tuple[DryRun, Session]:
+def _shared(estimator: type) -> tuple[DryRun, Any]:
     # Making a session of the SDK takes seconds.
     dry_run = DryRun()
-    return dry_run, session_for(None, region="us-east-1", dry_run=dry_run)
+    make = aws_session if estimator is SdkEstimator else AwsSession
+    return dry_run, make(Aws("us-east-1", None), dry_run)
 
 
-def fresh(answers: Mapping[str, Mapping[str, object]] | None = None) -> tuple[DryRun, Session]:
+def fresh(answers: Mapping[str, Mapping[str, object]] | None = None) -> tuple[DryRun, Any]:
     """A dry run without requests, and its session."""
-    dry_run, session = _shared()
+    dry_run, session = _shared(Kind.estimator)
     dry_run.requests.clear()
     dry_run.answers = answers or {}
     return dry_run, session
 
 
-def make_estimator(session: Session, **arguments: object) -> Estimator:
-    return Estimator(ROLE, "ml.g4dn.xlarge", image_uri=IMAGE, sagemaker_session=session, **arguments)
+def make_estimator(session: Any, **arguments: object) -> Estimator:
+    return Kind.estimator(ROLE, "ml.g4dn.xlarge", image_uri=IMAGE, sagemaker_session=session, **arguments)
 
 
 def request(arguments: Mapping[str, object], **hyperparameters: object) -> dict:
     """The one request that a Tuner makes which changes something."""
     dry_run, session = fresh()
     named = {name.replace("_", "-"): value for name, value in hyperparameters.items()}
-    Tuner(make_estimator(session, hyperparameters=named), **arguments).fit(DATA, wait=False)
+    Kind.tuner(make_estimator(session, hyperparameters=named), **arguments).fit(DATA, wait=False)
     (made,) = dry_run.writes
     assert made.operation == "CreateHyperParameterTuningJob"
     return dict(made.parameters)
@@ -181,13 +203,13 @@ def test_autotune_leaves_the_ranges_to_sagemaker():
 def test_what_makes_no_sense_is_refused_before_anything_is_created(arguments, error, message):
     dry_run, session = fresh()
     with pytest.raises(error, match=message):
-        Tuner(make_estimator(session), **arguments)
+        Kind.tuner(make_estimator(session), **arguments)
     assert dry_run.writes == []
 
 
 def test_the_sdks_local_mode_has_no_tuning_jobs():
     with pytest.raises(SettingError, match="local mode has no tuning jobs; on this machine, tune with: slipway tune"):
-        Tuner(Estimator(instance_type="local", image_uri="slipway:train"))
+        SdkTuner(SdkEstimator(instance_type="local", image_uri="slipway:train"))
 
 
 def test_more_parents_than_sagemaker_takes_are_refused():
@@ -197,7 +219,7 @@ def test_more_parents_than_sagemaker_takes_are_refused():
 
 def test_there_is_no_job_before_fit():
     with pytest.raises(SettingError, match="there is no tuning job yet; call fit"):
-        Tuner(make_estimator(fresh()[1])).trials()
+        Kind.tuner(make_estimator(fresh()[1])).trials()
 
 
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -223,13 +245,13 @@ def summary(number: int, status: str, objective: float | None, **more: object) -
 
 
 @functools.cache
-def _default_request() -> dict:
+def _default_request(_estimator: type) -> dict:
     return request({}, model_type="resnet18")
 
 
 def description(status: str, **more: object) -> dict:
     """What DescribeHyperParameterTuningJob answers for the default tuning job."""
-    made = copy.deepcopy(_default_request())
+    made = copy.deepcopy(_default_request(Kind.estimator))
     job = made["TrainingJobDefinition"]
     # SageMaker adds this one.
     job["StaticHyperParameters"]["_tuning_objective_metric"] = "eval_loss_epoch"
@@ -271,14 +293,14 @@ def attached(*descriptions: dict, jobs: list[dict] = JOBS) -> Tuner:
         ListTrainingJobsForHyperParameterTuningJob={"TrainingJobSummaries": jobs},
     )
     _, session = fresh(answers)
-    tuner = Tuner.attach("dogs", session)
+    tuner = Kind.tuner.attach("dogs", session)
     tuner.poll_s = 0
     return tuner
 
 
 def test_attach_finds_the_search_and_our_estimator():
     tuner = attached(description("Completed", BestTrainingJob=JOBS[1]))
-    assert isinstance(tuner.estimator, Estimator)
+    assert isinstance(tuner.estimator, Kind.estimator)
     assert tuner.estimator.hyperparameters() == {"model-type": "resnet18"}
     assert (tuner.strategy, tuner.max_jobs, tuner.max_parallel_jobs) == ("Bayesian", 20, 2)
     assert tuner.objective_type == "Minimize"
@@ -347,8 +369,10 @@ def test_a_script_of_the_users_own_is_searched_by_its_own_hyperparameters(tmp_pa
     estimator = make_estimator(session, entry_point=str(tmp_path / "mine.py"), hyperparameters={"lr": 1})
     metrics = [{"Name": "my:loss", "Regex": "loss=([0-9.]+)"}]
     with pytest.raises(SearchSpaceError, match="give hyperparameter_ranges"):
-        Tuner(estimator, "my:loss", metric_definitions=metrics)
-    tuner = Tuner(estimator, "my:loss", {"dropout": ContinuousParameter(0.1, 0.5)}, metrics, objective_type="Minimize")
+        Kind.tuner(estimator, "my:loss", metric_definitions=metrics)
+    tuner = Kind.tuner(
+        estimator, "my:loss", {"dropout": ContinuousParameter(0.1, 0.5)}, metrics, objective_type="Minimize"
+    )
     tuner.fit({"anything": "s3://my-dogs/x"}, wait=False)
     made = dry_run.writes[-1].parameters
     assert made["HyperParameterTuningJobConfig"]["ParameterRanges"]["ContinuousParameterRanges"][0]["Name"] == "dropout"
