@@ -275,7 +275,7 @@ class Estimator(TrainedModel, EstimatorBase):
         if self._folder_of_job or self.output_path is None:
             self._folder_of_job, self.output_path = True, Path("slipway-jobs", job).resolve().as_uri()
         trained = train(self.definition(job, channels).request(), show)
-        if trained.model is None:
+        if trained.stopped and trained.model is None:
             raise RemoteJobError(f"the training job {job} was stopped before it had a model")
         self.latest_training_job = StartedJob(job)
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from slipway.errors import EndpointError, EngineError, RemoteJobError, SettingError
+from slipway.estimator import Estimator
 from slipway.local import serve, train
 from slipway.local.containers import LABEL
 from tests.conftest import write_image_folder
@@ -83,6 +84,25 @@ def test_a_script_cannot_write_to_its_input_and_its_reason_is_the_error(images: 
         train(request(folder, images.train, "bash", "-c", script))
     assert names_in(folder / "out" / "output.tar.gz") == ["failure"]
     assert not (folder / "out" / "model.tar.gz").exists()
+
+
+def test_the_estimator_without_an_sdk_trains_and_runs_a_script_of_the_users(
+    images: Images, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(folder)
+    here = {"instance_type": "local", "image_uri": images.train}
+    estimator = Estimator(**here, hyperparameters=SMALL)
+    estimator.fit({"train": "data/train"}, show=lambda line: None)
+    model = Path(estimator.model_data.removeprefix("file://"))
+    assert model == folder / "slipway-jobs" / str(estimator.job_name) / "model.tar.gz"
+    assert names_in(model) == ["model.json", "model.safetensors"]
+    Path("mine.py").write_text("print('this is mine')\n")
+    lines: list[str] = []
+    Estimator(**here, entry_point="mine.py", output_path=f"file://{folder / 'out'}").fit(
+        {"anything": "data/train"}, show=lines.append
+    )
+    assert "this is mine" in lines
+    assert (folder / "out" / "output.tar.gz").exists()
 
 
 def test_when_one_of_two_containers_fails_the_other_is_stopped(images: Images, folder: Path):
