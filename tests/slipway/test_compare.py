@@ -11,7 +11,8 @@ import pytest
 
 from tests.slipway.slipway_runs import EPOCHS, descendants, still_running
 
-TWO_MODELS = ("--models", "resnet18,resnet34", "--weights", "none", "--image-size", "32", "--batch-size", "8")
+QUICK = ("--weights", "none", "--image-size", "32", "--export", "false")
+TWO_MODELS = ("--models", "resnet18,resnet34", *QUICK, "--batch-size", "8")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_comparison_json_holds_the_figures_of_the_jobs(compared, directory):
 
 def test_networks_of_timm_and_options_of_a_recipe_are_variants(colours, slipway, tmp_path):
     done = slipway(
-        *("compare", colours, "--comparison-dir", tmp_path / "compared", "--weights", "none", "--image-size", 32),
+        *("compare", colours, "--comparison-dir", tmp_path / "compared", *QUICK),
         *("--batch-size", 8, "--epochs", 1, "--augmentation", "light", "--models", "test_resnet,test_vit"),
         *("--vary", "mixup=0,0.2"),
     )
@@ -84,6 +85,7 @@ def test_jobs_that_have_ended_are_compared_as_they_are(compared, directory, trai
     assert done.returncode == 0, done.stderr
     assert f"notice: epochs differs: 2 in resnet34; {EPOCHS} in resnet18" in done.stdout
     assert "notice: seed differs: 0 in resnet34; 1 in resnet18" in done.stdout
+    assert "export differs" not in done.stdout, "it changes nothing that is compared"
     assert "Best: " in done.stdout
     assert (tmp_path / "both" / "comparison.html").is_file()
 
@@ -91,8 +93,7 @@ def test_jobs_that_have_ended_are_compared_as_they_are(compared, directory, trai
 def test_a_job_that_fails_is_reported_and_the_others_go_on(colours, slipway, tmp_path):
     done = slipway(
         "compare", colours, "--models", "resnet18", "--vary", "batch-size=1000,8",
-        "--weights", "none", "--image-size", 32, "--epochs", 1,
-        "--comparison-dir", tmp_path / "mixed",
+        *QUICK, "--epochs", 1, "--comparison-dir", tmp_path / "mixed",
     )  # fmt: skip
     assert done.returncode == 1
     assert (
