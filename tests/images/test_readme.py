@@ -67,7 +67,14 @@ def test_the_local_mode_lines_work_as_they_stand(newcomer, tmp_path):
     assert header == "image,label,probability,error"
     assert sorted(row.split(",")[0] for row in rows) == pictures
     with subprocess.Popen(
-        shlex.split(deploy), env=newcomer, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        shlex.split(deploy),
+        env=newcomer,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # What a shell runs in the background, such as these tests, ignores Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as server:
         said: list[str] = []
         address = f"http://127.0.0.1:{newcomer['SLIPWAY_DEPLOY_PORT']}"
