@@ -55,7 +55,7 @@ def images_for_sdks(docker: Docker, images: Images, tmp_path_factory: pytest.Tem
         (context / "Dockerfile").write_text(f"FROM {base}\nENV {ONE_THREAD}\n")
         docker("build", "--quiet", f"--tag={name}", str(context))
     yield made
-    docker("image", "rm", made.train, made.serve)
+    docker("image", "rm", "--force", made.train, made.serve)  # ended containers of SDKs still name them
 
 
 @pytest.fixture
