@@ -47,15 +47,15 @@ def images(docker: Docker) -> Images:
 
 
 @pytest.fixture(scope="session")
-def images_for_sdks(docker: Docker, images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
-    """The same images, with the setting that `Docker.start` gives: an SDK's local mode passes no variables on."""
-    made = Images(train="slipway-test-sdk:train", serve="slipway-test-sdk:serve")
+def images_for_local_mode(docker: Docker, images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
+    """The same images, with the setting that `Docker.start` gives: local modes pass no variables on."""
+    made = Images(train="slipway-test-local:train", serve="slipway-test-local:serve")
     context = tmp_path_factory.mktemp("context")
     for base, name in ((images.train, made.train), (images.serve, made.serve)):
         (context / "Dockerfile").write_text(f"FROM {base}\nENV {ONE_THREAD}\n")
         docker("build", "--quiet", f"--tag={name}", str(context))
     yield made
-    docker("image", "rm", "--force", made.train, made.serve)  # ended containers of SDKs still name them
+    docker("image", "rm", "--force", made.train, made.serve)  # ended containers still name them
 
 
 @pytest.fixture

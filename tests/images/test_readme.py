@@ -26,7 +26,7 @@ def block() -> list[str]:
 
 
 @pytest.fixture
-def newcomer(docker: Docker, images_for_sdks: Images, tmp_path: Path) -> dict[str, str]:
+def newcomer(docker: Docker, images_for_local_mode: Images, tmp_path: Path) -> dict[str, str]:
     """The environment of somebody who has the images, and neither credentials nor settings nor SageMaker's SDK."""
     without_sdk = tmp_path / "without-sdk"
     without_sdk.mkdir()
@@ -43,8 +43,8 @@ def newcomer(docker: Docker, images_for_sdks: Images, tmp_path: Path) -> dict[st
         ),
         "HOME": str(tmp_path),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(without_sdk), os.environ.get("PYTHONPATH")])),
-        "SLIPWAY_TRAIN_IMAGE": images_for_sdks.train,
-        "SLIPWAY_SERVE_IMAGE": images_for_sdks.serve,
+        "SLIPWAY_TRAIN_IMAGE": images_for_local_mode.train,
+        "SLIPWAY_SERVE_IMAGE": images_for_local_mode.serve,
         "SLIPWAY_DEPLOY_PORT": str(port),
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -67,14 +67,7 @@ def test_the_local_mode_lines_work_as_they_stand(newcomer, tmp_path):
     assert header == "image,label,probability,error"
     assert sorted(row.split(",")[0] for row in rows) == pictures
     with subprocess.Popen(
-        shlex.split(deploy),
-        env=newcomer,
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # What a shell runs in the background, such as these tests, ignores Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        shlex.split(deploy), env=newcomer, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as server:
         said: list[str] = []
         address = f"http://127.0.0.1:{newcomer['SLIPWAY_DEPLOY_PORT']}"
