@@ -54,7 +54,7 @@ class Row:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    given = _parse(arguments)
+    given = parse(arguments)
     from bench.serving import ours
     from bench.serving.server import Server, StartError
     from bench.serving.workload import Workload
@@ -84,6 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if given.only.lower() in hostile.name.lower() and hostile.name == _AT_ONCE:
                 rows.append(_attack(server, ordinary, hostile, hostile.make(), at_once=4))
                 print(_line(rows[-1]), flush=True)
+    finish(rows, given)
+
+
+def finish(rows: Sequence[Row], given: argparse.Namespace) -> None:
+    """Write the file, and exit if a row is over the bounds."""
     if given.json:
         given.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
     if bad := [row.name for row in rows if _is_over(row, given)]:
@@ -182,7 +187,7 @@ def _line(row: Row) -> str:
     )
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.attack", description="Measure what hostile request bodies cost other clients."
     )

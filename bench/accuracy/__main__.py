@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "model": given.model,
             "image_size": given.image_size,
             "batch_size": given.batch_size,
-            "cpus": available_cpus(),
+            # Other programs may use the rest where it is only to be seen that it runs.
+            "cpus": 1 if given.quick else available_cpus(),
             "ours": dict(given.set),
         }
         names = _present(given.contenders)
@@ -192,7 +193,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME=VALUE",
         help="hyperparameters of our recipes to try",
     )
-    parser.add_argument("--quick", action="store_true", help="one seed, one epoch, 32 pixels: checks that it runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="one seed, one epoch, 32 pixels, one CPU: checks that it runs"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     parser.add_argument("--page", type=Path, metavar="FILE", help="also write a page with the curves to this file")
     given = parser.parse_args(arguments)

@@ -55,6 +55,7 @@ def _job(task: Task, recipe: str, base: Path) -> MlPaths:
         "batch-size": task.batch_size,
         "epochs": task.epochs,
         "seed": task.seed,
+        "export": "false",
         **task.ours,
     }
     (paths.config / "hyperparameters.json").write_text(json.dumps({k: str(v) for k, v in hyperparameters.items()}))

@@ -34,7 +34,13 @@ class Sizes:
     """Hyperparameters of the interrupted job."""
 
 
-_JOB = {"model-type": "resnet18", "weights": "none", "augmentation": "light", "opt-learning-rate": "0.001"}
+_JOB = {
+    "model-type": "resnet18",
+    "weights": "none",
+    "augmentation": "light",
+    "opt-learning-rate": "0.001",
+    "export": "false",
+}
 
 FULL = Sizes(
     model="resnet50",

@@ -10,7 +10,9 @@ from slipway.compare.result import Result
 from slipway.compare.variants import MODEL_TYPE
 
 # Hyperparameters that change how a job runs, not what it learns.
-_HARMLESS = frozenset(("num-workers", "checkpoint-every", "checkpoint-minutes", "wandb", "debug", "profile"))
+_HARMLESS = frozenset(
+    ("num-workers", "checkpoint-every", "checkpoint-minutes", "wandb", "debug", "profile", "export", "int8")
+)
 
 
 @dataclass(frozen=True, kw_only=True)

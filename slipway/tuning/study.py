@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from container.contract.hyperparameters import TrainConfig
 from container.contract.metric_lines import EvaluationLine, TrainLine
+from container.contract.model_files import GRAPH
 from slipway.archive import pack_model
 from slipway.errors import JobError, StoppedError, TuningError
+from slipway.exporting import export_model
 from slipway.job import JobDirectory, open_job
 from slipway.search_space import Choices, SearchSpace, as_text
 from slipway.training import run_job
@@ -91,6 +93,8 @@ def run_study(
         return StudyRun(tuning=tuning, best_job=None, stopped_by=stopped_by)
     job = JobDirectory(directory / best.name)
     if stopped_by is None:
+        if _exports_best(plan):
+            _export(job, channels, say)
         pack_model(job.layout.model, job.archive)
     return StudyRun(tuning=tuning, best_job=job, stopped_by=stopped_by)
 
@@ -100,6 +104,25 @@ def _nothing(tuning: Tuning) -> str:
     if not failed:
         return f"no trial of the study in {tuning.name} has finished; run the same command again"
     return f"every trial of the study in {tuning.name} failed; the last one, {failed[-1].name}: {failed[-1].reason}"
+
+
+def _exports_best(plan: Plan) -> bool:
+    """Whether only the best trial is exported, at the end: exporting each would cost it seconds for nothing."""
+    return not {"export", "int8"} & {*plan.fixed, *plan.space}
+
+
+def _export(job: JobDirectory, channels: Mapping[str, Path], say: Callable[[str], None]) -> None:
+    """Export a model, unless an earlier run has; a failure is only told, since servers with torch need no graph."""
+    if (job.layout.model / GRAPH).exists():
+        return
+    pictures = channels.get("validation") or channels.get("test") or channels["train"]
+    try:
+        code, _ = export_model(job.path, form="onnx", int8=False, pictures=pictures)
+    except JobError as error:
+        say(f"{job.path.name} was not exported: {error}")
+        return
+    if code:
+        say(f"{job.path.name} was not exported; slipway export {job.path} makes it up")
 
 
 class _Runner:
@@ -170,7 +193,10 @@ class _Runner:
         trial = self._next()
         tuned = {name: as_text(value) for name, value in suggest(trial, self.plan.space).items()}
         name = trial_name(trial.number)
-        job = open_job(self.directory / name, self.channels, {**self.plan.fixed, **tuned})
+        fixed = dict(self.plan.fixed)
+        if _exports_best(self.plan):
+            fixed["export"] = "false"
+        job = open_job(self.directory / name, self.channels, {**fixed, **tuned})
         verb = "resuming" if job.has_checkpoints else "training"
         label = f"[{self._done() + 1}/{job_count}] {name}"
         self.say(f"{label}: {verb} with {', '.join(f'{key} {value}' for key, value in tuned.items())}")

@@ -11,7 +11,7 @@ import pytest
 
 from slipway.sample import write_sample
 from tests.images.checkout import NAME, Build, copy_tree
-from tests.images.containers import Docker, Images, as_sagemaker_mounts, unavailable
+from tests.images.containers import ONE_THREAD, Docker, Images, as_sagemaker_mounts, unavailable
 from tests.train.conftest import SMALL, JobDirectory
 
 
@@ -44,6 +44,18 @@ def images(docker: Docker) -> Images:
         if docker.try_("image", "inspect", name).returncode != 0:
             unavailable(f"there is no image {name}; run ./build.sh first")
     return found
+
+
+@pytest.fixture(scope="session")
+def images_for_local_mode(docker: Docker, images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
+    """The same images, with the setting that `Docker.start` gives: local modes pass no variables on."""
+    made = Images(train="slipway-test-local:train", serve="slipway-test-local:serve")
+    context = tmp_path_factory.mktemp("context")
+    for base, name in ((images.train, made.train), (images.serve, made.serve)):
+        (context / "Dockerfile").write_text(f"FROM {base}\nENV {ONE_THREAD}\n")
+        docker("build", "--quiet", f"--tag={name}", str(context))
+    yield made
+    docker("image", "rm", "--force", made.train, made.serve)  # ended containers still name them
 
 
 @pytest.fixture

@@ -25,6 +25,10 @@ def unavailable(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+# Containers run beside other tests; with more threads than free cores, those mostly wait for each other.
+ONE_THREAD = "OMP_NUM_THREADS=1"
+
+
 @dataclass(frozen=True)
 class Images:
     """Names of the two built images."""
@@ -63,7 +67,7 @@ class Docker:
         """`docker run ARGUMENTS` in the background; removed afterwards, whatever happened."""
         name = f"slipway-test-{uuid.uuid4().hex[:12]}"
         try:
-            self("run", "--detach", "--name", name, *arguments)
+            self("run", "--detach", "--name", name, f"--env={ONE_THREAD}", *arguments)
             yield Container(self, name)
         finally:
             self.try_("rm", "--force", "--volumes", name)

@@ -51,12 +51,12 @@ def names_in(archive: Path) -> list[str]:
         return sorted(member.name for member in tar if member.isfile())
 
 
-def test_two_containers_train_one_model_and_ctrl_c_keeps_the_best_so_far(images: Images, folder: Path):
+def test_two_containers_train_one_model_and_ctrl_c_keeps_the_best_so_far(images_for_local_mode: Images, folder: Path):
     hyperparameters = [part for name, value in SMALL.items() for part in (f"--{name}", value)]
     hyperparameters += ["--epochs", "10000", "--profile", "false"]
     options = ["--instance-type", "local", "--instance-count", "2", "--job-dir", "job", "--verbose", *hyperparameters]
     with subprocess.Popen(
-        [sys.executable, "-m", "slipway", "train", "data", "--image", images.train, *options],
+        [sys.executable, "-m", "slipway", "train", "data", "--image", images_for_local_mode.train, *options],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as process:  # fmt: skip
         said = "".join(lines_until(process.stdout, "Train Epoch: 2 ["))
@@ -78,19 +78,19 @@ def lines_until(stream: Any, text: str) -> Iterator[str]:
             return
 
 
-def test_a_script_cannot_write_to_its_input_and_its_reason_is_the_error(images: Images, folder: Path):
+def test_a_script_cannot_write_to_its_input_and_its_reason_is_the_error(images_for_local_mode: Images, folder: Path):
     script = "touch /opt/ml/input/data/train/new 2> /opt/ml/output/failure || exit 3"
     with pytest.raises(RemoteJobError, match=r"colours failed in local mode: touch: .*Read-only file system$"):
-        train(request(folder, images.train, "bash", "-c", script))
+        train(request(folder, images_for_local_mode.train, "bash", "-c", script))
     assert names_in(folder / "out" / "output.tar.gz") == ["failure"]
     assert not (folder / "out" / "model.tar.gz").exists()
 
 
 def test_the_estimator_without_an_sdk_trains_and_runs_a_script_of_the_users(
-    images: Images, folder: Path, monkeypatch: pytest.MonkeyPatch
+    images_for_local_mode: Images, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(folder)
-    here = {"instance_type": "local", "image_uri": images.train}
+    here = {"instance_type": "local", "image_uri": images_for_local_mode.train}
     estimator = Estimator(**here, hyperparameters=SMALL)
     estimator.fit({"train": "data/train"}, show=lambda line: None)
     model = Path(estimator.model_data.removeprefix("file://"))
@@ -105,11 +105,11 @@ def test_the_estimator_without_an_sdk_trains_and_runs_a_script_of_the_users(
     assert (folder / "out" / "output.tar.gz").exists()
 
 
-def test_when_one_of_two_containers_fails_the_other_is_stopped(images: Images, folder: Path):
+def test_when_one_of_two_containers_fails_the_other_is_stopped(images_for_local_mode: Images, folder: Path):
     script = "trap 'echo stopped; exit' TERM; [ $HOSTNAME = algo-2 ] && echo no luck && exit 5; sleep infinity & wait"
     lines: list[str] = []
     with pytest.raises(RemoteJobError, match=r"the container exited with code 5; its last output: no luck$"):
-        train(request(folder, images.train, "bash", "-c", script, InstanceCount=2), lines.append)
+        train(request(folder, images_for_local_mode.train, "bash", "-c", script, InstanceCount=2), lines.append)
     assert lines == ["algo-2 | no luck", "algo-1 | stopped"]
 
 
@@ -123,11 +123,16 @@ def test_when_one_of_two_containers_fails_the_other_is_stopped(images: Images, f
     ],
 )
 def test_a_start_that_fails_is_explained(
-    images: Images, folder: Path, monkeypatch: pytest.MonkeyPatch, changes: Mapping[str, str], kind: type, message: str
+    images_for_local_mode: Images,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: Mapping[str, str],
+    kind: type,
+    message: str,
 ):
     if "engine" in changes:
         monkeypatch.setenv("DOCKER_HOST", changes["engine"])
-    job = request(folder, changes.get("image", images.train), *shlex.split(changes.get("command", "")))
+    job = request(folder, changes.get("image", images_for_local_mode.train), *shlex.split(changes.get("command", "")))
     if "output" in changes:
         job["OutputDataConfig"]["S3OutputPath"] = changes["output"]
     with pytest.raises(kind, match=message):
@@ -140,17 +145,17 @@ def model(path: Path, image: str) -> dict[str, Any]:
     return {"ModelName": "colours", "PrimaryContainer": {"Image": image, "ModelDataUrl": str(path)}}
 
 
-def test_a_server_that_cannot_load_its_model_has_the_last_word(images: Images, folder: Path):
+def test_a_server_that_cannot_load_its_model_has_the_last_word(images_for_local_mode: Images, folder: Path):
     (folder / "model").mkdir()
     (folder / "model" / "model.json").write_text("{}")
     with (
         pytest.raises(EndpointError, match=r"did not start: the container exited with code \d+; .*model\.json"),
-        serve(model(folder / "model", images.serve), port=None),
+        serve(model(folder / "model", images_for_local_mode.serve), port=None),
     ):
         pass
 
 
-def test_a_port_in_use_is_not_served_at(images: Images, folder: Path):
+def test_a_port_in_use_is_not_served_at(images_for_local_mode: Images, folder: Path):
     (folder / "model").mkdir()
     (folder / "model" / "model.json").write_text("{}")
     with socket.socket() as taken:
@@ -158,7 +163,7 @@ def test_a_port_in_use_is_not_served_at(images: Images, folder: Path):
         for message in ("the port is taken", "something else answers at port"):
             with (
                 pytest.raises(SettingError, match=message),
-                serve(model(folder / "model", images.serve), port=taken.getsockname()[1]),
+                serve(model(folder / "model", images_for_local_mode.serve), port=taken.getsockname()[1]),
             ):
                 pass
             taken.listen()

@@ -116,15 +116,15 @@ def packed(model_data: str) -> list[str]:
 
 
 def test_version_2_trains_on_two_instances_deploys_predicts_and_deletes(
-    docker: Docker, images: Images, sdk2: Sdk, data: Path, compose: Compose, tmp_path: Path
+    docker: Docker, images_for_local_mode: Images, sdk2: Sdk, data: Path, compose: Compose, tmp_path: Path
 ):
     """The two train one model between them, and Docker Compose stops the second when the first has ended."""
     red = tmp_path / "red.jpg"
     picture("asked about", (200, 40, 40)).save(red)
     found = run(
         sdk2, docker, tmp_path,
-        f"--train-image={images.train}", f"--data={data}", "--instances=2",
-        f"--serve-image={images.serve}", f"--port={free_port()}", f"--picture={red}",
+        f"--train-image={images_for_local_mode.train}", f"--data={data}", "--instances=2",
+        f"--serve-image={images_for_local_mode.serve}", f"--port={free_port()}", f"--picture={red}",
     )  # fmt: skip
     assert packed(found["model_data"]) == ["model.json", "model.safetensors"]
     predictions = found["answer"]["predictions"]
@@ -139,9 +139,15 @@ def test_version_2_trains_on_two_instances_deploys_predicts_and_deletes(
 
 @pytest.mark.parametrize("command", [[], ["--command=python -m container.train.program"]])
 def test_version_3_trains(
-    docker: Docker, images: Images, sdk3: Sdk, data: Path, compose: Compose, tmp_path: Path, command: list[str]
+    docker: Docker,
+    images_for_local_mode: Images,
+    sdk3: Sdk,
+    data: Path,
+    compose: Compose,
+    tmp_path: Path,
+    command: list[str],
 ):
     """With the image's own command, to which it adds no argument, and with a command that it runs from bash."""
-    found = run(sdk3, docker, tmp_path, f"--train-image={images.train}", f"--data={data}", *command)
+    found = run(sdk3, docker, tmp_path, f"--train-image={images_for_local_mode.train}", f"--data={data}", *command)
     assert packed(found["model_data"]) == ["model.json", "model.safetensors"]
     assert [state["ExitCode"] for state in compose.containers().values()] == [0]

@@ -47,7 +47,7 @@ def compose(docker: Docker, tmp_path: Path) -> Iterator[Compose]:
 
 
 @pytest.fixture
-def environment(docker: Docker, images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(docker: Docker, images_for_local_mode: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of somebody without an AWS account: its address is a closed port."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "SAGEMAKER_"))]:
         monkeypatch.delenv(name)
@@ -57,8 +57,8 @@ def environment(docker: Docker, images: Images, tmp_path: Path, monkeypatch: pyt
         "TMPDIR": str(tmp_path),
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "SLIPWAY_TRAIN_IMAGE": images.train,
-        "SLIPWAY_SERVE_IMAGE": images.serve,
+        "SLIPWAY_TRAIN_IMAGE": images_for_local_mode.train,
+        "SLIPWAY_SERVE_IMAGE": images_for_local_mode.serve,
     }.items():
         monkeypatch.setenv(name, value)
 

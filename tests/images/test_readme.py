@@ -26,7 +26,7 @@ def block() -> list[str]:
 
 
 @pytest.fixture
-def newcomer(docker: Docker, images: Images, tmp_path: Path) -> dict[str, str]:
+def newcomer(docker: Docker, images_for_local_mode: Images, tmp_path: Path) -> dict[str, str]:
     """The environment of somebody who has the images, and neither credentials nor settings nor SageMaker's SDK."""
     without_sdk = tmp_path / "without-sdk"
     without_sdk.mkdir()
@@ -43,8 +43,8 @@ def newcomer(docker: Docker, images: Images, tmp_path: Path) -> dict[str, str]:
         ),
         "HOME": str(tmp_path),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(without_sdk), os.environ.get("PYTHONPATH")])),
-        "SLIPWAY_TRAIN_IMAGE": images.train,
-        "SLIPWAY_SERVE_IMAGE": images.serve,
+        "SLIPWAY_TRAIN_IMAGE": images_for_local_mode.train,
+        "SLIPWAY_SERVE_IMAGE": images_for_local_mode.serve,
         "SLIPWAY_DEPLOY_PORT": str(port),
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -55,7 +55,10 @@ def test_only_the_best_trial_keeps_its_model_and_it_is_packed(grid):
     assert re.search(rf"^Best: {kept.name}, eval_loss_epoch [\d.]+$", output, re.M)
     assert f"Next: slipway serve {kept}" in output
     with tarfile.open(kept / "output" / "model.tar.gz") as tar:
-        assert "model.json" in tar.getnames()
+        assert {"model.json", "model.onnx"} <= {*tar.getnames()}
+    assert output.count("exported model.onnx") == 1
+    for log in directory.glob("*/train.log"):
+        assert "exported" not in log.read_text(), "the trials themselves export nothing"
     assert len(list(directory.glob("*/output/data/metrics.jsonl"))) == 2
 
 
@@ -140,8 +143,10 @@ def test_networks_of_timm_and_options_of_a_recipe_are_ranges(colours, slipway, t
         *("tune", colours, "--study-dir", tmp_path / "study", "--weights", "none", "--image-size", 32),
         *("--batch-size", 8, "--epochs", 1, "--strategy", "Random", "--max-jobs", 2, "--augmentation", "light"),
         *("--range", "model-type=test_resnet,test_vit", "--range", "drop-path=0:0.3", "--range", "mixup=0,0.2"),
+        *("--export", "false"),
     )
     assert done.returncode == 0, done.stderr
+    assert not list((tmp_path / "study").rglob("model.onnx"))
     for trial in read_study(tmp_path / "study").trials:
         assert trial.status == "completed"
         written = json.loads((tmp_path / "study" / trial.name / "input/config/hyperparameters.json").read_text())
@@ -256,7 +261,7 @@ def test_a_dry_run_prints_the_tuning_job_and_needs_no_credentials(slipway_here, 
 
 def test_a_sweep_is_what_weights_and_biases_reads_and_its_command_trains(colours, slipway, tmp_path):
     done = slipway(
-        *("tune", colours, "--wandb", *SMALL, "--batch-size", 8, "--max-jobs", 5),
+        *("tune", colours, "--wandb", *SMALL, "--batch-size", 8, "--export", "false", "--max-jobs", 5),
         *("--range", "epochs=1:3", "--range", "opt-learning-rate=1e-4:1e-3", "--range", "augmentation=light,none"),
         cwd=tmp_path,
     )
