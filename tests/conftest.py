@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 # The same examples on every machine, and none that is refused because the machine is slow.
 hypothesis.settings.load_profile("ci")
+
+# A shell has what it runs in the background ignore Ctrl-C, and what tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MakeFolder = Callable[..., Path]
 

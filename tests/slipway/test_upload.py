@@ -255,14 +255,7 @@ def test_ctrl_c_takes_back_a_half_sent_file_and_says_how_to_go_on(tmp_path, aws_
     threading.Thread(target=server.serve_forever, daemon=True).start()
     command = [sys.executable, "-m", "slipway", "data", "upload", tmp_path, "s3://my-dogs/x"]
     environment = {**os.environ, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}
-    # A shell has what it runs in the background ignore Ctrl-C, and tests may run there.
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
         assert SlowS3.second_part.wait(PATIENCE_S)
         process.send_signal(signal.SIGINT)
