@@ -20,7 +20,6 @@ def _list_rules(context: click.Context, _parameter: click.Parameter, value: bool
 
 
 @click.command(
-    short_help="Find training problems in a job's saved tensors.",
     epilog="\b\nExample:\n"
     "  slipway train digits --job-dir digits-job --debug true\n"
     "  slipway debug digits-job\n"
