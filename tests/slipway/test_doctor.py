@@ -28,19 +28,6 @@ ROLE = f"arn:aws:iam::{NUMBER}:role/slipway-execution"
 MOTO = "123456789012"
 
 
-@pytest.fixture
-def nobody(monkeypatch, tmp_path) -> None:
-    """No credentials and no settings, and a network on which nothing answers."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-
-
 def found(done, name: str):
     return [check for check in json.loads(done.stdout)["checks"] if check["name"] == name]
 
