@@ -80,7 +80,8 @@ _OPTIONS = (
         "rules",
         multiple=True,
         metavar="NAME",
-        help="Attach a built-in SageMaker Debugger rule, such as VanishingGradient or LowGPUUtilization; repeatable.",
+        help="Attach a built-in SageMaker Debugger rule, such as VanishingGradient; repeatable. AWS has closed "
+        "Debugger to new customers on 30 July 2026; slipway debug runs the same rules without it.",
     ),
     click.option(
         "--price-per-hour",
