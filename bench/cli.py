@@ -56,7 +56,7 @@ CASES = (
     *_helps(
         "", "data", "train", "tune", "compare", "serve", "predict", "deploy", "export", "images", "report", "debug"
     ),
-    *_helps("jobs", "logs", "transform", "clean", "doctor", "init", "completion"),
+    *_helps("jobs", "logs", "stop", "endpoints", "download", "transform", "clean", "doctor", "init", "completion"),
     Case("train, dry run", ("train", _DATA, *_TRAIN)),
     Case("tune, dry run", ("tune", _DATA, *_TRAIN)),
     Case("compare, dry run", ("compare", _DATA, *_TRAIN)),
@@ -69,6 +69,9 @@ CASES = (
     Case("predict, no credentials", ("predict", "--endpoint", "dogs", "1.jpg", "--region", _REGION), succeeds=False),
     Case("jobs, no credentials", ("jobs", "--region", _REGION), succeeds=False),
     Case("logs, no credentials", ("logs", "dogs", "--region", _REGION), succeeds=False),
+    Case("stop, no credentials", ("stop", "dogs", "--region", _REGION), succeeds=False),
+    Case("endpoints, no credentials", ("endpoints", "--region", _REGION), succeeds=False),
+    Case("download, no credentials", ("download", "dogs", "--region", _REGION), succeeds=False),
     Case("clean, no credentials", ("clean", "--region", _REGION), succeeds=False),
     Case("images", ("images",)),
     Case("completion bash", ("completion", "bash")),

@@ -1,7 +1,8 @@
 """SageMaker Clarify's explanations of pictures: the configuration for the serving image, and the processing job.
 
 Clarify masks parts of each picture, asks an endpoint for the scores of many such copies, and computes by Kernel SHAP
-what each part adds to a class's score. docs/explaining.md has the requests that it makes, and when Grad-CAM will do.
+what each part adds to a class's score. AWS has closed it to new customers. docs/explaining.md has the requests that it
+makes, and when Grad-CAM will do.
 """
 
 import json

@@ -17,7 +17,7 @@ def installed_sdk() -> Literal["sdk2", "sdk3"] | None:
     """
     # `pip install sagemaker` brings sagemaker-core with version 3, and Slipway needs no more than this; version 2
     # brought an early form of it.
-    sdk, core = _version("sagemaker"), _version("sagemaker-core")
+    sdk, core = installed_version("sagemaker"), installed_version("sagemaker-core")
     second, third = (sdk or "").startswith("2."), bool(core) and not str(core).startswith("1.")
     if second and third:
         raise SettingError(
@@ -28,7 +28,8 @@ def installed_sdk() -> Literal["sdk2", "sdk3"] | None:
     return "sdk2" if second else "sdk3" if third else None
 
 
-def _version(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
+    """Version of an installed package; None if it is not installed."""
     # Only here: it takes longer to import than the rest of a command's help.
     from importlib.metadata import PackageNotFoundError, version
 

@@ -8,7 +8,7 @@ from slipway.aws.connection import Aws, Service
 from slipway.aws.refusals import AwsError
 from slipway.checks.s3_address import S3Address
 from slipway.clean.in_use import model_addresses
-from slipway.errors import DownloadError, RemoteJobError
+from slipway.errors import DownloadError, SettingError
 from slipway.jobs import describe_job
 from slipway.s3_file import download_file
 from slipway.s3_folder import download_folder
@@ -29,14 +29,14 @@ def download_results(aws: Aws, name: str, directory: Path) -> Iterator[Path]:
         directory: Folder for the files; created if missing.
 
     Raises:
-        RemoteJobError: There is neither a job nor an endpoint of that name.
+        SettingError: There is neither a job nor an endpoint of that name.
         DownloadError: There is nothing, or it cannot be written.
         ServiceError: AWS refuses.
     """
     service = aws.service("sagemaker")
     try:
         kind, found = describe_job(service, name, aws.region)
-    except RemoteJobError:
+    except SettingError:
         yield from _of_endpoint(aws, service, name, directory)
         return
     if kind == "transform":
@@ -74,7 +74,7 @@ def _of_endpoint(aws: Aws, service: Service, name: str, directory: Path) -> Iter
     except AwsError as error:
         if error.code not in _GONE:
             raise
-        raise RemoteJobError(
+        raise SettingError(
             f"there is neither a job nor an endpoint {name} in {aws.region}; slipway jobs and slipway endpoints list "
             "them, and --region names another region"
         ) from error

@@ -15,7 +15,6 @@ directory or above it, or the one that SLIPWAY_CONFIG names.
 import dataclasses
 import difflib
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +72,8 @@ def read_file() -> Mapping[str, Any]:
     path = settings_path()
     if path is None:
         return {}
+    import tomllib  # only here: most users have no such file
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

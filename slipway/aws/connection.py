@@ -51,6 +51,10 @@ class Aws:
 
         return boto3.Session(botocore_session=self._session, region_name=self.region)
 
+    def client(self, service: str) -> Any:
+        """Create a client as boto3 would; S3's lacks what boto3 adds to it, such as upload_file."""
+        return self._session.create_client(service, region_name=self.region)
+
     @property
     def has_credentials(self) -> bool:
         """Whether there are credentials, valid or not; where nothing is configured, an instance's own are looked for.

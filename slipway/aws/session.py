@@ -52,7 +52,13 @@ class AwsSession:
         if dry_run is not None:
             dry_run.attach(aws)
         self._aws = aws
+        self._dry_run = dry_run
         self.boto_region_name = aws.region
+
+    def answers(self, operation: str) -> bool:
+        """Whether a dry run makes up the answers to this operation, which tell nothing then."""
+        run = self._dry_run
+        return run is not None and operation not in run.passing and operation not in run.answers
 
     @cached_property
     def boto_session(self) -> "boto3.Session":
@@ -61,13 +67,13 @@ class AwsSession:
 
     @cached_property
     def sagemaker_client(self) -> Any:
-        """The boto3 client of SageMaker."""
-        return self.boto_session.client("sagemaker")
+        """The client of SageMaker."""
+        return self._aws.client("sagemaker")
 
     @cached_property
     def sagemaker_runtime_client(self) -> Any:
-        """The boto3 client of SageMaker's endpoints."""
-        return self.boto_session.client("sagemaker-runtime")
+        """The client of SageMaker's endpoints."""
+        return self._aws.client("sagemaker-runtime")
 
 
 class DockerSession(AwsSession):
@@ -81,6 +87,11 @@ class DockerSession(AwsSession):
 
 def _local_region() -> str:
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _LOCAL_REGION
+
+
+def answered_here(session: AnySession, operation: str) -> bool:
+    """Whether a dry run makes up the answers to this operation; a session of the SDK does not say."""
+    return isinstance(session, AwsSession) and session.answers(operation)
 
 
 def is_local(instance_type: str | None) -> bool:

@@ -1,7 +1,7 @@
 """The tag of everything that Slipway creates on AWS, by which `slipway clean` finds it again."""
 
+import functools
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +19,14 @@ def with_own_tag(tags: Tags) -> list[dict[str, str]]:
     if isinstance(tags, Mapping):
         tags = [tags] if set(tags) == {"Key", "Value"} else [{"Key": k, "Value": v} for k, v in tags.items()]
     values = {tag["Key"]: tag["Value"] for tag in tags or ()}
-    return [{"Key": name, "Value": value} for name, value in {**values, OWN_TAG: version("slipway")}.items()]
+    return [{"Key": name, "Value": value} for name, value in {**values, OWN_TAG: _version()}.items()]
+
+
+@functools.cache
+def _version() -> str:
+    from importlib.metadata import version  # only here: its import takes long, and most commands tag nothing
+
+    return version("slipway")
 
 
 def is_ours(service: "Service", arn: str) -> bool:

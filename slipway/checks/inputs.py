@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway.aws.refusals import AwsError, explained
+from slipway.aws.session import answered_here
 from slipway.checks.s3_address import S3Address
 from slipway.errors import SettingError
 from slipway.requests.channels import channel_config
@@ -95,9 +96,12 @@ def check_channels(session: "AnySession", channels: Mapping[str, Any]) -> None:
         SettingError: There is nothing below an address.
         ServiceError: The bucket does not exist, is in another region, or may not be listed.
     """
+    places = {name: S3Address.parse(address) for name, address in channel_addresses(channels).items()}
+    if answered_here(session, "ListObjectsV2"):
+        return
     client = session.boto_session.client("s3")  # once: it takes as long as a short answer
-    for name, address in channel_addresses(channels).items():
-        place = S3Address.parse(address)
+    for name, place in places.items():
+        address = str(place)
         try:
             with explained(f"looking into the {name} channel {address}"):
                 answer = client.list_objects_v2(Bucket=place.bucket, Prefix=place.key, MaxKeys=1)
@@ -113,7 +117,6 @@ def check_channels(session: "AnySession", channels: Mapping[str, Any]) -> None:
                 f"the {name} channel is {address}, whose bucket is in {there}, and the job would run in "
                 f"{session.boto_region_name}; give --region {there}, or copy the data"
             )
-        # A dry run's answer has no count.
         if answer.get("KeyCount") == 0:
             raise SettingError(
                 f"the {name} channel is {address}, and nothing is there; upload data with slipway data upload"

@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from slipway.aws.refusals import AwsError, explained
+from slipway.aws.session import answered_here
 from slipway.errors import DeniedError, SettingError
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def check_image(session: "AnySession", image_uri: str) -> None:
             f"the image {image_uri} is in {match['region']}, and the job would run in {region}; SageMaker pulls from "
             f"its own region only: ./push.sh --region {region}, or give --region {match['region']}"
         )
+    if answered_here(session, "DescribeImages"):
+        return
     wanted = {"imageDigest": match["digest"]} if match["digest"] else {"imageTag": match["tag"] or "latest"}
     try:
         with explained("ecr:DescribeImages"):

@@ -3,6 +3,8 @@
 An error that the user can fix is one paragraph on the standard error; slipway/exit_codes.py has the exit codes.
 """
 
+import atexit
+import gc
 import signal
 import sys
 from types import FrameType
@@ -10,34 +12,42 @@ from types import FrameType
 import click
 
 from container.contract.errors import UserError
-from slipway.cli.clean import clean
-from slipway.cli.compare import compare
-from slipway.cli.completion import completion
 from slipway.cli.console import colour, complain
-from slipway.cli.data import data
-from slipway.cli.debug import debug
 from slipway.cli.defaults import defaults_from_file
-from slipway.cli.deploy import deploy
-from slipway.cli.doctor import doctor
-from slipway.cli.download import download
-from slipway.cli.endpoints import endpoints
-from slipway.cli.export import export
-from slipway.cli.images import images
-from slipway.cli.init import init
-from slipway.cli.jobs import jobs
-from slipway.cli.logs import logs
-from slipway.cli.predict import predict
-from slipway.cli.report import report
-from slipway.cli.serve import serve
-from slipway.cli.stop import stop
-from slipway.cli.train import train
-from slipway.cli.transform import transform
-from slipway.cli.tune import tune
+from slipway.cli.lazy_group import LazyGroup
 from slipway.errors import SettingsFileError
 from slipway.exit_codes import ExitCode, exit_code
 
+_COMMANDS = {
+    "data": "Write sample data, explore your own, or upload it to S3.",
+    "train": "Fine-tune a ResNet on your pictures.",
+    "serve": "Serve a model over HTTP.",
+    "predict": "Classify pictures with a running server or an endpoint.",
+    "deploy": "Deploy a model to an endpoint.",
+    "export": "Export a model: ONNX, OpenVINO, TorchScript, INT8.",
+    "images": "List the pushed images.",
+    "compare": "Train several models under equal conditions, and compare them.",
+    "report": "Write a job's profiler and training reports again.",
+    "debug": "Find training problems in a job's saved tensors.",
+    "jobs": "List jobs on SageMaker.",
+    "logs": "Show the log of a job or an endpoint on SageMaker.",
+    "stop": "Stop a job on SageMaker.",
+    "endpoints": "List endpoints on SageMaker.",
+    "download": "Download the model and the outputs of a job.",
+    "tune": "Tune hyperparameters.",
+    "transform": "Batch transform: predict many pictures at once.",
+    "clean": "Delete what Slipway left on AWS.",
+    "doctor": "Say what is here and what is missing.",
+    "init": "Create bucket, role and slipway.toml.",
+    "completion": "Print a completion script for your shell.",
+}
+"""Help in one line for each command; the command is in the module of its name."""
+
 
 @click.group(
+    cls=LazyGroup,
+    commands_in=__name__,
+    short_helps=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SLIPWAY", "color": colour()},
     epilog="Example, from nothing to a prediction:\n\n\b\n"
     "  slipway data sample digits\n"
@@ -55,41 +65,19 @@ def cli(context: click.Context) -> None:
     slipway.toml; see docs/sagemaker.md.
     """
     try:
-        context.default_map = defaults_from_file(cli)
+        context.default_map = defaults_from_file(context)
     except SettingsFileError:
         # Which says what is wrong with the file, beside the rest.
-        if context.invoked_subcommand != doctor.name:
+        if context.invoked_subcommand != "doctor":
             raise
-
-
-for command in (
-    data,
-    train,
-    serve,
-    predict,
-    deploy,
-    export,
-    images,
-    compare,
-    report,
-    debug,
-    jobs,
-    logs,
-    stop,
-    endpoints,
-    download,
-    tune,
-    transform,
-    clean,
-    doctor,
-    init,
-    completion,
-):
-    cli.add_command(command)
 
 
 def main() -> None:
     """Run the command; the console entry point."""
+    # By default the collector looks at every object again and again while botocore's descriptions are read, and once
+    # more at the end: a quarter of a dry run's time.
+    gc.set_threshold(50_000)
+    atexit.register(gc.freeze)
     # Unwind as Ctrl-C does, so that scratch folders are removed and the terminal's cursor is restored.
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP

@@ -28,7 +28,6 @@ def _age(_context: click.Context, _parameter: click.Parameter, value: str | None
 
 
 @click.command(
-    short_help="Delete what Slipway left on AWS.",
     epilog="\b\nExample:\n  slipway clean --dry-run\n  slipway clean --endpoints\n"
     "  slipway clean --outputs --older-than 4w",
 )

@@ -46,7 +46,6 @@ _NOT_COMMON = (MODEL_TYPE, "profile", "debug")
 
 @click.command(
     cls=HyperparameterCommand,
-    short_help="Train several models under equal conditions, and compare them.",
     epilog="\b\nExample:\n"
     "  slipway compare dogs --epochs 10\n"
     "  slipway compare dogs --models resnet18,resnet50 --vary batch-size=32,64\n"

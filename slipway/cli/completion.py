@@ -9,7 +9,6 @@ _VARIABLE = "_SLIPWAY_COMPLETE"
 
 
 @click.command(
-    short_help="Print a completion script for your shell.",
     epilog="\b\nExample:\n"
     "  slipway completion bash > ~/.local/share/bash-completion/completions/slipway\n"
     "  slipway completion fish > ~/.config/fish/completions/slipway.fish\n"

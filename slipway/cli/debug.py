@@ -20,7 +20,6 @@ def _list_rules(context: click.Context, _parameter: click.Parameter, value: bool
 
 
 @click.command(
-    short_help="Find training problems in a job's saved tensors.",
     epilog="\b\nExample:\n"
     "  slipway train digits --job-dir digits-job --debug true\n"
     "  slipway debug digits-job\n"
@@ -79,6 +78,9 @@ def debug(
 
     TRIAL is a job directory of slipway train, a directory of tensors, or its S3 address. If training was cut off, the
     steps that were saved are evaluated.
+
+    The built-in rules are those of SageMaker Debugger, which AWS has closed to new customers on 30 July 2026; they run
+    on this machine and need neither that service nor, for a directory, an account.
 
     Exit codes: 0: no issues; 3: rules fired; 1: the trial cannot be read, or a rule cannot be run.
     """

@@ -1,50 +1,67 @@
 """Option defaults from slipway.toml."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import click
 
-from slipway.cli.hyperparameter_options import HyperparameterOption
 from slipway.errors import SettingsFileError
 from slipway.settings import Settings, read_file, unknown
 
 _SHARED = [field.name.replace("_", "-") for field in dataclasses.fields(Settings)]
 
 
-def defaults_from_file(group: click.Group) -> dict[str, Any]:
-    """Build click's default map for a group: a table for each command, and the file's top level for all of them.
+def defaults_from_file(context: click.Context) -> dict[str, Any]:
+    """Build click's default map for the command that is invoked: its table, and the file's top level.
+
+    The other commands that have a table are checked too; commands without one are not imported.
+
+    Args:
+        context: Of the group of all commands.
 
     Raises:
         SettingsFileError: The file is damaged, or a key or a table belongs to no command.
     """
     content = read_file()
+    if not content:
+        return {}
     shared = {name: value for name, value in content.items() if not isinstance(value, Mapping)}
     tables = {name: value for name, value in content.items() if isinstance(value, Mapping)}
     for name in shared:
         if name not in _SHARED:
             raise unknown(name, _SHARED, "setting")
-    return _for_group(group, shared, tables)
+    invoked = context.invoked_subcommand
+    return _for_group(context, context.command, shared, tables, {*tables, *([invoked] if invoked else [])})
 
 
-def _for_group(group: click.Group, shared: Mapping[str, Any], tables: Mapping[str, Any]) -> dict[str, Any]:
+def _for_group(
+    context: click.Context,
+    group: click.Command,
+    shared: Mapping[str, Any],
+    tables: Mapping[str, Any],
+    names: Collection[str],
+) -> dict[str, Any]:
+    assert isinstance(group, click.Group)
+    known = group.list_commands(context)
     for name in tables:
-        if name not in group.commands:
-            raise unknown(name, sorted(group.commands), "command")
+        if name not in known:
+            raise unknown(name, known, "command")
     found: dict[str, Any] = {}
-    for name, command in group.commands.items():
-        table = tables.get(name, {})
+    for name in names:
+        command, table = group.get_command(context, name), tables.get(name, {})
         if not isinstance(table, Mapping):
             raise SettingsFileError(f"slipway.toml: {name} is a command; write its options below a line [{name}]")
         if isinstance(command, click.Group):
-            found[name] = _for_group(command, shared, table)
-        else:
+            found[name] = _for_group(context, command, shared, table, command.list_commands(context))
+        elif command is not None:
             found[name] = _for_command(command, shared, table)
     return found
 
 
 def _for_command(command: click.Command, shared: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    from slipway.cli.hyperparameter_options import HyperparameterOption
+
     options = {
         option.lstrip("-"): parameter.name
         for parameter in command.params

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="Deploy a model to an endpoint.",
     epilog="\b\nExample:\n"
     "  slipway deploy slipway-resnet50-2026-11-24-10-00-00-000 --instance-type ml.g4dn.xlarge --name dogs\n"
     "  slipway deploy digits-job --instance-type local\n"

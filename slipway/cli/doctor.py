@@ -23,7 +23,6 @@ _STYLES = {
 
 
 @click.command(
-    short_help="Say what is here and what is missing.",
     epilog="\b\nExample:\n  slipway doctor\n  slipway doctor --region eu-west-1 --instance-type ml.g4dn.xlarge",
 )
 @click.option(
@@ -55,15 +54,13 @@ def doctor(
     """
     from slipway.doctor import Asked, examine
 
-    group = context.find_root().command
-    assert isinstance(group, click.Group)
     asked = Asked(
         region=region,
         profile=profile,
         role=role,
         bucket=bucket,
         instance_types=instance_types,
-        validate=lambda: defaults_from_file(group),
+        validate=lambda: defaults_from_file(context.find_root()),
     )
     found = examine(asked)
     failed = [finding for findings in found.values() for finding in findings if finding.status == "failed"]

@@ -11,7 +11,6 @@ from slipway.results import download_results
 
 
 @click.command(
-    short_help="Download the model and the outputs of a job.",
     epilog="\b\nExample:\n  slipway download slipway-resnet50-2026-11-24-20-30-00-000\n"
     "  slipway download dogs --to dogs-model",
 )

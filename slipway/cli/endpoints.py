@@ -14,9 +14,7 @@ from slipway.endpoints import ListedEndpoint, list_endpoints
 _TITLES = ("NAME", "STATUS", "KIND", "INSTANCES", "CREATED (UTC)", "AGE")
 
 
-@click.command(
-    short_help="List endpoints on SageMaker.", epilog="\b\nExample:\n  slipway endpoints\n  slipway endpoints --json"
-)
+@click.command(epilog="\b\nExample:\n  slipway endpoints\n  slipway endpoints --json")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 @region_option
 @profile_option

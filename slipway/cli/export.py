@@ -9,7 +9,6 @@ from slipway.cli.console import say
 
 
 @click.command(
-    short_help="Export a model: ONNX, OpenVINO, TorchScript, INT8.",
     epilog="\b\nExample:\n"
     "  slipway export dogs-job --int8 --data dogs\n"
     "  slipway export dogs-job/output/model.tar.gz --format openvino",

@@ -9,7 +9,7 @@ from slipway.cli.console import say, say_table
 from slipway.images import read_images
 
 
-@click.command(short_help="List the pushed images.", epilog="\b\nExample:\n  slipway images --json")
+@click.command(epilog="\b\nExample:\n  slipway images --json")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def images(as_json: bool) -> None:
     """List the images that ./push.sh pushed from this machine: the latest for each target and region.

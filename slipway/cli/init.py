@@ -18,7 +18,6 @@ _REGION = "us-east-1"
 
 
 @click.command(
-    short_help="Create bucket, role and slipway.toml.",
     epilog="\b\nExample:\n  slipway init --region eu-west-1 --dry-run\n"
     "  slipway init --region eu-west-1 --bucket my-dogs",
 )

@@ -16,7 +16,6 @@ _TITLES = ("NAME", "KIND", "STATUS", "CREATED (UTC)", "DURATION", "BILLABLE", "M
 
 
 @click.command(
-    short_help="List jobs on SageMaker.",
     epilog="\b\nExample:\n  slipway jobs --days 7\n  slipway jobs --kind training --json",
 )
 @click.option("--kind", type=click.Choice(KINDS), help="Only jobs of this kind.  [default: all]")

@@ -10,7 +10,6 @@ from slipway.job_logs import endpoint_source, job_source, log_lines
 
 
 @click.command(
-    short_help="Show the log of a job or an endpoint on SageMaker.",
     epilog="\b\nExample:\n"
     "  slipway logs slipway-resnet50-2026-11-24-20-30-00-000 --follow\n"
     "  slipway logs --endpoint dogs --lines 50",

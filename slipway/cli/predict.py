@@ -30,7 +30,6 @@ _FATAL = (NoServerError, EndpointError, ServiceError)
 
 
 @click.command(
-    short_help="Classify pictures with a running server or an endpoint.",
     epilog="\b\nExample:\n"
     "  slipway predict labrador.jpg poodle.jpg --top 3\n"
     "  slipway predict --endpoint dogs labrador.jpg --explain heat-maps\n"

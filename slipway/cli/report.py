@@ -20,7 +20,6 @@ Kind = Literal["both", "profiler", "training"]
 
 
 @click.command(
-    short_help="Write a job's profiler and training reports again.",
     epilog="\b\nExample:\n"
     "  slipway report slipway-jobs/dogs\n"
     "  slipway report s3://my-dogs/jobs/dogs-1/profiler-output --output dogs-1\n"

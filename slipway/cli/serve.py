@@ -11,7 +11,6 @@ from slipway.serving import model_directory, run_server
 
 
 @click.command(
-    short_help="Serve a model over HTTP.",
     epilog="\b\nExample:\n  slipway serve slipway-jobs/flowers/output/model.tar.gz --port 8081",
 )
 @click.argument("model", type=click.Path(path_type=Path))

@@ -15,7 +15,6 @@ _REST = {
 
 
 @click.command(
-    short_help="Stop a job on SageMaker.",
     epilog="\b\nExample:\n  slipway stop slipway-resnet50-2026-11-24-20-30-00-000",
 )
 @click.argument("job")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=HyperparameterCommand,
-    short_help="Fine-tune a ResNet on your pictures.",
     epilog="\b\nExample:\n"
     "  slipway train dogs --epochs 10 --batch-size 32\n"
     "  slipway train --train dogs/train --validation dogs/valid --weights resnet50.pth\n"

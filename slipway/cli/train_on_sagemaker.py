@@ -80,7 +80,8 @@ _OPTIONS = (
         "rules",
         multiple=True,
         metavar="NAME",
-        help="Attach a built-in SageMaker Debugger rule, such as VanishingGradient or LowGPUUtilization; repeatable.",
+        help="Attach a built-in SageMaker Debugger rule, such as VanishingGradient; repeatable. AWS has closed "
+        "Debugger to new customers on 30 July 2026; slipway debug runs the same rules without it.",
     ),
     click.option(
         "--price-per-hour",
@@ -173,8 +174,6 @@ def train_on_sagemaker(
     Raises:
         UserError: As `Estimator` and its `fit`.
     """
-    from slipway.training_view import training_view
-
     local = is_local(options.instance_type)
     if local and options.dry_run:
         raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
@@ -185,6 +184,8 @@ def train_on_sagemaker(
     if weights and (weights.startswith("s3://") or Path(weights).exists()):
         named = {**named, "weights": hyperparameters.pop("weights")}
     if local:
+        from slipway.training_view import training_view
+
         given = {name: text for name, text in named.items() if text}
         if not data and not given:
             raise click.UsageError(_NO_DATA)
@@ -212,6 +213,8 @@ def train_on_sagemaker(
     if recorded is not None:
         show_requests(recorded, missing)
         return
+    from slipway.training_view import training_view  # only here: it needs rich, which takes long to import
+
     with training_view(config.epochs, verbose=verbose) as view:
         log = _Log(view.show, verbose=verbose)
         name = str(estimator.job_name)

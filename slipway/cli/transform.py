@@ -37,7 +37,6 @@ _GPU_NOTE = (
 
 
 @click.command(
-    short_help="Batch transform: predict many pictures at once.",
     epilog="\b\nExample:\n  slipway transform dogs/test --model slipway-jobs/dogs\n"
     "  slipway transform s3://my-dogs/dogImages/test --model s3://my-dogs/jobs/dogs/output/model.tar.gz \\\n"
     "    --instance-type ml.c7i.xlarge",

@@ -41,7 +41,6 @@ _DEFAULT_RANGES = "; ".join(f"{name}={entry}" for name, entry in DEFAULT_SPACE.i
 
 @click.command(
     cls=HyperparameterCommand,
-    short_help="Tune hyperparameters.",
     epilog="\b\nExample:\n"
     "  slipway tune dogs --max-jobs 10 --range epochs=5:10\n"
     "  slipway tune s3://my-dogs/dogImages --instance-type ml.g4dn.xlarge\n"

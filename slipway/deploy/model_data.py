@@ -4,10 +4,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boto3.s3.transfer import TransferConfig
-
 from slipway.archive import pack_model, unpack_model
 from slipway.aws.refusals import AwsError, explained
+from slipway.aws.session import answered_here
 from slipway.checks.s3_address import S3Address
 from slipway.errors import ArchiveError, JobError, RemoteJobError
 from slipway.requests.names import new_name
@@ -17,8 +16,8 @@ from slipway.training_job import failure_text
 if TYPE_CHECKING:
     from slipway.aws.session import AnySession
 
-# Large enough for any model in a single request, which a dry run can show.
-_ONE_REQUEST = TransferConfig(multipart_threshold=5 * 1024**3)
+# Larger than any model, for a single request, which a dry run can show.
+_ONE_REQUEST_BYTES = 5 * 1024**3
 
 _MISSING = ("404", "NoSuchKey", "NoSuchBucket")
 
@@ -56,7 +55,10 @@ def upload(session: "AnySession", path: Path, bucket: str) -> S3Address:
         ArchiveError: As for `unpacked`.
         ServiceError: AWS refuses.
     """
+    from boto3.s3.transfer import TransferConfig  # only here: dry runs do not wait for it
+
     _require(path)
+    whole = TransferConfig(multipart_threshold=_ONE_REQUEST_BYTES)
     name = path.resolve().name.removesuffix(".tar.gz")[:40]
     place = S3Address(bucket, f"jobs/models/{new_name(name)}/model.tar.gz")
     with tempfile.TemporaryDirectory(prefix="slipway-model-") as scratch:
@@ -68,7 +70,7 @@ def upload(session: "AnySession", path: Path, bucket: str) -> S3Address:
             # A damaged archive must fail here, not minutes later on an instance.
             unpack_model(path, Path(scratch))
         with explained(f"uploading the model to {place}"):
-            session.boto_session.client("s3").upload_file(str(archive), place.bucket, place.key, Config=_ONE_REQUEST)
+            session.boto_session.client("s3").upload_file(str(archive), place.bucket, place.key, Config=whole)
     return place
 
 
@@ -80,6 +82,8 @@ def require_in_s3(session: "AnySession", address: str) -> None:
         ServiceError: AWS refuses.
     """
     place = S3Address.parse(address)
+    if answered_here(session, "HeadObject"):
+        return
     try:
         with explained(f"looking for the model {place}"):
             session.boto_session.client("s3").head_object(Bucket=place.bucket, Key=place.key)

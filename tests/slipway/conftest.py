@@ -71,6 +71,25 @@ def slipway_here(monkeypatch: pytest.MonkeyPatch) -> Slipway:
     return run
 
 
+@pytest.fixture
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, and neither credentials nor settings; whatever is sent meets a closed port."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "SLIPWAY_")):
+            monkeypatch.delenv(name)
+    for name, value in {
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "XDG_CONFIG_HOME": str(tmp_path),
+        "COLUMNS": "500",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(scope="module")
 def shared() -> "DryAccount":
     from tests.slipway.sagemaker_account import DryAccount  # which imports the SDK: seconds

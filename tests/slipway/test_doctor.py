@@ -21,24 +21,12 @@ from slipway.doctor.role import check_execution_role, trusts_sagemaker
 from slipway.doctor.settings import instance_types
 from slipway.errors import DeniedError
 from slipway.images import PushedImage, record_images
+from slipway.installed_sdk import installed_sdk
 
 NUMBER = "111122223333"
 REGION = "eu-west-1"
 ROLE = f"arn:aws:iam::{NUMBER}:role/slipway-execution"
 MOTO = "123456789012"
-
-
-@pytest.fixture
-def nobody(monkeypatch, tmp_path) -> None:
-    """No credentials and no settings, and a network on which nothing answers."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
 
 def found(done, name: str):
@@ -139,9 +127,14 @@ def test_a_new_driver_suits_an_image():
         ({}, (), "absent", "none"),
         ({"sagemaker": "2.257.7", "sagemaker-core": "1.0.78"}, ("estimator.py",), "ok", "version 2.257.7"),
         ({"sagemaker-train": "1.27.0", "sagemaker-core": "2.27.0"}, ("train",), "ok", "version 3"),
-        ({"sagemaker": "2.257.7", "sagemaker-train": "1.27.0"}, ("estimator.py", "train"), "failed", "over it"),
-        ({"sagemaker": "2.257.7", "sagemaker-core": "2.27.0"}, ("estimator.py",), "failed", "parts are missing"),
-        ({"sagemaker-train": "1.27.0", "sagemaker-core": "2.27.0"}, ("estimator.py", "train"), "failed", "version 2"),
+        ({"sagemaker": "2.257.7", "sagemaker-train": "1.27.0"}, ("estimator.py", "train"), "failed", "in one folder"),
+        ({"sagemaker": "2.257.7", "sagemaker-core": "2.27.0"}, ("estimator.py",), "failed", "versions 2 and 3"),
+        (
+            {"sagemaker-train": "1.27.0", "sagemaker-core": "2.27.0"},
+            ("estimator.py", "train"),
+            "failed",
+            "in one folder",
+        ),
         ({}, ("estimator.py",), "failed", "was removed"),
     ],
 )
@@ -157,7 +150,11 @@ def test_the_sdk_is_two_or_three_or_none_or_a_mixture(monkeypatch, tmp_path, pac
         (tmp_path / "sagemaker" / part).touch()
     monkeypatch.setattr("sys.path", [str(tmp_path)])
     monkeypatch.delitem(__import__("sys").modules, "sagemaker", raising=False)
-    sdk = check_sdk()
+    installed_sdk.cache_clear()
+    try:
+        sdk = check_sdk()
+    finally:
+        installed_sdk.cache_clear()
     assert (sdk.status, text in sdk.text) == (status, True), sdk
 
 

@@ -8,7 +8,7 @@ import pytest
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
 from slipway.endpoints import list_endpoints
-from slipway.errors import DownloadError, RemoteJobError
+from slipway.errors import DownloadError, SettingError
 from slipway.jobs import STEMS
 from slipway.results import download_results
 from slipway.stop_job import stop_job
@@ -153,5 +153,5 @@ def test_the_model_of_an_endpoint_is_fetched(bucket, slipway_here, tmp_path):
     bucket.put_object(Bucket="dogs", Key="jobs/a/output/model.tar.gz", Body=ARCHIVE)
     assert slipway_here("download", "dogs", cwd=tmp_path).returncode == 0
     assert (tmp_path / "dogs" / "model.tar.gz").is_file()
-    with pytest.raises(RemoteJobError, match=f"there is neither a job nor an endpoint cats in {REGION}"):
+    with pytest.raises(SettingError, match=f"there is neither a job nor an endpoint cats in {REGION}"):
         list(download_results(Aws(REGION, None), "cats", tmp_path))

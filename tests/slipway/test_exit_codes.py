@@ -79,8 +79,8 @@ def test_missing_credentials_are_a_refusal(slipway_here, monkeypatch, tmp_path):
 
 def test_ctrl_c_ends_with_130(tmp_path):
     """While standard input is awaited, by a program that has the command read it."""
-    program = "import sys, click; from slipway import cli\n"
-    program += "cli.images.callback = lambda as_json: (print('waiting', flush=True), sys.stdin.read())\n"
+    program = "import sys, click; from slipway import cli\nfrom slipway.cli.images import images\n"
+    program += "images.callback = lambda as_json: (print('waiting', flush=True), sys.stdin.read())\n"
     process = subprocess.Popen(
         [sys.executable, "-c", f"{program}sys.argv = ['slipway', 'images']; cli.main()"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -135,7 +135,10 @@ def _modules() -> list[str]:
 
 def _commands(group: click.Group, prefix: str = "") -> dict[str, click.Command]:
     found: dict[str, click.Command] = {}
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         found |= _commands(command, f"{name} ") if isinstance(command, click.Group) else {prefix + name: command}
     return found
 
@@ -148,9 +151,26 @@ def test_no_module_imports_a_heavy_package():
 
 def test_help_waits_for_no_package_that_only_the_work_needs():
     slow = ("boto3", "botocore", "numpy", "PIL", "rich", "sagemaker")
-    script = f"import sys, slipway.cli; print(*sorted(set({slow!r}) & sys.modules.keys()))"
+    commands = [name for name in _modules() if name.startswith("slipway.cli")]
+    script = f"import sys, {', '.join(commands)}; print(*sorted(set({slow!r}) & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_a_command_imports_no_other_command():
+    script = "import sys; from slipway.cli import main; sys.argv[1:] = ['jobs', '--help']; main()"
+    end = (
+        "import atexit, sys; atexit.register(lambda: print(*[n for n in sys.modules if n.startswith('slipway.cli.')]))"
+    )
+    done = subprocess.run([sys.executable, "-c", f"{end}; {script}"], capture_output=True, text=True, check=True)
+    loaded = {name.removeprefix("slipway.cli.") for name in done.stdout.splitlines()[-1].split()}
+    assert loaded & {name.split()[0] for name in FLAGS} == {"jobs"}
+
+
+def test_the_help_lists_all_commands(slipway):
+    listed = slipway("--help").stdout.partition("Commands:")[2]
+    assert {line.split()[0] for line in listed.splitlines() if line.startswith("  ")} >= {n.split()[0] for n in FLAGS}
+    assert "  jobs        List jobs on SageMaker." in listed
 
 
 def test_the_flags_are_the_frozen_ones():

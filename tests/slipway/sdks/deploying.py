@@ -139,6 +139,9 @@ def requests_of(way: Callable[[Any, Any], None], classes: Any, make_session: Cal
         "ListObjectsV2": {"Contents": [{"Key": "dogImages/test/1.jpg", "Size": 1}]},
         "DescribeEndpointConfig": {"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://my-dogs/o/output"}}},
         "InvokeEndpointAsync": {"OutputLocation": "s3://my-dogs/o/1"},
+        # Named, so that they are asked for: a session without an SDK skips what only a dry run would answer.
+        "DescribeImages": {},
+        "HeadObject": {},
     }
     recorded = DryRun(answers=answers)
     aws = Aws("eu-west-1", None)
