@@ -1,6 +1,5 @@
 """`slipway train --instance-type`: runs the job on SageMaker, or in Docker on this machine."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from container.contract.hyperparameters import TrainConfig
-from container.contract.metric_lines import EvaluationLine, read_line
 from slipway.aws.console_address import console_address
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import AnySession, is_local
 from slipway.checks.instance_type import has_own_disk
 from slipway.cli.aws_options import dry_run_option, instance_type_option, region_option, role_option, show_requests
+from slipway.cli.channels import weights_channel
 from slipway.cli.console import say, say_place
+from slipway.cli.job_log import JobLog
 from slipway.cli.local_mode import train_in_docker
 from slipway.dataset_folder import SPLIT_FOLDERS, data_channels
 from slipway.errors import SettingError
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from slipway.estimator_base import EstimatorBase
 
 _NO_DATA = "Name the data: DATA with a train folder in it, or --train."
-
-# Log lines of sagemaker-training itself; a job on this machine has them on its standard error, which is not shown.
-_TOOLKIT = re.compile(
-    r"sagemaker-training-toolkit|^Returning the value itself$"
-    r"|^(ExecuteUserScriptError:|ExitCode |ErrorMessage |Command )"
-)
 
 _OPTIONS = (
     instance_type_option("Train"),
@@ -181,15 +175,13 @@ def train_on_sagemaker(
     if job_dir is not None and not local:
         raise click.UsageError("--job-dir is for jobs on this machine; on SageMaker outputs go to the --bucket.")
     config = TrainConfig.from_strings({k: v for k, v in hyperparameters.items() if k != "weights"})
-    weights = hyperparameters.get("weights")
-    if weights and (weights.startswith("s3://") or Path(weights).exists()):
-        named = {**named, "weights": hyperparameters.pop("weights")}
+    named = {**named, **weights_channel(hyperparameters)}
     if local:
         given = {name: text for name, text in named.items() if text}
         if not data and not given:
             raise click.UsageError(_NO_DATA)
         with training_view(config.epochs, verbose=verbose) as view:
-            log = _Log(view.show, verbose=verbose)
+            log = JobLog(view.show, verbose=verbose)
             train_in_docker(options, data, given, hyperparameters, job_dir, log, slug=config.slug, verbose=verbose)
         return
     from slipway.estimator import Estimator
@@ -213,7 +205,7 @@ def train_on_sagemaker(
         show_requests(recorded, missing)
         return
     with training_view(config.epochs, verbose=verbose) as view:
-        log = _Log(view.show, verbose=verbose)
+        log = JobLog(view.show, verbose=verbose)
         name = str(estimator.job_name)
         say(f"Started the training job {name}")
         say_place("console", console_address("training job", name, session.boto_region_name))
@@ -249,29 +241,6 @@ def print_debugger_results(estimator: "EstimatorBase") -> None:
         say(f"Next: slipway debug {outputs.tensors}")
     if outputs.profiler:
         say(f"Next: slipway report {outputs.profiler}")
-
-
-class _Log:
-    """Shows a job's log without the lines of sagemaker-training, and remembers the test result."""
-
-    def __init__(self, show: Callable[[str], None], *, verbose: bool) -> None:
-        self._show = show
-        self._verbose = verbose
-        self._test: EvaluationLine | None = None
-
-    def show(self, line: str) -> None:
-        """Take one line."""
-        metric = read_line(line)
-        if isinstance(metric, EvaluationLine) and metric.phase == "TEST":
-            self._test = metric
-        if self._verbose or not _TOOLKIT.search(line):
-            self._show(line)
-
-    def print_test(self) -> None:
-        """Print the test accuracy, if the model was tested."""
-        if self._test is not None:
-            test = self._test
-            say(f"Test accuracy {test.accuracy:.2f} % ({test.correct} of {test.total} pictures)")
 
 
 def _below(data: str | None, session: AnySession | None, *, assumed: bool) -> dict[str, str]:

@@ -1,25 +1,16 @@
 """Runs a comparison on this machine: one training job after another, each in its own folder."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from container.contract.hyperparameters import TrainConfig
-from slipway.compare.comparison import Comparison, compare
+from slipway.compare.comparison import Run, compare
 from slipway.compare.result import Result, read_job
 from slipway.compare.variants import Variant
 from slipway.errors import ComparisonError, JobError, StoppedError
 from slipway.job import JobDirectory, open_job
 from slipway.training import run_job
-
-
-@dataclass(frozen=True)
-class Run:
-    """A comparison that was run, perhaps not to its end."""
-
-    comparison: Comparison
-    stopped_by: int | None = None
-    """The signal that stopped it before its last job."""
 
 
 def run_variants(

@@ -1,23 +1,22 @@
 """Runs a comparison on SageMaker: parallel training jobs, whose results are read from S3."""
 
-import json
-import tarfile
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
 
 from slipway.aws.console_address import console_address
 from slipway.aws.refusals import explained
+from slipway.checks.s3_address import S3Address
+from slipway.compare.archives import read_archives
 from slipway.compare.comparison import Comparison, compare
-from slipway.compare.result import CARD, METRICS, TENSORS, Result, parse_metrics, read_result, read_tensors
+from slipway.compare.result import Result
 from slipway.compare.variants import Variant
-from slipway.errors import ComparisonError, QuotaError, RemoteJobError, ServiceError
+from slipway.errors import ComparisonError, QuotaError, ServiceError
 
 if TYPE_CHECKING:
     from slipway.aws.session import AnySession
@@ -62,10 +61,6 @@ def run_remotely(
                 job = job_name(waiting[0])
                 try:
                     start(waiting[0], job)
-                except RemoteJobError as error:  # in the SDK's local mode, where starting a job runs it to its end
-                    failures[waiting[0].name] = str(error)
-                    say(f"{waiting.pop(0).name} failed: {error}")
-                    continue
                 except QuotaError:
                     if not running:
                         raise
@@ -74,8 +69,7 @@ def run_remotely(
                     break
                 running[job] = waiting.pop(0)
                 say(f"{running[job].name}: started as {job}")
-                if not session.local_mode:
-                    say(f"  {console_address('training job', job, session.boto_region_name)}")
+                say(f"  {console_address('training job', job, session.boto_region_name)}")
             for job, description in [(job, _describe(session, job)) for job in running]:
                 if description["TrainingJobStatus"] not in _ENDED:
                     continue
@@ -92,7 +86,7 @@ def run_remotely(
         if running:
             say(f"Still running, and billed: {', '.join(running)}")
             say(f"Compare them when they have ended: slipway compare {' '.join(f'--job {job}' for job in running)}")
-            say("Stop one: aws sagemaker stop-training-job --training-job-name NAME")
+            say("Stop one: slipway stop NAME")
         raise
     if not found:
         name, reason = next(iter(failures.items()))
@@ -108,9 +102,7 @@ def job_name(variant: Variant) -> str:
 
 
 def read_remote_job(session: "AnySession", job: str) -> Result:
-    """Read what a training job left in S3, or on this machine where it ran in the SDK's local mode.
-
-    The archive of the model is read until its card and the beginning of its tensors have been seen.
+    """Read what a training job left in S3.
 
     Raises:
         ComparisonError: It has not completed (the message has the job's own reason), or is none of Slipway's.
@@ -122,18 +114,13 @@ def read_remote_job(session: "AnySession", job: str) -> Result:
         reason = description.get("FailureReason") or f"its status is {status}"
         raise ComparisonError(f"the training job {job} has no result: {reason}")
     model = str(description["ModelArtifacts"]["S3ModelArtifacts"])
-    files = _read(session, model, {CARD: lambda file, _: json.load(file), TENSORS: read_tensors})
-    output = model.removesuffix(PurePosixPath(model).name) + "output.tar.gz"
-    files |= _read(session, output, {METRICS: lambda file, _: parse_metrics(file.read().decode())})
-    resources = description["ResourceConfig"]
-    # The SDK's local mode names no instance type.
-    groups = [f"{one['InstanceCount']} x {one.get('InstanceType', 'local')}" for one in _groups(resources)]
-    return read_result(
+    groups = [f"{one['InstanceCount']} x {one['InstanceType']}" for one in _groups(description["ResourceConfig"])]
+    return read_archives(
+        model,
+        model.removesuffix(PurePosixPath(model).name) + "output.tar.gz",
+        partial(_opened, session),
         job=job,
         place=", ".join(groups),
-        card=files[CARD],
-        metrics=files[METRICS],
-        tensors=files[TENSORS],
         billable_s=description.get("BillableTimeInSeconds"),
     )
 
@@ -148,40 +135,10 @@ def _describe(session: "AnySession", job: str) -> Mapping[str, Any]:
         return description
 
 
-def _read(
-    session: "AnySession", archive: str, readers: Mapping[str, Callable[[IO[bytes], int], Any]]
-) -> dict[str, Any]:
-    """Apply each reader to the file of its name in the archive."""
-    found: dict[str, Any] = {}
-    try:
-        with (
-            explained(f"reading {archive}"),
-            _opened(session, archive) as stream,
-            tarfile.open(fileobj=stream, mode="r|gz") as tar,
-        ):
-            for member in tar:
-                name = PurePosixPath(member.name).name
-                if name in readers and (file := tar.extractfile(member)):
-                    found[name] = readers[name](file, member.size)
-                if len(found) == len(readers):
-                    break
-    except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
-        raise ComparisonError(
-            f"{archive} cannot be read: {error}; was it cut off, or written by another program?"
-        ) from error
-    if missing := sorted(readers.keys() - found.keys()):
-        raise ComparisonError(f"there is no {' and no '.join(missing)} in {archive}; compare jobs of Slipway's images")
-    return found
-
-
 @contextmanager
 def _opened(session: "AnySession", address: str) -> Iterator[IO[bytes]]:
-    parts = urlparse(address)
-    if parts.scheme == "s3":
-        with explained(f"reading {address}"):
-            body = session.boto_session.client("s3").get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))["Body"]
+    place = S3Address.parse(address)
+    with explained(f"reading {address}"):
+        body = session.boto_session.client("s3").get_object(Bucket=place.bucket, Key=place.key)["Body"]
         with body:
             yield body
-    else:
-        with Path(unquote(parts.path)).open("rb") as file:
-            yield file
