@@ -1,10 +1,11 @@
 """Options that the commands for SageMaker share."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from slipway.aws.dry_run import DryRun
 from slipway.cli.console import say
@@ -33,6 +34,13 @@ dry_run_option = click.option(
     help="Print the exact API requests, validated, without sending any; needs no credentials.",
 )
 
+training_image_option = click.option(
+    "--image",
+    metavar="IMAGE",
+    envvar="SLIPWAY_TRAIN_IMAGE",
+    help="Address or tag of the training image.  [default: what push.sh pushed last]",
+)
+
 
 def instance_type_option(what: str) -> Decorator:
     """The option `--instance-type`, without which a command runs on this machine.
@@ -46,6 +54,28 @@ def instance_type_option(what: str) -> Decorator:
         callback=lambda _context, _parameter, value: value or None,
         help=f"{what} on SageMaker, such as ml.g4dn.xlarge; local or local_gpu: in Docker on this machine.",
     )
+
+
+def given_options(names: Iterable[str]) -> list[str]:
+    """List those of the running command's options that stand on its command line.
+
+    Args:
+        names: Names of click's parameters; slipway.toml and the environment, which are for all runs, do not count.
+    """
+    context, wanted = click.get_current_context(), set(names)
+    return [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in wanted and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+
+
+def refuse_here(names: Iterable[str]) -> None:
+    """Refuse, as wrong usage, options that are for SageMaker alone where there is no instance type."""
+    if given := given_options(names):
+        raise click.UsageError(
+            f"{', '.join(given)} {'is' if len(given) == 1 else 'are'} for SageMaker: add --instance-type."
+        )
 
 
 def require_in_s3(data: str) -> None:

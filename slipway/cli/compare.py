@@ -9,9 +9,12 @@ from slipway.cli.aws_options import (
     dry_run_option,
     instance_type_option,
     profile_option,
+    refuse_here,
     region_option,
     role_option,
+    training_image_option,
 )
+from slipway.cli.cloud_options import CLOUD_NAMES, CloudOptions, cloud_options, max_run_option
 from slipway.cli.compare_places import (
     Place,
     Plan,
@@ -22,6 +25,7 @@ from slipway.cli.compare_places import (
     show_comparison,
 )
 from slipway.cli.hyperparameter_options import HyperparameterCommand, hyperparameter_options
+from slipway.cli.names import tuning_job_name
 from slipway.compare.comparison import compare as compare_results
 from slipway.compare.result import read_job
 from slipway.compare.variants import BASELINE, MODEL_TYPE
@@ -29,6 +33,8 @@ from slipway.job import JobDirectory, default_job_directory
 
 # The first is what is compared; the others inspect a single job.
 _NOT_COMMON = (MODEL_TYPE, "profile", "debug")
+
+_NOT_HERE = (*CLOUD_NAMES, "name", "spot", "dry_run", "max_run", "max_parallel")
 
 
 @click.command(
@@ -63,13 +69,12 @@ _NOT_COMMON = (MODEL_TYPE, "profile", "debug")
     "--max-parallel", type=click.IntRange(1), default=2, show_default=True, help="SageMaker jobs to run at once."
 )
 @click.option("--spot", is_flag=True, help="Managed spot training, with checkpoints in S3.")
-@click.option("--image", metavar="IMAGE", help="Training image.  [default: what push.sh pushed]")
 @click.option(
-    "--bucket",
-    metavar="NAME",
-    envvar="SLIPWAY_BUCKET",
-    help="Bucket for outputs, below jobs/.  [default: the data's bucket]",
+    "--name", metavar="PREFIX", callback=tuning_job_name, help="Prefix of the jobs' names.  [default: slipway]"
 )
+@training_image_option
+@cloud_options
+@max_run_option
 @role_option
 @region_option
 @profile_option
@@ -85,8 +90,10 @@ def compare(
     instance_type: str | None,
     max_parallel: int,
     spot: bool,
+    name: str | None,
     image: str | None,
-    bucket: str | None,
+    cloud: CloudOptions,
+    max_run: int | None,
     role: str | None,
     region: str | None,
     profile: str | None,
@@ -114,13 +121,19 @@ def compare(
         raise click.UsageError("Name one data folder or S3 address, or several job directories of slipway train.")
     plan = Plan(data=data[0], models=models, vary=vary, given=given, directory=directory, verbose=verbose)
     if instance_type is None:
-        for name, value in (("--dry-run", dry_run), ("--spot", spot)):
-            if value:
-                raise click.UsageError(f"{name} is for SageMaker: add --instance-type.")
+        refuse_here(_NOT_HERE)
         compare_here(plan)
         return
     place = Place(
-        instance_type=instance_type, image=image, role=role, region=region, profile=profile, bucket=bucket, spot=spot
+        instance_type=instance_type,
+        name=name or "slipway",
+        image=image,
+        role=role,
+        region=region,
+        profile=profile,
+        cloud=cloud,
+        max_run=max_run,
+        spot=spot,
     )
     if is_local(instance_type):
         if dry_run:

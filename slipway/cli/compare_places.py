@@ -14,6 +14,7 @@ from slipway.aws.dry_run import DryRun
 from slipway.aws.session import AwsSession
 from slipway.cli.aws_options import require_in_s3, show_requests
 from slipway.cli.channels import local_channels, weights_channel, weights_file
+from slipway.cli.cloud_options import CloudOptions
 from slipway.cli.console import say, say_place, say_table
 from slipway.cli.job_log import JobLog
 from slipway.cli.local_mode import NOT_FOR_TRAINING, DockerJobs, new_directory, refuse_given
@@ -71,14 +72,16 @@ class Place:
     """The options for where the jobs run: in Docker here or on SageMaker."""
 
     instance_type: str
+    name: str
+    """Prefix of the jobs' names."""
     image: str | None
     role: str | None
     region: str | None
     profile: str | None
-    bucket: str | None
+    cloud: CloudOptions
+    max_run: int | None
     spot: bool
     instance_count: int = 1
-    network_isolation: bool = False
 
 
 def compare_here(plan: Plan) -> None:
@@ -122,7 +125,7 @@ def compare_in_docker(plan: Plan, place: Place) -> None:
         epochs = TrainConfig.from_strings(variant.hyperparameters).epochs
         with training_view(epochs, verbose=plan.verbose) as view:
             log = JobLog(view.show, verbose=plan.verbose)
-            return jobs.train(job_name(variant), variant.hyperparameters, folder, log.show)
+            return jobs.train(job_name(variant, place.name), variant.hyperparameters, folder, log.show)
 
     say(f"Comparing {len(variants)} jobs in {directory}")
     try:
@@ -164,18 +167,21 @@ def compare_on_sagemaker(plan: Plan, place: Place, *, max_parallel: int, dry_run
             place.instance_type,
             image_uri=image,
             hyperparameters=dict(variant.hyperparameters),
-            bucket=place.bucket,
             spot=place.spot,
+            max_run=place.max_run,
+            **place.cloud.estimator_arguments(place.instance_type),
             sagemaker_session=session,
         )
         estimator.fit({**channels, **named}, wait=False, job_name=job)
 
     if recorded is not None:
         for variant in variants:
-            start(variant, job_name(variant))
+            start(variant, job_name(variant, place.name))
         show_requests(recorded, missing)
         return
-    show_comparison(run_remotely(variants, start, session, max_parallel=max_parallel, say=say), plan.directory)
+    show_comparison(
+        run_remotely(variants, start, session, name=place.name, max_parallel=max_parallel, say=say), plan.directory
+    )
 
 
 def remote_results(jobs: tuple[str, ...], region: str | None, profile: str | None) -> list[Result]:

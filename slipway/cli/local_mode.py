@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
-from click.core import ParameterSource
 
+from slipway.cli.aws_options import given_options
 from slipway.cli.console import progress_bar, say, say_place
 from slipway.cli.job_log import JobLog
 from slipway.errors import JobError, SettingError
@@ -69,7 +69,7 @@ def train_in_docker(
         UserError: As `slipway.local.train`, or an option is not for local mode.
     """
     refuse_given(NOT_FOR_TRAINING, "runs the job until it ends")
-    name = _named_now(f"slipway-{slug}")
+    name = options.name or _named_now(f"slipway-{slug}")
     jobs = DockerJobs.planned(options, data, named, region=options.region, profile=options.aws_profile)
     directory = new_directory(job_dir or _JOBS / name, "--job-dir")
     say(f"Starting the job {name} in Docker")
@@ -109,7 +109,7 @@ class DockerJobs:
         """Find the image and the channels.
 
         Args:
-            options: image, instance_type, instance_count and network_isolation as attributes.
+            options: image, instance_type, instance_count and cloud as attributes.
             data: Folder or S3 address with a folder for each channel.
             named: Folders or addresses by channel; they override those below `data`.
             region: Of S3.
@@ -125,7 +125,7 @@ class DockerJobs:
             image=local_image("train", options.image),
             instance_type=options.instance_type,
             instance_count=options.instance_count,
-            network_isolation=options.network_isolation,
+            network_isolation=options.cloud.network_isolation,
             channels=as_channels({**_below(data, aws), **named}, local=True, own_script=False),
             aws=aws,
         )
@@ -247,11 +247,8 @@ def predicted_in_docker(
 
 def refuse_given(names: Sequence[str], what: str) -> None:
     """Refuse options of the command line that local mode has not; slipway.toml and the environment are for all runs."""
-    context = click.get_current_context()
-    given = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    if given:
-        options = [one.opts[0] for one in context.command.params if one.name in given]
-        raise click.UsageError(f"local mode {what}; it has no {', '.join(options)}.")
+    if given := given_options(names):
+        raise click.UsageError(f"local mode {what}; it has no {', '.join(given)}.")
 
 
 def _definition(name: str, model: str, image: str | None) -> dict[str, Any]:

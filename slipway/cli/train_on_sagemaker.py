@@ -11,14 +11,21 @@ from container.contract.hyperparameters import TrainConfig
 from slipway.aws.console_address import console_address
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import AnySession, is_local
-from slipway.checks.instance_type import has_own_disk
-from slipway.cli.aws_options import dry_run_option, instance_type_option, region_option, role_option, show_requests
+from slipway.cli.aws_options import (
+    dry_run_option,
+    instance_type_option,
+    region_option,
+    role_option,
+    show_requests,
+    training_image_option,
+)
 from slipway.cli.channels import weights_channel
+from slipway.cli.cloud_options import CLOUD_NAMES, CloudOptions, cloud_options, max_run_option
 from slipway.cli.console import say, say_place
 from slipway.cli.job_log import JobLog
 from slipway.cli.local_mode import train_in_docker
+from slipway.cli.names import job_name
 from slipway.dataset_folder import SPLIT_FOLDERS, data_channels
-from slipway.errors import SettingError
 from slipway.requests.missing import Missing
 from slipway.s3_channels import find_s3_channels
 
@@ -29,45 +36,25 @@ _NO_DATA = "Name the data: DATA with a train folder in it, or --train."
 
 _OPTIONS = (
     instance_type_option("Train"),
+    click.option("--name", metavar="NAME", callback=job_name, help="Name of the job.  [default: made from the time]"),
     click.option("--instance-count", type=click.IntRange(1), default=1, show_default=True, help="Number of instances."),
     click.option("--spot", is_flag=True, help="Managed spot training, with checkpoints: cheaper, may take longer."),
-    click.option(
-        "--bucket", metavar="NAME", envvar="SLIPWAY_BUCKET", help="Bucket for outputs.  [default: the data's]"
-    ),
-    click.option(
-        "--image",
-        metavar="IMAGE",
-        envvar="SLIPWAY_TRAIN_IMAGE",
-        help="Address or tag of the training image.  [default: what push.sh pushed last]",
-    ),
+    training_image_option,
     role_option,
     region_option,
     # --profile is a hyperparameter here.
     click.option("--aws-profile", metavar="NAME", envvar="SLIPWAY_PROFILE", help="Profile of ~/.aws/config."),
     dry_run_option,
     click.option("--no-wait", is_flag=True, help="Start the job without waiting for it."),
-    click.option(
-        "--max-run",
-        type=click.IntRange(1),
-        metavar="SECONDS",
-        help="Stop the job after this many seconds.  [default: 1 day]",
-    ),
+    max_run_option,
     click.option("--volume-size", type=click.IntRange(1), metavar="GB", help="Disk of each instance.  [default: 30]"),
-    click.option("--subnet", "subnets", multiple=True, metavar="ID", help="VPC subnet; repeatable."),
-    click.option(
-        "--security-group", "security_groups", multiple=True, metavar="ID", help="VPC security group; repeatable."
-    ),
-    click.option(
-        "--kms-key", metavar="KEY", help="KMS key for the outputs and the volumes (not for local instance storage)."
-    ),
-    click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Tag of the job; repeatable."),
+    cloud_options,
     click.option(
         "--keep-alive",
         type=click.IntRange(1),
         metavar="SECONDS",
         help="Keep the instances warm for this many seconds after the job (warm pool).",
     ),
-    click.option("--network-isolation", is_flag=True, help="Run the containers without network access."),
     click.option("--tensorboard", is_flag=True, help="Write TensorBoard event files to the bucket."),
     click.option(
         "--rule",
@@ -85,6 +72,14 @@ _OPTIONS = (
 )
 
 
+NOT_HERE = (
+    *CLOUD_NAMES,
+    *("instance_count", "name", "spot", "dry_run", "no_wait", "max_run", "volume_size", "keep_alive"),
+    *("tensorboard", "rules", "price_per_hour"),
+)
+"""Options that need an instance type."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SageMakerOptions:
     """The options of `slipway train` for SageMaker."""
@@ -92,7 +87,7 @@ class SageMakerOptions:
     instance_type: str | None
     instance_count: int
     spot: bool
-    bucket: str | None
+    name: str | None
     image: str | None
     role: str | None
     region: str | None
@@ -101,12 +96,8 @@ class SageMakerOptions:
     no_wait: bool
     max_run: int | None
     volume_size: int | None
-    subnets: tuple[str, ...]
-    security_groups: tuple[str, ...]
-    kms_key: str | None
-    tags: tuple[str, ...]
+    cloud: CloudOptions
     keep_alive: int | None
-    network_isolation: bool
     tensorboard: bool
     rules: tuple[str, ...]
     price_per_hour: float | None
@@ -124,16 +115,10 @@ class SageMakerOptions:
             "rules": self.rules,
             "spot": self.spot,
             "tensorboard": self.tensorboard,
-            "bucket": self.bucket,
             "max_run": self.max_run,
             "volume_size": self.volume_size,
-            "subnets": list(self.subnets) or None,
-            "security_group_ids": list(self.security_groups) or None,
-            "output_kms_key": self.kms_key,
-            "volume_kms_key": None if has_own_disk(self.instance_type) else self.kms_key,
             "keep_alive_period_in_seconds": self.keep_alive,
-            "enable_network_isolation": self.network_isolation or None,
-            "tags": _tags(self.tags) or None,
+            **self.cloud.estimator_arguments(self.instance_type),
         }
         return {name: value for name, value in found.items() if value is not None}
 
@@ -200,7 +185,7 @@ def train_on_sagemaker(
     channels = {**_below(data, session, assumed=options.dry_run), **{k: v for k, v in named.items() if v}}
     if not channels:
         raise click.UsageError(_NO_DATA)
-    estimator.fit(channels, wait=False)
+    estimator.fit(channels, wait=False, job_name=options.name)
     if recorded is not None:
         show_requests(recorded, missing)
         return
@@ -253,10 +238,3 @@ def _below(data: str | None, session: AnySession | None, *, assumed: bool) -> di
         # A dry run does not look into S3.
         return {split: f"{data.rstrip('/')}/{names[0]}" for split, names in SPLIT_FOLDERS.items()}
     return find_s3_channels(session, data)
-
-
-def _tags(texts: tuple[str, ...]) -> list[dict[str, str]]:
-    for text in texts:
-        if "=" not in text[1:]:
-            raise SettingError(f"--tag is {text!r}; write it like --tag team=dogs")
-    return [{"Key": key, "Value": value} for key, _, value in (text.partition("=") for text in texts)]

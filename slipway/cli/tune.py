@@ -10,12 +10,16 @@ from slipway.cli.aws_options import (
     dry_run_option,
     instance_type_option,
     profile_option,
+    refuse_here,
     region_option,
     require_in_s3,
     role_option,
     show_requests,
+    training_image_option,
 )
+from slipway.cli.cloud_options import CLOUD_NAMES, CloudOptions, cloud_options, max_run_option
 from slipway.cli.hyperparameter_options import HyperparameterCommand, hyperparameter_options
+from slipway.cli.names import tuning_job_name
 from slipway.cli.tuning_places import (
     PAGE,
     Remote,
@@ -35,6 +39,11 @@ from slipway.tuning.strategy import DEFAULT_MAX_JOBS, DEFAULT_MAX_PARALLEL_JOBS,
 
 # This command has options with the names of the first two; the third inspects a single job.
 _NOT_FIXED = ("wandb", "profile", "debug")
+
+_NOT_HERE = (
+    *CLOUD_NAMES,
+    *("name", "spot", "dry_run", "no_wait", "max_run", "parents", "transfer", "max_parallel"),
+)
 
 _DEFAULT_RANGES = "; ".join(f"{name}={entry}" for name, entry in DEFAULT_SPACE.items())
 
@@ -113,13 +122,12 @@ _DEFAULT_RANGES = "; ".join(f"{name}={entry}" for name, entry in DEFAULT_SPACE.i
 )
 @instance_type_option("Tune")
 @click.option("--spot", is_flag=True, help="Managed spot training.")
-@click.option("--image", metavar="IMAGE", help="Training image.  [default: what push.sh pushed]")
 @click.option(
-    "--bucket",
-    metavar="NAME",
-    envvar="SLIPWAY_BUCKET",
-    help="Bucket for outputs, below jobs/.  [default: the data's bucket]",
+    "--name", metavar="NAME", callback=tuning_job_name, help="Name of the tuning job.  [default: made from the time]"
 )
+@training_image_option
+@cloud_options
+@max_run_option
 @click.option("--no-wait", is_flag=True, help="Start the tuning job on SageMaker without waiting for it.")
 @role_option
 @region_option
@@ -144,8 +152,10 @@ def tune(
     output: Path | None,
     instance_type: str | None,
     spot: bool,
+    name: str | None,
     image: str | None,
-    bucket: str | None,
+    cloud: CloudOptions,
+    max_run: int | None,
     no_wait: bool,
     role: str | None,
     region: str | None,
@@ -169,14 +179,7 @@ def tune(
     if as_sweep:
         write_sweep(data, search, output)
     elif instance_type is None:
-        for name, value in (
-            ("--dry-run", dry_run),
-            ("--spot", spot),
-            ("--no-wait", no_wait),
-            ("--warm-start", parents),
-        ):
-            if value:
-                raise click.UsageError(f"{name} is for SageMaker: add --instance-type.")
+        refuse_here(_NOT_HERE)
         tune_here(data, search, study_dir, output, verbose=verbose, keep_models=keep_models)
     else:
         if is_local(instance_type):
@@ -187,7 +190,22 @@ def tune(
         session = missing.session(region, profile, recorded)
         role, image = missing.role(role), missing.image("train", image, session.boto_region_name)
         missing.require()
-        remote = Remote(instance_type, role, image, bucket, spot, max_parallel, parents, transfer, session)
+        remote = Remote(
+            estimator={
+                "role": role,
+                "instance_type": instance_type,
+                "image_uri": image,
+                "spot": spot,
+                "max_run": max_run,
+                **cloud.estimator_arguments(instance_type),
+            },
+            name=name,
+            tags=cloud.api_tags(),
+            max_parallel=max_parallel,
+            parents=parents,
+            transfer=transfer,
+            session=session,
+        )
         tune_on_sagemaker(data, search, remote, output, recorded, wait=not no_wait)
         if recorded is not None:
             show_requests(recorded, missing)

@@ -2,9 +2,10 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from container.contract.hyperparameters import TrainConfig
 from slipway.aws.dry_run import DryRun
@@ -116,15 +117,14 @@ def tune_here(
         say(f"Next: slipway serve {shlex.quote(str(run.best_job.path))}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Remote:
     """The settings of a tuning job on SageMaker, beside its search."""
 
-    instance_type: str
-    role: str
-    image: str
-    bucket: str | None
-    spot: bool
+    estimator: Mapping[str, Any]
+    """Arguments of `Estimator`, without the hyperparameters."""
+    name: str | None
+    tags: Sequence[Mapping[str, str]]
     max_parallel: int
     parents: tuple[str, ...]
     transfer: bool
@@ -149,12 +149,8 @@ def tune_on_sagemaker(
     fixed = dict(search.fixed)
     weights = fixed.pop("weights") if fixed.get("weights", "").startswith("s3://") else None
     estimator = Estimator(
-        remote.role,
-        remote.instance_type,
-        image_uri=remote.image,
+        **remote.estimator,
         hyperparameters=fixed,
-        bucket=remote.bucket,
-        spot=remote.spot,
         sagemaker_session=remote.session,
     )
     tuner = Tuner(
@@ -166,12 +162,14 @@ def tune_on_sagemaker(
         max_parallel_jobs=remote.max_parallel,
         early_stopping_type="Auto" if search.early_stopping and search.strategy != "Hyperband" else "Off",
         warm_start_config=warm_start(remote.parents, transfer=remote.transfer) if remote.parents else None,
+        tags=remote.tags,
         random_seed=search.config.seed if "seed" in fixed else None,
     )
     assumed = {name: f"{data.rstrip('/')}/{name}" for name in SPLIT_FOLDERS}
     channels = find_s3_channels(remote.session, data) if recorded is None else assumed
     tuner.fit(
         channels | ({"weights": weights} if weights else {}),
+        job_name=remote.name,
         wait=wait and recorded is None,
         say=say if recorded is None else _silent,
     )

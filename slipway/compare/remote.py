@@ -34,6 +34,7 @@ def run_remotely(
     start: Start,
     session: "AnySession",
     *,
+    name: str = "slipway",
     max_parallel: int,
     say: Say,
     interval_s: float = 20,
@@ -44,6 +45,7 @@ def run_remotely(
         variants: The jobs to train.
         start: Starts a job.
         session: A session, to follow the jobs with.
+        name: Prefix of the jobs' names.
         max_parallel: Number of jobs at once; fewer if the account's quota is lower.
         say: Called with progress messages.
         interval_s: Seconds between polls of the jobs.
@@ -58,7 +60,7 @@ def run_remotely(
     try:
         while waiting or running:
             while waiting and len(running) < max_parallel:
-                job = job_name(waiting[0])
+                job = job_name(waiting[0], name)
                 try:
                     start(waiting[0], job)
                 except QuotaError:
@@ -73,13 +75,13 @@ def run_remotely(
             for job, description in [(job, _describe(session, job)) for job in running]:
                 if description["TrainingJobStatus"] not in _ENDED:
                     continue
-                name = running.pop(job).name
+                variant = running.pop(job).name
                 try:
-                    found[name] = replace(read_remote_job(session, job), name=name)
-                    say(f"{name}: completed")
+                    found[variant] = replace(read_remote_job(session, job), name=variant)
+                    say(f"{variant}: completed")
                 except (ComparisonError, ServiceError) as error:
-                    failures[name] = str(error)
-                    say(f"{name} failed: {error}")
+                    failures[variant] = str(error)
+                    say(f"{variant} failed: {error}")
             if running:
                 time.sleep(interval_s)
     except BaseException:
@@ -89,16 +91,16 @@ def run_remotely(
             say("Stop one: slipway stop NAME")
         raise
     if not found:
-        name, reason = next(iter(failures.items()))
-        raise ComparisonError(f"every job of the comparison failed; the first, {name}: {reason}")
+        first, reason = next(iter(failures.items()))
+        raise ComparisonError(f"every job of the comparison failed; the first, {first}: {reason}")
     results = [found[variant.name] for variant in variants if variant.name in found]
     return compare(results, tuple(variants[0].varied), failures)
 
 
-def job_name(variant: Variant) -> str:
+def job_name(variant: Variant, prefix: str = "slipway") -> str:
     """A new name for a variant's training job."""
     suffix = f"{datetime.now(UTC):-%y%m%d-%H%M%S-%f}"[:-3]
-    return f"slipway-{variant.slug}"[: _LONGEST_NAME - len(suffix)].rstrip("-") + suffix
+    return f"{prefix}-{variant.slug}"[: _LONGEST_NAME - len(suffix)].rstrip("-") + suffix
 
 
 def read_remote_job(session: "AnySession", job: str) -> Result:
