@@ -24,6 +24,7 @@ from slipway.cli.compare_places import (
     remote_results,
     show_comparison,
 )
+from slipway.cli.console import messages_aside
 from slipway.cli.hyperparameter_options import HyperparameterCommand, hyperparameter_options
 from slipway.cli.names import tuning_job_name
 from slipway.compare.comparison import compare as compare_results
@@ -64,6 +65,12 @@ _NOT_HERE = (*CLOUD_NAMES, "name", "spot", "dry_run", "max_run", "max_parallel")
     "--job", "jobs", metavar="NAME", multiple=True, help="Compare a finished training job on SageMaker; repeatable."
 )
 @click.option("--verbose", is_flag=True, help="Show the full output of jobs on this machine.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the comparison as one JSON object, that of comparison.json; messages go to the standard error.",
+)
 @instance_type_option("Train")
 @click.option(
     "--max-parallel", type=click.IntRange(1), default=2, show_default=True, help="SageMaker jobs to run at once."
@@ -87,6 +94,7 @@ def compare(
     comparison_dir: Path | None,
     jobs: tuple[str, ...],
     verbose: bool,
+    as_json: bool,
     instance_type: str | None,
     max_parallel: int,
     spot: bool,
@@ -109,35 +117,45 @@ def compare(
     DATA can also be job directories of slipway train, and --job can name jobs on SageMaker: those are compared without
     training anything.
     """
-    directory = comparison_dir or default_job_directory("comparison")
-    given = {name.replace("_", "-"): value for name, value in hyperparameters.items() if value is not None}
-    if jobs or (data and all(JobDirectory(Path(path)).hyperparameters_file.is_file() for path in data)):
-        if given or models or vary:
-            raise click.UsageError("Finished jobs are compared as they are: omit all hyperparameters.")
-        found = [*map(read_job, map(Path, data)), *remote_results(jobs, region, profile)]
-        show_comparison(compare_results(found), directory)
-        return
-    if len(data) != 1:
-        raise click.UsageError("Name one data folder or S3 address, or several job directories of slipway train.")
-    plan = Plan(data=data[0], models=models, vary=vary, given=given, directory=directory, verbose=verbose)
-    if instance_type is None:
-        refuse_here(_NOT_HERE)
-        compare_here(plan)
-        return
-    place = Place(
-        instance_type=instance_type,
-        name=name or "slipway",
-        image=image,
-        role=role,
-        region=region,
-        profile=profile,
-        cloud=cloud,
-        max_run=max_run,
-        spot=spot,
-    )
-    if is_local(instance_type):
-        if dry_run:
-            raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
-        compare_in_docker(plan, place)
-    else:
-        compare_on_sagemaker(plan, place, max_parallel=max_parallel, dry_run=dry_run)
+    with messages_aside(as_json and not dry_run) as show:
+        print_json = show if as_json else None
+        directory = comparison_dir or default_job_directory("comparison")
+        given = {name.replace("_", "-"): value for name, value in hyperparameters.items() if value is not None}
+        if jobs or (data and all(JobDirectory(Path(path)).hyperparameters_file.is_file() for path in data)):
+            if given or models or vary:
+                raise click.UsageError("Finished jobs are compared as they are: omit all hyperparameters.")
+            found = [*map(read_job, map(Path, data)), *remote_results(jobs, region, profile)]
+            show_comparison(compare_results(found), directory, print_json)
+            return
+        if len(data) != 1:
+            raise click.UsageError("Name one data folder or S3 address, or several job directories of slipway train.")
+        plan = Plan(
+            data=data[0],
+            models=models,
+            vary=vary,
+            given=given,
+            directory=directory,
+            verbose=verbose,
+            print_json=print_json,
+        )
+        if instance_type is None:
+            refuse_here(_NOT_HERE)
+            compare_here(plan)
+            return
+        place = Place(
+            instance_type=instance_type,
+            name=name or "slipway",
+            image=image,
+            role=role,
+            region=region,
+            profile=profile,
+            cloud=cloud,
+            max_run=max_run,
+            spot=spot,
+        )
+        if is_local(instance_type):
+            if dry_run:
+                raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
+            compare_in_docker(plan, place)
+        else:
+            compare_on_sagemaker(plan, place, max_parallel=max_parallel, dry_run=dry_run)

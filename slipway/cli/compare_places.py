@@ -1,8 +1,9 @@
 """The work of `slipway compare`: on this machine, in Docker, on SageMaker; and its output."""
 
+import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from slipway.compare.result import Result
 from slipway.compare.table import rows
 from slipway.compare.variants import BASELINE, MODEL_TYPE, Variant, make_variants, parse_choices
 from slipway.dataset_folder import SPLIT_FOLDERS
-from slipway.errors import ComparisonError, PageError
+from slipway.errors import JobFailedError, PageError
 from slipway.job import require_installed
 from slipway.networks import check_networks
 from slipway.requests.missing import Missing
@@ -48,6 +49,8 @@ class Plan:
     """Hyperparameters of all jobs."""
     directory: Path
     verbose: bool
+    print_json: Callable[[str], None] | None
+    """Prints the comparison; None: it is shown as a table."""
 
     def variants(self, common: Mapping[str, str]) -> tuple[Variant, ...]:
         """Build every combination.
@@ -102,7 +105,7 @@ def compare_here(plan: Plan) -> None:
         f"the same command with --comparison-dir {shlex.quote(str(plan.directory))} continues from there",
     )
     again = f"the same command with --comparison-dir {shlex.quote(str(plan.directory))} tries again"
-    show_comparison(run.comparison, plan.directory, again)
+    show_comparison(run.comparison, plan.directory, plan.print_json, again)
 
 
 def compare_in_docker(plan: Plan, place: Place) -> None:
@@ -134,7 +137,7 @@ def compare_in_docker(plan: Plan, place: Place) -> None:
         say("Stopped at once; nothing is kept of the job that ran")
         sys.exit(130)
     _exit_if_stopped(run, len(variants), "local mode cannot resume; start again with another --comparison-dir")
-    show_comparison(run.comparison, directory)
+    show_comparison(run.comparison, directory, plan.print_json)
 
 
 def compare_on_sagemaker(plan: Plan, place: Place, *, max_parallel: int, dry_run: bool) -> None:
@@ -179,9 +182,8 @@ def compare_on_sagemaker(plan: Plan, place: Place, *, max_parallel: int, dry_run
             start(variant, job_name(variant, place.name))
         show_requests(recorded, missing)
         return
-    show_comparison(
-        run_remotely(variants, start, session, name=place.name, max_parallel=max_parallel, say=say), plan.directory
-    )
+    found = run_remotely(variants, start, session, name=place.name, max_parallel=max_parallel, say=say)
+    show_comparison(found, plan.directory, plan.print_json)
 
 
 def remote_results(jobs: tuple[str, ...], region: str | None, profile: str | None) -> list[Result]:
@@ -196,25 +198,31 @@ def remote_results(jobs: tuple[str, ...], region: str | None, profile: str | Non
     return [read_remote_job(session, job) for job in jobs]
 
 
-def show_comparison(comparison: Comparison, directory: Path, remedy: str = "") -> None:
-    """Print the table and write the files.
+def show_comparison(
+    comparison: Comparison, directory: Path, print_json: Callable[[str], None] | None, remedy: str = ""
+) -> None:
+    """Print the table or JSON, and write the files.
 
     Args:
         comparison: With at least one result.
         directory: Folder for the files.
+        print_json: Prints the comparison; None: it is shown as a table.
         remedy: What to do about jobs without a result.
 
     Raises:
         PageError: They cannot be written.
-        ComparisonError: A job has no result.
+        JobFailedError: A job has no result.
     """
     from slipway.compare.page import render_page
 
-    say("")
-    titles, body = rows(comparison.results)
-    # Titles of two words take two lines, so that the table fits a terminal.
-    say_table(body, [title.replace(" ", "\n") for title in titles], figures=range(1, len(titles)))
-    say("")
+    if print_json is not None:
+        print_json(json.dumps(comparison.to_json(), ensure_ascii=False))
+    else:
+        say("")
+        titles, body = rows(comparison.results)
+        # Titles of two words take two lines, so that the table fits a terminal.
+        say_table(body, [title.replace(" ", "\n") for title in titles], figures=range(1, len(titles)))
+        say("")
     for warning in comparison.warnings:
         say(f"notice: {warning}")
     results, page = directory / _RESULTS, directory / _PAGE
@@ -231,7 +239,7 @@ def show_comparison(comparison: Comparison, directory: Path, remedy: str = "") -
     say_place("page", page)
     say_place("figures", results)
     if comparison.failures:
-        raise ComparisonError("; ".join(filter(None, (f"without a result: {', '.join(comparison.failures)}", remedy))))
+        raise JobFailedError("; ".join(filter(None, (f"without a result: {', '.join(comparison.failures)}", remedy))))
 
 
 def _exit_if_stopped(run: Run, count: int, following: str) -> None:

@@ -1,8 +1,9 @@
 """The work of `slipway tune`: on this machine, on SageMaker, or as a Weights & Biases sweep; and its output."""
 
+import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,14 @@ def make_search(
 
 
 def tune_here(
-    data: str, search: Search, study_dir: Path | None, output: Path | None, *, verbose: bool, keep_models: bool
+    data: str,
+    search: Search,
+    study_dir: Path | None,
+    output: Path | None,
+    *,
+    verbose: bool,
+    keep_models: bool,
+    print_json: Callable[[str], None] | None,
 ) -> None:
     """Run a study and show it; exit if a signal stopped it."""
     from slipway.tuning.journal import FIELDS
@@ -111,7 +119,7 @@ def tune_here(
         say(f"Stopped; {ended} of {search.job_count} trials have finished.")
         say(f"Next: the same command with --study-dir {shlex.quote(str(directory))} continues from there")
         sys.exit(128 + run.stopped_by)
-    show_trials(run.tuning, output or directory / PAGE)
+    show_trials(run.tuning, output or directory / PAGE, print_json)
     if run.best_job is not None:
         say_place("model", run.best_job.archive)
         say(f"Next: slipway serve {shlex.quote(str(run.best_job.path))}")
@@ -139,6 +147,7 @@ def tune_on_sagemaker(
     recorded: DryRun | None,
     *,
     wait: bool,
+    print_json: Callable[[str], None] | None,
 ) -> None:
     """Start a tuning job and show its trials when it has ended; a dry run records the request only."""
     from slipway.estimator import Estimator
@@ -176,7 +185,7 @@ def tune_on_sagemaker(
     if recorded is not None:
         return
     if wait:
-        show_trials(tuner.tuning(), output or Path(f"{tuner.job.name}.html"))
+        show_trials(tuner.tuning(), output or Path(f"{tuner.job.name}.html"), print_json)
     else:
         say(f"Next: slipway tune --report {tuner.job.name}")
 
@@ -221,13 +230,16 @@ def read_trials(report: str, region: str | None, profile: str | None) -> Tuning:
     return TuningJob(report, aws.service("sagemaker"), aws.region).tuning()
 
 
-def show_trials(tuning: Tuning, page: Path) -> None:
-    """Print the table and write the page."""
+def show_trials(tuning: Tuning, page: Path, print_json: Callable[[str], None] | None) -> None:
+    """Print the table, or JSON if there is a function to print it with, and write the page."""
     from slipway.tuning.page import render_page
 
-    say("")
-    titles, rows = table(tuning)
-    say_table(rows, titles)
+    if print_json is not None:
+        print_json(json.dumps(tuning.to_json(), ensure_ascii=False))
+    else:
+        say("")
+        titles, rows = table(tuning)
+        say_table(rows, titles)
     for trial in tuning.trials:
         if trial.reason:
             say(f"{trial.name} failed: {trial.reason}")

@@ -8,7 +8,7 @@ from container.contract.hyperparameters import TrainConfig
 from slipway.compare.comparison import Run, compare
 from slipway.compare.result import Result, read_job
 from slipway.compare.variants import Variant
-from slipway.errors import ComparisonError, JobError, StoppedError
+from slipway.errors import ComparisonError, JobError, JobFailedError, StoppedError
 from slipway.job import JobDirectory, open_job
 from slipway.training import run_job
 
@@ -32,7 +32,7 @@ def run_variants(
 
     Raises:
         JobError: A job's folder holds another data set's job, or cannot be written.
-        ComparisonError: Every job failed.
+        JobFailedError: Every job failed.
     """
     failures: dict[str, str] = {}
     results: list[Result] = []
@@ -58,7 +58,7 @@ def run_variants(
         results.append(replace(read_job(place), name=variant.name))
     if not results:
         name, reason = next(iter(failures.items()))
-        raise ComparisonError(f"every job of the comparison in {directory} failed; the first, {name}: {reason}")
+        raise JobFailedError(f"every job of the comparison in {directory} failed; the first, {name}: {reason}")
     return Run(compare(results, _varied(variants), failures))
 
 

@@ -16,7 +16,7 @@ from slipway.compare.archives import read_archives
 from slipway.compare.comparison import Comparison, compare
 from slipway.compare.result import Result
 from slipway.compare.variants import Variant
-from slipway.errors import ComparisonError, QuotaError, ServiceError
+from slipway.errors import ComparisonError, QuotaError, RemoteJobError, ServiceError
 
 if TYPE_CHECKING:
     from slipway.aws.session import AnySession
@@ -52,7 +52,7 @@ def run_remotely(
 
     Raises:
         ServiceError: AWS refused a call; `say` was called with the jobs that are running.
-        ComparisonError: Every job failed.
+        RemoteJobError: Every job failed.
     """
     waiting, running = list(variants), dict[str, Variant]()
     found: dict[str, Result] = {}
@@ -92,7 +92,7 @@ def run_remotely(
         raise
     if not found:
         first, reason = next(iter(failures.items()))
-        raise ComparisonError(f"every job of the comparison failed; the first, {first}: {reason}")
+        raise RemoteJobError(f"every job of the comparison failed; the first, {first}: {reason}")
     results = [found[variant.name] for variant in variants if variant.name in found]
     return compare(results, tuple(variants[0].varied), failures)
 

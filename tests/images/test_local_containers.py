@@ -15,6 +15,7 @@ import pytest
 
 from slipway.errors import EndpointError, EngineError, RemoteJobError, SettingError
 from slipway.estimator import Estimator
+from slipway.exit_codes import ExitCode
 from slipway.local import serve, train
 from slipway.local.containers import LABEL
 from tests.conftest import write_image_folder
@@ -87,7 +88,7 @@ def test_models_are_compared_and_the_one_that_fails_has_its_reason(images_for_lo
     assert "resnet18, batch-size 8  " in done.stdout, done.stderr
     assert "resnet18, batch-size 1000 failed: the training job" in done.stdout
     assert "without a result: resnet18, batch-size 1000" in done.stderr
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.JOB_FAILED
     [archive] = folder.glob("slipway-jobs/*-comparison/resnet18-batch-size-8/model.tar.gz")
     assert names_in(archive) == ["model.json", "model.safetensors"]
 

@@ -12,7 +12,7 @@ from slipway.aws.connection import Aws
 from slipway.aws.session import AwsSession
 from slipway.compare import compare, make_variants
 from slipway.compare.remote import job_name, read_remote_job, run_remotely
-from slipway.errors import ComparisonError, QuotaError, ServiceError
+from slipway.errors import QuotaError, RemoteJobError, ServiceError
 from slipway.s3_channels import find_s3_channels
 from tests.images.registry import aws_api
 from tests.slipway.slipway_runs import EPOCHS
@@ -113,7 +113,7 @@ def test_when_every_job_fails_the_first_reason_is_the_error(account, tmp_path):
         account.s3.upload_file(str(tmp_path / "empty.tar.gz"), "dogs", f"jobs/{job}/output/model.tar.gz")
 
     with pytest.raises(
-        ComparisonError, match=r"the first, resnet18: there is no model.json and no model.safetensors in"
+        RemoteJobError, match=r"the first, resnet18: there is no model.json and no model.safetensors in"
     ):
         run_remotely(VARIANTS, start, account.session, max_parallel=3, say=lambda _: None)
 
@@ -153,6 +153,7 @@ def test_what_still_runs_is_said_when_the_comparison_breaks_off(account, tmp_pat
         run_remotely(VARIANTS, start, account.session, max_parallel=3, say=said.append)
     [job] = account.started
     assert f"Still running, and billed: {job}" in said
+    assert "Stop one: slipway stop NAME" in said
     assert f"Compare them when they have ended: slipway compare --job {job}" in said
 
 

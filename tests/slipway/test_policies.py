@@ -25,11 +25,32 @@ FLAGS = {
     + ["--dry-run", "--no-wait", "--max-run", "--volume-size", *CLOUD]
     + ["--keep-alive", "--tensorboard", "--rule", "--price-per-hour"]
     + [f"--{row.name}" for row in HYPERPARAMETERS],
-    "compare": ["DATA…", "--models", "--vary", "--comparison-dir", "--job", "--verbose", "--instance-type"]
-    + ["--max-parallel", "--spot", "--name", "--image", *CLOUD, "--max-run", "--role", *AWS, "--dry-run"]
+    "compare": ["DATA…", "--models", "--vary", "--comparison-dir", "--job", "--verbose", "--json"]
+    + [
+        "--instance-type",
+        "--max-parallel",
+        "--spot",
+        "--name",
+        "--image",
+        *CLOUD,
+        "--max-run",
+        "--role",
+        *AWS,
+        "--dry-run",
+    ]
     + [f"--{row.name}" for row in HYPERPARAMETERS if row.name not in ("model-type", "profile", "debug")],
     "tune": ["DATA", "--range", "--strategy", "--objective", "--max-jobs", "--max-parallel", "--early-stopping"]
-    + ["--warm-start", "--transfer", "--study-dir", "--keep-models", "--verbose", "--wandb", "--report", "--output"]
+    + [
+        "--warm-start",
+        "--transfer",
+        "--study-dir",
+        "--keep-models",
+        "--verbose",
+        "--wandb",
+        "--report",
+        "--json",
+        "--output",
+    ]
     + ["--instance-type", "--spot", "--name", "--image", *CLOUD, "--max-run", "--no-wait", "--role", *AWS]
     + ["--dry-run"]
     + [f"--{row.name}" for row in HYPERPARAMETERS if row.name not in ("wandb", "profile", "debug")],
