@@ -8,8 +8,12 @@ import click
 from click.core import ParameterSource
 
 from slipway.aws.dry_run import DryRun
+from slipway.aws.session import is_local
 from slipway.cli.console import say
 from slipway.requests.missing import Missing
+
+_HERE = "here"
+"""Value of --instance-type for this machine, where slipway.toml names a type."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -51,9 +55,34 @@ def instance_type_option(what: str) -> Decorator:
     return click.option(
         "--instance-type",
         metavar="TYPE",
-        callback=lambda _context, _parameter, value: value or None,
-        help=f"{what} on SageMaker, such as ml.g4dn.xlarge; local or local_gpu: in Docker on this machine.",
+        callback=lambda _context, _parameter, value: None if value in ("", _HERE) else value,
+        help=f"{what} on SageMaker, such as ml.g4dn.xlarge; local or local_gpu: in Docker on this machine; {_HERE}: in "
+        "a process of this machine, the default.",
     )
+
+
+def chosen_type(instance_type: str | None, *data: str | None) -> str | None:
+    """Return the instance type, or None to run on this machine.
+
+    A type of SageMaker's from slipway.toml or the environment is for data in S3: with folders of this machine, which
+    SageMaker cannot read, the command runs here, and says so.
+
+    Args:
+        instance_type: The option's value.
+        data: The folders and addresses that the command reads.
+    """
+    given = click.get_current_context().get_parameter_source("instance_type") is ParameterSource.COMMANDLINE
+    named = [text for text in data if text]
+    if not instance_type or given or is_local(instance_type) or not named:
+        return instance_type
+    if any(text.startswith("s3://") for text in named):
+        return instance_type
+    click.echo(
+        f"note: {named[0]} is on this machine, and so the command runs here; the configured instance type "
+        f"{instance_type} is for data in S3",
+        err=True,
+    )
+    return None
 
 
 def given_options(names: Iterable[str]) -> list[str]:

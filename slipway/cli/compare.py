@@ -6,6 +6,7 @@ import click
 
 from slipway.aws.session import is_local
 from slipway.cli.aws_options import (
+    chosen_type,
     dry_run_option,
     instance_type_option,
     profile_option,
@@ -138,6 +139,7 @@ def compare(
             verbose=verbose,
             print_json=print_json,
         )
+        instance_type = chosen_type(instance_type, data[0])
         if instance_type is None:
             refuse_here(_NOT_HERE)
             compare_here(plan)

@@ -5,13 +5,14 @@ With an instance type it runs on SageMaker; see train_on_sagemaker.py.
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from container.contract.hyperparameters import TrainConfig
-from slipway.cli.aws_options import refuse_here
+from slipway.cli.aws_options import chosen_type, refuse_here
 from slipway.cli.channels import local_channels, weights_file
 from slipway.cli.console import say, say_place
 from slipway.cli.hyperparameter_options import HyperparameterCommand, hyperparameter_options
@@ -66,6 +67,7 @@ def train(
     options = SageMakerOptions.take(others)
     given = {name.replace("_", "-"): value for name, value in others.items() if value is not None}
     named = {"train": train, "validation": validation, "test": test}
+    options = replace(options, instance_type=chosen_type(options.instance_type, data, *named.values()))
     if options.instance_type is not None:
         train_on_sagemaker(options, data, named, given, job_dir=job_dir, verbose=verbose)
         return

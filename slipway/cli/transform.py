@@ -11,6 +11,7 @@ from container.contract.errors import UserError
 from slipway.aws.session import is_local
 from slipway.checks.instance_type import has_gpu
 from slipway.cli.aws_options import (
+    chosen_type,
     dry_run_option,
     instance_type_option,
     profile_option,
@@ -102,6 +103,7 @@ def transform(
     """
     path = predictions or Path(f"predictions.{form}")
     require_absent(path)
+    instance_type = chosen_type(instance_type, pictures)
     if instance_type is None:
         refuse_here((*CLOUD_NAMES, "instance_count", "output", "name", "dry_run"))
         _here(pictures, model, form, path, labels)

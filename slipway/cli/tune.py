@@ -7,6 +7,7 @@ import click
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import is_local
 from slipway.cli.aws_options import (
+    chosen_type,
     dry_run_option,
     instance_type_option,
     profile_option,
@@ -192,7 +193,7 @@ def tune(
         search = make_search(hyperparameters, ranges, strategy, metric, early_stopping, max_jobs)
         if as_sweep:
             write_sweep(data, search, output)
-        elif instance_type is None:
+        elif (instance_type := chosen_type(instance_type, data)) is None:
             refuse_here(_NOT_HERE)
             tune_here(data, search, study_dir, output, verbose=verbose, keep_models=keep_models, print_json=print_json)
         else:
