@@ -97,7 +97,7 @@ class EndpointError(UserError):
 
 
 class ComparisonError(UserError):
-    """A job cannot be compared, because it is unfinished or not Slipway's, or no job has a result."""
+    """A job cannot be compared, because it is unfinished or not Slipway's, and has no figures."""
 
 
 class SearchSpaceError(UserError):
@@ -105,7 +105,7 @@ class SearchSpaceError(UserError):
 
 
 class TuningError(UserError):
-    """A tuning job or study cannot be continued, or none of its trials has a result."""
+    """A tuning job or study cannot be read or continued."""
 
 
 class UploadError(UserError):
@@ -125,7 +125,7 @@ class CleaningError(UserError):
 
 
 class JobFailedError(JobError):
-    """A job on this machine failed; the message has its reason."""
+    """A job on this machine failed, or jobs of a comparison did; the message has the reason."""
 
 
 class StoppedError(JobError):

@@ -56,6 +56,18 @@ def weights_file(given: dict[str, str]) -> Path | None:
     return path
 
 
+def weights_channel(given: dict[str, str]) -> dict[str, str]:
+    """Take `--weights` out of the hyperparameters of a job in an image if it is an S3 address, a file or a folder.
+
+    Returns:
+        The weights channel, or nothing.
+    """
+    text = given.get(_WEIGHTS, "")
+    if not text or not (text.startswith("s3://") or Path(text).exists()):
+        return {}
+    return {_WEIGHTS: given.pop(_WEIGHTS)}
+
+
 def without_weights_file(given: Mapping[str, str]) -> dict[str, str]:
     """Omit `--weights FILE` from the hyperparameters: a file is a channel."""
     return {name: text for name, text in given.items() if name != _WEIGHTS or text in _KEYWORDS}

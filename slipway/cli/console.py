@@ -1,8 +1,9 @@
 """Output of commands: plain lines, tables, and progress bars on terminals."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 
 import click
 
@@ -21,6 +22,21 @@ def colour() -> bool | None:
 def say(text: str) -> None:
     """Print one line on the standard output."""
     click.echo(text, color=colour())
+
+
+@contextmanager
+def messages_aside(aside: bool) -> Iterator[Callable[[str], None]]:
+    """Print messages on the standard error while the body runs, so that the standard output has only the result.
+
+    Args:
+        aside: False: messages are printed where they always are.
+
+    Yields:
+        Prints a line of the result.
+    """
+    output = sys.stdout
+    with redirect_stdout(sys.stderr) if aside else nullcontext():
+        yield lambda text: click.echo(text, file=output)
 
 
 def say_place(what: str, where: object) -> None:

@@ -1,5 +1,6 @@
 """`slipway data`: writes the sample data set, explores a data set, uploads one to S3."""
 
+import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ from slipway.cli.aws_options import profile_option, region_option
 from slipway.cli.console import complain, progress_bar, say, transfer_bar
 from slipway.dataset_folder import data_channels
 from slipway.errors import PageError
+from slipway.settings import Settings
 
 if TYPE_CHECKING:
     from slipway.upload import Uploaded
@@ -142,8 +144,24 @@ def upload(
         sys.exit(130)
     _print_result(done, str(place))
     if "train" in channels:
-        say(f"Next: slipway train {place} --instance-type ml.g4dn.xlarge")
+        _say_next(str(place), region, profile)
     sys.exit(1 if done.failed else 0)
+
+
+def _say_next(place: str, region: str | None, profile: str | None) -> None:
+    """Print the command that trains on what was uploaded, and what it needs that is not there yet."""
+    from slipway.requests.missing import Missing
+
+    missing = Missing(dry_run=True)
+    missing.role(None)
+    missing.image("train", None, missing.region(region, profile))
+    for setting in missing.settings:
+        say(f"Training there needs one thing more: {setting}")
+    settings = Settings.read()
+    # What slipway.toml or the environment names need not be repeated.
+    options = [("--region", region, settings.region), ("--aws-profile", profile, settings.profile)]
+    further = "".join(f" {name} {shlex.quote(value)}" for name, value, known in options if value and value != known)
+    say(f"Next: slipway train {shlex.quote(place)} --instance-type ml.g4dn.xlarge{further}")
 
 
 def _print_result(done: "Uploaded", place: str) -> None:

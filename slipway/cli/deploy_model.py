@@ -5,7 +5,6 @@ from typing import Any
 from slipway.aws.session import AwsSession
 from slipway.cli.console import say
 from slipway.cli.deploy_options import DeployOptions
-from slipway.cli.security_options import as_tags, network_arguments
 from slipway.deploy.autoscaling import Autoscaling, apply_scaling, check_scaling
 from slipway.deploy.kinds import Asynchronous, Serverless
 from slipway.deploy.named_model import NamedModels
@@ -38,16 +37,16 @@ def deploy_model(
         dry_run=quiet,
         role=options.role,
         image=options.image,
-        bucket=options.bucket,
-        arguments=network_arguments(options.subnets, options.security_groups, options.network_isolation),
+        bucket=options.cloud.bucket,
+        arguments=options.cloud.model_arguments(),
     )
     scaling = None
     if options.autoscale:
         scaling = Autoscaling.parse(options.autoscale, invocations_per_minute=options.invocations_per_minute)
     common: dict[str, Any] = {
         "endpoint_name": options.name,
-        "tags": as_tags(options.tags),
-        "kms_key": options.kms_key,
+        "tags": options.cloud.api_tags(),
+        "kms_key": options.cloud.kms_key,
         "capture_percent": options.capture,
         "rollout": Rollout.parse(options.rollout, alarms=options.alarms) if options.rollout else None,
         "wait": not options.no_wait,
@@ -59,7 +58,7 @@ def deploy_model(
         if scaling:
             check_scaling(scaling, asynchronous=False, serverless=False, wait=not options.no_wait)
         variants = [_variant(models, text, options) for text in options.variants]
-        bucket = options.bucket or Settings.read().bucket
+        bucket = options.cloud.bucket or Settings.read().bucket
         predictor = deploy_variants(variants, update=options.update, bucket=bucket, **common)
         if scaling:
             names = [variant.name for variant in variants]
@@ -89,7 +88,7 @@ def _kind(options: DeployOptions) -> dict[str, Any]:
     if options.serverless:
         found["serverless_inference_config"] = Serverless(options.memory, options.max_concurrency)
     if options.asynchronous:
-        found["async_inference_config"] = Asynchronous(output_path=options.output)
+        found["async_inference_config"] = Asynchronous(output_path=options.output, kms_key=options.cloud.kms_key)
     return found
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from slipway.cli.aws_options import instance_type_option, role_option
+from slipway.cli.cloud_options import CloudOptions, cloud_options
 from slipway.cli.names import endpoint_name
-from slipway.cli.security_options import security_options
 
 _MODEL_OPTIONS = (
     instance_type_option("Serve"),
@@ -78,9 +78,8 @@ _AWS_OPTIONS = (
         help="Address or tag of the serving image; serve or serve-cpu for the last of that kind.  [default: what "
         "push.sh pushed last, on instances without GPUs the image for CPUs if the model needs no torch]",
     ),
-    click.option("--bucket", metavar="NAME", envvar="SLIPWAY_BUCKET", help="Bucket for a local model and for outputs."),
     role_option,
-    security_options,
+    cloud_options,
     click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port in local mode."),
 )
 
@@ -107,13 +106,8 @@ class DeployOptions:
     alarms: tuple[str, ...]
     no_wait: bool
     image: str | None
-    bucket: str | None
     role: str | None
-    subnets: tuple[str, ...]
-    security_groups: tuple[str, ...]
-    network_isolation: bool
-    kms_key: str | None
-    tags: tuple[str, ...]
+    cloud: CloudOptions
     port: int
 
     @classmethod

@@ -4,16 +4,18 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
-from click.core import ParameterSource
 
+from slipway.cli.aws_options import given_options
 from slipway.cli.console import progress_bar, say, say_place
+from slipway.cli.job_log import JobLog
 from slipway.errors import JobError, SettingError
 from slipway.settings import Settings
 from slipway.transform.predictions_file import ACCEPT, Format, Row
@@ -21,24 +23,15 @@ from slipway.transform.predictions_file import ACCEPT, Format, Row
 if TYPE_CHECKING:
     from slipway.aws.connection import Aws
     from slipway.cli.deploy_options import DeployOptions
+    from slipway.local import Trained
 
 _JOBS = Path("slipway-jobs")
 _INTERRUPTED = 130
 _NOT_HERE = ("kms_key", "subnets", "security_groups", "tags", "bucket", "no_wait")
-_NOT_FOR_TRAINING = (*_NOT_HERE, "spot", "rules", "tensorboard", "keep_alive", "max_run", "volume_size")
+NOT_FOR_TRAINING = (*_NOT_HERE, "spot", "rules", "tensorboard", "keep_alive", "max_run", "volume_size")
 _NOT_FOR_SERVING = (*_NOT_HERE, "serverless", "asynchronous", "autoscale", "capture", "update", "network_isolation")
 _NOT_FOR_TRANSFORM = (*_NOT_HERE, "instance_count", "output", "name", "network_isolation")
 _HOST = re.compile(r"^algo-\d+ \| ")
-
-
-class JobLog(Protocol):
-    """Shows a training job's log."""
-
-    def show(self, line: str) -> None:
-        """Take one line."""
-
-    def print_test(self) -> None:
-        """Print the test accuracy, if the model was tested."""
 
 
 def local_image(target: Literal["train", "serve"], named: str | None) -> str:
@@ -75,33 +68,17 @@ def train_in_docker(
     Raises:
         UserError: As `slipway.local.train`, or an option is not for local mode.
     """
-    from slipway.checks.inputs import as_channels
-    from slipway.local import train
-
-    _refuse_given(_NOT_FOR_TRAINING, "runs the job until it ends")
-    aws = _aws(options.region, options.aws_profile, data, *named.values())
-    channels = as_channels({**_below(data, aws), **named}, local=True, own_script=False)
-    name = _named_now(f"slipway-{slug}")
-    directory = _new_directory(job_dir or _JOBS / name)
-    request = {
-        "TrainingJobName": name,
-        "AlgorithmSpecification": {"TrainingImage": local_image("train", options.image), "TrainingInputMode": "File"},
-        "HyperParameters": dict(hyperparameters),
-        "InputDataConfig": [
-            {"ChannelName": channel, "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": address}}}
-            for channel, address in channels.items()
-        ],
-        "OutputDataConfig": {"S3OutputPath": f"file://{directory}"},
-        "ResourceConfig": {"InstanceType": options.instance_type, "InstanceCount": options.instance_count},
-        "EnableNetworkIsolation": options.network_isolation,
-    }
+    refuse_given(NOT_FOR_TRAINING, "runs the job until it ends")
+    name = options.name or _named_now(f"slipway-{slug}")
+    jobs = DockerJobs.planned(options, data, named, region=options.region, profile=options.aws_profile)
+    directory = new_directory(job_dir or _JOBS / name, "--job-dir")
     say(f"Starting the job {name} in Docker")
 
     def show(line: str) -> None:
         log.show(line if verbose else _HOST.sub("", line))
 
     try:
-        trained = train(request, show, aws=aws)
+        trained = jobs.train(name, hyperparameters, directory, show)
     except KeyboardInterrupt:
         say("Stopped at once; nothing is kept")
         sys.exit(_INTERRUPTED)
@@ -114,6 +91,73 @@ def train_in_docker(
     say(f"Next: slipway serve {shlex.quote(str(trained.model))}, and in another terminal: slipway predict PICTURE")
 
 
+@dataclass(frozen=True, kw_only=True)
+class DockerJobs:
+    """What training jobs in Docker have in common."""
+
+    image: str
+    instance_type: str
+    instance_count: int
+    network_isolation: bool
+    channels: Mapping[str, Any]
+    aws: "Aws | None"
+
+    @classmethod
+    def planned(
+        cls, options: Any, data: str | None, named: Mapping[str, str], *, region: str | None, profile: str | None
+    ) -> "DockerJobs":
+        """Find the image and the channels.
+
+        Args:
+            options: image, instance_type, instance_count and cloud as attributes.
+            data: Folder or S3 address with a folder for each channel.
+            named: Folders or addresses by channel; they override those below `data`.
+            region: Of S3.
+            profile: Of `~/.aws/config`, for S3.
+
+        Raises:
+            UserError: There is no such folder or address.
+        """
+        from slipway.checks.inputs import as_channels
+
+        aws = _aws(region, profile, data, *named.values())
+        return cls(
+            image=local_image("train", options.image),
+            instance_type=options.instance_type,
+            instance_count=options.instance_count,
+            network_isolation=options.cloud.network_isolation,
+            channels=as_channels({**_below(data, aws), **named}, local=True, own_script=False),
+            aws=aws,
+        )
+
+    def train(
+        self, name: str, hyperparameters: Mapping[str, str], directory: Path, show: Callable[[str], None]
+    ) -> "Trained":
+        """Run a job to its end, as `slipway.local.train` does.
+
+        Args:
+            name: Name of the job.
+            hyperparameters: Those of the job.
+            directory: Folder for the outputs.
+            show: Called with each line of the log.
+        """
+        from slipway.local import train
+
+        request = {
+            "TrainingJobName": name,
+            "AlgorithmSpecification": {"TrainingImage": self.image, "TrainingInputMode": "File"},
+            "HyperParameters": dict(hyperparameters),
+            "InputDataConfig": [
+                {"ChannelName": channel, "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": address}}}
+                for channel, address in self.channels.items()
+            ],
+            "OutputDataConfig": {"S3OutputPath": f"file://{directory}"},
+            "ResourceConfig": {"InstanceType": self.instance_type, "InstanceCount": self.instance_count},
+            "EnableNetworkIsolation": self.network_isolation,
+        }
+        return train(request, show, aws=self.aws)
+
+
 def serve_in_docker(model: str, options: "DeployOptions", region: str | None, profile: str | None) -> None:
     """Serve a model until Ctrl-C.
 
@@ -122,7 +166,7 @@ def serve_in_docker(model: str, options: "DeployOptions", region: str | None, pr
     """
     from slipway.local import serve
 
-    _refuse_given((*_NOT_FOR_SERVING, "instance_count"), "is one container that serves until Ctrl-C")
+    refuse_given((*_NOT_FOR_SERVING, "instance_count"), "is one container that serves until Ctrl-C")
     gpu, aws = options.instance_type == "local_gpu", _aws(region, profile, model)
     definition = _definition(options.name or _named_now("slipway"), model, options.image)
     try:
@@ -166,7 +210,7 @@ def predicted_in_docker(
     from slipway.transform.outputs import rows_below
     from slipway.transform.pictures import Picture, load_for
 
-    _refuse_given(_NOT_FOR_TRANSFORM, "is one container that writes the predictions' file")
+    refuse_given(_NOT_FOR_TRANSFORM, "is one container that writes the predictions' file")
     if pictures.startswith("s3://"):
         raise SettingError(
             f"instance type {instance_type} is for pictures in a folder of this machine, not for {pictures}"
@@ -201,13 +245,10 @@ def predicted_in_docker(
         yield rows_below(Path(scratch), found.names, refused), found.labels
 
 
-def _refuse_given(names: Sequence[str], what: str) -> None:
+def refuse_given(names: Sequence[str], what: str) -> None:
     """Refuse options of the command line that local mode has not; slipway.toml and the environment are for all runs."""
-    context = click.get_current_context()
-    given = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    if given:
-        options = [one.opts[0] for one in context.command.params if one.name in given]
-        raise click.UsageError(f"local mode {what}; it has no {', '.join(options)}.")
+    if given := given_options(names):
+        raise click.UsageError(f"local mode {what}; it has no {', '.join(given)}.")
 
 
 def _definition(name: str, model: str, image: str | None) -> dict[str, Any]:
@@ -247,7 +288,16 @@ def _named_now(base: str) -> str:
     return f"{base[: 62 - len(time)]}-{time}"
 
 
-def _new_directory(path: Path) -> Path:
+def new_directory(path: Path, option: str) -> Path:
+    """Make a folder for a job's outputs, which must be empty if it is there.
+
+    Args:
+        path: The folder.
+        option: The option that names it.
+
+    Raises:
+        JobError: It cannot be made, or is not empty.
+    """
     directory = path.resolve()
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -257,6 +307,6 @@ def _new_directory(path: Path) -> Path:
     if found:
         raise JobError(
             f"{directory} is not empty ({', '.join(found[:4])}), and a job in local mode cannot resume an earlier one; "
-            "give another --job-dir"
+            f"give another {option}"
         )
     return directory

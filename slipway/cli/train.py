@@ -5,16 +5,18 @@ With an instance type it runs on SageMaker; see train_on_sagemaker.py.
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from container.contract.hyperparameters import TrainConfig
+from slipway.cli.aws_options import chosen_type, refuse_here
 from slipway.cli.channels import local_channels, weights_file
 from slipway.cli.console import say, say_place
 from slipway.cli.hyperparameter_options import HyperparameterCommand, hyperparameter_options
-from slipway.cli.train_on_sagemaker import SageMakerOptions, sagemaker_options, train_on_sagemaker
+from slipway.cli.train_on_sagemaker import NOT_HERE, SageMakerOptions, sagemaker_options, train_on_sagemaker
 from slipway.job import JobDirectory, default_job_directory, open_job, require_installed
 
 if TYPE_CHECKING:
@@ -64,14 +66,13 @@ def train(
     options = SageMakerOptions.take(others)
     given = {name.replace("_", "-"): value for name, value in others.items() if value is not None}
     named = {"train": train, "validation": validation, "test": test}
+    options = replace(options, instance_type=chosen_type(options.instance_type, data, *named.values()))
     if options.instance_type is not None:
         train_on_sagemaker(options, data, named, given, job_dir=job_dir, verbose=verbose)
         return
-    remote = options.dry_run or options.spot or options.no_wait or options.rules
-    if remote or any(text and text.startswith("s3://") for text in (data, *named.values())):
-        raise click.UsageError(
-            "S3 addresses, --spot, --rule, --no-wait and --dry-run are for SageMaker: add --instance-type."
-        )
+    refuse_here(NOT_HERE)
+    if any(text and text.startswith("s3://") for text in (data, *named.values())):
+        raise click.UsageError("S3 addresses are for SageMaker: add --instance-type.")
     from slipway.training import run_job  # only here: it needs more of the system than jobs in AWS do
 
     weights = weights_file(given)

@@ -1,6 +1,5 @@
 """`slipway train --instance-type`: runs the job on SageMaker, or in Docker on this machine."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,16 +8,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from container.contract.hyperparameters import TrainConfig
-from container.contract.metric_lines import EvaluationLine, read_line
 from slipway.aws.console_address import console_address
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import AnySession, is_local
-from slipway.checks.instance_type import has_own_disk
-from slipway.cli.aws_options import dry_run_option, instance_type_option, region_option, role_option, show_requests
+from slipway.cli.aws_options import (
+    dry_run_option,
+    instance_type_option,
+    region_option,
+    role_option,
+    show_requests,
+    training_image_option,
+)
+from slipway.cli.channels import weights_channel
+from slipway.cli.cloud_options import CLOUD_NAMES, CloudOptions, cloud_options, max_run_option
 from slipway.cli.console import say, say_place
+from slipway.cli.job_log import JobLog
 from slipway.cli.local_mode import train_in_docker
+from slipway.cli.names import job_name
 from slipway.dataset_folder import SPLIT_FOLDERS, data_channels
-from slipway.errors import SettingError
 from slipway.requests.missing import Missing
 from slipway.s3_channels import find_s3_channels
 
@@ -27,53 +34,27 @@ if TYPE_CHECKING:
 
 _NO_DATA = "Name the data: DATA with a train folder in it, or --train."
 
-# Log lines of sagemaker-training itself; a job on this machine has them on its standard error, which is not shown.
-_TOOLKIT = re.compile(
-    r"sagemaker-training-toolkit|^Returning the value itself$"
-    r"|^(ExecuteUserScriptError:|ExitCode |ErrorMessage |Command )"
-)
-
 _OPTIONS = (
     instance_type_option("Train"),
+    click.option("--name", metavar="NAME", callback=job_name, help="Name of the job.  [default: made from the time]"),
     click.option("--instance-count", type=click.IntRange(1), default=1, show_default=True, help="Number of instances."),
     click.option("--spot", is_flag=True, help="Managed spot training, with checkpoints: cheaper, may take longer."),
-    click.option(
-        "--bucket", metavar="NAME", envvar="SLIPWAY_BUCKET", help="Bucket for outputs.  [default: the data's]"
-    ),
-    click.option(
-        "--image",
-        metavar="IMAGE",
-        envvar="SLIPWAY_TRAIN_IMAGE",
-        help="Address or tag of the training image.  [default: what push.sh pushed last]",
-    ),
+    training_image_option,
     role_option,
     region_option,
     # --profile is a hyperparameter here.
     click.option("--aws-profile", metavar="NAME", envvar="SLIPWAY_PROFILE", help="Profile of ~/.aws/config."),
     dry_run_option,
     click.option("--no-wait", is_flag=True, help="Start the job without waiting for it."),
-    click.option(
-        "--max-run",
-        type=click.IntRange(1),
-        metavar="SECONDS",
-        help="Stop the job after this many seconds.  [default: 1 day]",
-    ),
+    max_run_option,
     click.option("--volume-size", type=click.IntRange(1), metavar="GB", help="Disk of each instance.  [default: 30]"),
-    click.option("--subnet", "subnets", multiple=True, metavar="ID", help="VPC subnet; repeatable."),
-    click.option(
-        "--security-group", "security_groups", multiple=True, metavar="ID", help="VPC security group; repeatable."
-    ),
-    click.option(
-        "--kms-key", metavar="KEY", help="KMS key for the outputs and the volumes (not for local instance storage)."
-    ),
-    click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Tag of the job; repeatable."),
+    cloud_options,
     click.option(
         "--keep-alive",
         type=click.IntRange(1),
         metavar="SECONDS",
         help="Keep the instances warm for this many seconds after the job (warm pool).",
     ),
-    click.option("--network-isolation", is_flag=True, help="Run the containers without network access."),
     click.option("--tensorboard", is_flag=True, help="Write TensorBoard event files to the bucket."),
     click.option(
         "--rule",
@@ -92,6 +73,14 @@ _OPTIONS = (
 )
 
 
+NOT_HERE = (
+    *CLOUD_NAMES,
+    *("instance_count", "name", "spot", "dry_run", "no_wait", "max_run", "volume_size", "keep_alive"),
+    *("tensorboard", "rules", "price_per_hour"),
+)
+"""Options that need an instance type."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SageMakerOptions:
     """The options of `slipway train` for SageMaker."""
@@ -99,7 +88,7 @@ class SageMakerOptions:
     instance_type: str | None
     instance_count: int
     spot: bool
-    bucket: str | None
+    name: str | None
     image: str | None
     role: str | None
     region: str | None
@@ -108,12 +97,8 @@ class SageMakerOptions:
     no_wait: bool
     max_run: int | None
     volume_size: int | None
-    subnets: tuple[str, ...]
-    security_groups: tuple[str, ...]
-    kms_key: str | None
-    tags: tuple[str, ...]
+    cloud: CloudOptions
     keep_alive: int | None
-    network_isolation: bool
     tensorboard: bool
     rules: tuple[str, ...]
     price_per_hour: float | None
@@ -131,16 +116,10 @@ class SageMakerOptions:
             "rules": self.rules,
             "spot": self.spot,
             "tensorboard": self.tensorboard,
-            "bucket": self.bucket,
             "max_run": self.max_run,
             "volume_size": self.volume_size,
-            "subnets": list(self.subnets) or None,
-            "security_group_ids": list(self.security_groups) or None,
-            "output_kms_key": self.kms_key,
-            "volume_kms_key": None if has_own_disk(self.instance_type) else self.kms_key,
             "keep_alive_period_in_seconds": self.keep_alive,
-            "enable_network_isolation": self.network_isolation or None,
-            "tags": _tags(self.tags) or None,
+            **self.cloud.estimator_arguments(self.instance_type),
         }
         return {name: value for name, value in found.items() if value is not None}
 
@@ -180,9 +159,7 @@ def train_on_sagemaker(
     if job_dir is not None and not local:
         raise click.UsageError("--job-dir is for jobs on this machine; on SageMaker outputs go to the --bucket.")
     config = TrainConfig.from_strings({k: v for k, v in hyperparameters.items() if k != "weights"})
-    weights = hyperparameters.get("weights")
-    if weights and (weights.startswith("s3://") or Path(weights).exists()):
-        named = {**named, "weights": hyperparameters.pop("weights")}
+    named = {**named, **weights_channel(hyperparameters)}
     if local:
         from slipway.training_view import training_view
 
@@ -190,7 +167,7 @@ def train_on_sagemaker(
         if not data and not given:
             raise click.UsageError(_NO_DATA)
         with training_view(config.epochs, verbose=verbose) as view:
-            log = _Log(view.show, verbose=verbose)
+            log = JobLog(view.show, verbose=verbose)
             train_in_docker(options, data, given, hyperparameters, job_dir, log, slug=config.slug, verbose=verbose)
         return
     from slipway.estimator import Estimator
@@ -209,14 +186,14 @@ def train_on_sagemaker(
     channels = {**_below(data, session, assumed=options.dry_run), **{k: v for k, v in named.items() if v}}
     if not channels:
         raise click.UsageError(_NO_DATA)
-    estimator.fit(channels, wait=False)
+    estimator.fit(channels, wait=False, job_name=options.name)
     if recorded is not None:
         show_requests(recorded, missing)
         return
     from slipway.training_view import training_view  # only here: it needs rich, which takes long to import
 
     with training_view(config.epochs, verbose=verbose) as view:
-        log = _Log(view.show, verbose=verbose)
+        log = JobLog(view.show, verbose=verbose)
         name = str(estimator.job_name)
         say(f"Started the training job {name}")
         say_place("console", console_address("training job", name, session.boto_region_name))
@@ -254,29 +231,6 @@ def print_debugger_results(estimator: "EstimatorBase") -> None:
         say(f"Next: slipway report {outputs.profiler}")
 
 
-class _Log:
-    """Shows a job's log without the lines of sagemaker-training, and remembers the test result."""
-
-    def __init__(self, show: Callable[[str], None], *, verbose: bool) -> None:
-        self._show = show
-        self._verbose = verbose
-        self._test: EvaluationLine | None = None
-
-    def show(self, line: str) -> None:
-        """Take one line."""
-        metric = read_line(line)
-        if isinstance(metric, EvaluationLine) and metric.phase == "TEST":
-            self._test = metric
-        if self._verbose or not _TOOLKIT.search(line):
-            self._show(line)
-
-    def print_test(self) -> None:
-        """Print the test accuracy, if the model was tested."""
-        if self._test is not None:
-            test = self._test
-            say(f"Test accuracy {test.accuracy:.2f} % ({test.correct} of {test.total} pictures)")
-
-
 def _below(data: str | None, session: AnySession | None, *, assumed: bool) -> dict[str, str]:
     """The channels below an address or a folder."""
     if data is None:
@@ -287,10 +241,3 @@ def _below(data: str | None, session: AnySession | None, *, assumed: bool) -> di
         # A dry run does not look into S3.
         return {split: f"{data.rstrip('/')}/{names[0]}" for split, names in SPLIT_FOLDERS.items()}
     return find_s3_channels(session, data)
-
-
-def _tags(texts: tuple[str, ...]) -> list[dict[str, str]]:
-    for text in texts:
-        if "=" not in text[1:]:
-            raise SettingError(f"--tag is {text!r}; write it like --tag team=dogs")
-    return [{"Key": key, "Value": value} for key, _, value in (text.partition("=") for text in texts)]

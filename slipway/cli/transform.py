@@ -11,20 +11,23 @@ from container.contract.errors import UserError
 from slipway.aws.session import is_local
 from slipway.checks.instance_type import has_gpu
 from slipway.cli.aws_options import (
+    chosen_type,
     dry_run_option,
     instance_type_option,
     profile_option,
+    refuse_here,
     region_option,
     role_option,
     show_requests,
 )
+from slipway.cli.cloud_options import CLOUD_NAMES, CloudOptions, cloud_options
 from slipway.cli.console import complain, progress_bar, say
 from slipway.cli.local_mode import predicted_in_docker
 from slipway.cli.names import job_name
-from slipway.cli.security_options import as_tags, network_arguments, security_options
 from slipway.errors import RemoteJobError, SettingError, StoppedError
 from slipway.job import require_installed
 from slipway.requests.missing import Missing
+from slipway.requests.names import new_name
 from slipway.transform.predictions_file import Format, Row, require_absent, write_predictions
 
 if TYPE_CHECKING:
@@ -67,9 +70,8 @@ _GPU_NOTE = (
     help="Manifest with the pictures' labels: they are written beside the predictions, and compared.  [default: the "
     "folder's, if it has one]",
 )
-@click.option("--bucket", envvar="SLIPWAY_BUCKET", metavar="NAME", help="Bucket to upload a local model to.")
 @click.option("--name", metavar="NAME", callback=job_name, help="Name of the job.  [default: made from the time]")
-@security_options
+@cloud_options
 @click.option("--image", metavar="IMAGE", help="Address or tag of the serving image.  [default: what push.sh pushed]")
 @role_option
 @region_option
@@ -84,13 +86,8 @@ def transform(
     form: Format,
     predictions: Path | None,
     labels: Path | None,
-    bucket: str | None,
     name: str | None,
-    subnets: tuple[str, ...],
-    security_groups: tuple[str, ...],
-    network_isolation: bool,
-    kms_key: str | None,
-    tags: tuple[str, ...],
+    cloud: CloudOptions,
     image: str | None,
     role: str | None,
     region: str | None,
@@ -105,7 +102,9 @@ def transform(
     """
     path = predictions or Path(f"predictions.{form}")
     require_absent(path)
+    instance_type = chosen_type(instance_type, pictures)
     if instance_type is None:
+        refuse_here((*CLOUD_NAMES, "instance_count", "output", "name", "dry_run"))
         _here(pictures, model, form, path, labels)
         return
     if dry_run and is_local(instance_type):
@@ -120,17 +119,19 @@ def transform(
     from slipway.transform import jobs
 
     recorded = jobs.dry_run() if dry_run else None
+    name = name or new_name("slipway-transform")
     job = jobs.PlannedJob(
         pictures=pictures,
         model=model,
         instance_type=instance_type,
         instance_count=instance_count,
-        output=output,
+        output=output or (f"s3://{cloud.bucket}/jobs/{name}" if cloud.bucket else None),
         form=form,
-        bucket=bucket,
-        of_the_model=network_arguments(subnets, security_groups, network_isolation),
-        kms_key=kms_key,
-        tags=as_tags(tags),
+        bucket=cloud.bucket,
+        of_the_model=cloud.model_arguments(),
+        output_key=cloud.kms_key,
+        volume_key=cloud.volume_key(instance_type),
+        tags=cloud.api_tags(),
         image=image,
         role=role,
         region=region,
@@ -139,7 +140,7 @@ def transform(
     missing = Missing(dry_run=dry_run)
     transformer = job.transformer(missing, recorded)
     if has_gpu(instance_type):
-        say(_GPU_NOTE)
+        click.echo(_GPU_NOTE, err=True)
     transformer.transform(pictures, job_name=name, labels=labels, wait=False)
     if recorded is not None:
         show_requests(recorded, missing)

@@ -7,15 +7,21 @@ import click
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import is_local
 from slipway.cli.aws_options import (
+    chosen_type,
     dry_run_option,
     instance_type_option,
     profile_option,
+    refuse_here,
     region_option,
     require_in_s3,
     role_option,
     show_requests,
+    training_image_option,
 )
+from slipway.cli.cloud_options import CLOUD_NAMES, CloudOptions, cloud_options, max_run_option
+from slipway.cli.console import messages_aside
 from slipway.cli.hyperparameter_options import HyperparameterCommand, hyperparameter_options
+from slipway.cli.names import tuning_job_name
 from slipway.cli.tuning_places import (
     PAGE,
     Remote,
@@ -35,6 +41,11 @@ from slipway.tuning.strategy import DEFAULT_MAX_JOBS, DEFAULT_MAX_PARALLEL_JOBS,
 
 # This command has options with the names of the first two; the third inspects a single job.
 _NOT_FIXED = ("wandb", "profile", "debug")
+
+_NOT_HERE = (
+    *CLOUD_NAMES,
+    *("name", "spot", "dry_run", "no_wait", "max_run", "parents", "transfer", "max_parallel"),
+)
 
 _DEFAULT_RANGES = "; ".join(f"{name}={entry}" for name, entry in DEFAULT_SPACE.items())
 
@@ -105,6 +116,12 @@ _DEFAULT_RANGES = "; ".join(f"{name}={entry}" for name, entry in DEFAULT_SPACE.i
     help="Only show the trials of a tuning job on SageMaker or of a study directory.",
 )
 @click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the trials as one JSON object; messages go to the standard error.",
+)
+@click.option(
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -112,13 +129,12 @@ _DEFAULT_RANGES = "; ".join(f"{name}={entry}" for name, entry in DEFAULT_SPACE.i
 )
 @instance_type_option("Tune")
 @click.option("--spot", is_flag=True, help="Managed spot training.")
-@click.option("--image", metavar="IMAGE", help="Training image.  [default: what push.sh pushed]")
 @click.option(
-    "--bucket",
-    metavar="NAME",
-    envvar="SLIPWAY_BUCKET",
-    help="Bucket for outputs, below jobs/.  [default: the data's bucket]",
+    "--name", metavar="NAME", callback=tuning_job_name, help="Name of the tuning job.  [default: made from the time]"
 )
+@training_image_option
+@cloud_options
+@max_run_option
 @click.option("--no-wait", is_flag=True, help="Start the tuning job on SageMaker without waiting for it.")
 @role_option
 @region_option
@@ -140,11 +156,14 @@ def tune(
     verbose: bool,
     as_sweep: bool,
     report: str | None,
+    as_json: bool,
     output: Path | None,
     instance_type: str | None,
     spot: bool,
+    name: str | None,
     image: str | None,
-    bucket: str | None,
+    cloud: CloudOptions,
+    max_run: int | None,
     no_wait: bool,
     role: str | None,
     region: str | None,
@@ -158,35 +177,49 @@ def tune(
     --study-dir continues. Only the best trial keeps its model. With --instance-type, DATA is an S3 address, and
     SageMaker runs the tuning job. A hyperparameter that is given has that value in all trials.
     """
-    if report is not None:
-        tuning = read_trials(report, region, profile)
-        show_trials(tuning, output or (Path(report) / PAGE if Path(report).is_dir() else Path(f"{report}.html")))
-        return
-    if data is None:
-        raise click.UsageError("Name the data: a folder with a train folder in it, or an S3 address.")
-    search = make_search(hyperparameters, ranges, strategy, metric, early_stopping, max_jobs)
-    if as_sweep:
-        write_sweep(data, search, output)
-    elif instance_type is None:
-        for name, value in (
-            ("--dry-run", dry_run),
-            ("--spot", spot),
-            ("--no-wait", no_wait),
-            ("--warm-start", parents),
-        ):
-            if value:
-                raise click.UsageError(f"{name} is for SageMaker: add --instance-type.")
-        tune_here(data, search, study_dir, output, verbose=verbose, keep_models=keep_models)
-    else:
-        if is_local(instance_type):
-            raise SettingError(NOT_LOCALLY)
-        require_in_s3(data)
-        recorded = DryRun() if dry_run else None
-        missing = Missing(dry_run=dry_run)
-        session = missing.session(region, profile, recorded)
-        role, image = missing.role(role), missing.image("train", image, session.boto_region_name)
-        missing.require()
-        remote = Remote(instance_type, role, image, bucket, spot, max_parallel, parents, transfer, session)
-        tune_on_sagemaker(data, search, remote, output, recorded, wait=not no_wait)
-        if recorded is not None:
-            show_requests(recorded, missing)
+    if as_json and (as_sweep or no_wait):
+        raise click.UsageError("--json prints the trials, and there are none yet: omit it, or --wandb and --no-wait.")
+    with messages_aside(as_json and not dry_run) as show:
+        print_json = show if as_json else None
+        if report is not None:
+            tuning = read_trials(report, region, profile)
+            show_trials(
+                tuning, output or (Path(report) / PAGE if Path(report).is_dir() else Path(f"{report}.html")), print_json
+            )
+            return
+        if data is None:
+            raise click.UsageError("Name the data: a folder with a train folder in it, or an S3 address.")
+        search = make_search(hyperparameters, ranges, strategy, metric, early_stopping, max_jobs)
+        if as_sweep:
+            write_sweep(data, search, output)
+        elif (instance_type := chosen_type(instance_type, data)) is None:
+            refuse_here(_NOT_HERE)
+            tune_here(data, search, study_dir, output, verbose=verbose, keep_models=keep_models, print_json=print_json)
+        else:
+            if is_local(instance_type):
+                raise SettingError(NOT_LOCALLY)
+            require_in_s3(data)
+            recorded = DryRun() if dry_run else None
+            missing = Missing(dry_run=dry_run)
+            session = missing.session(region, profile, recorded)
+            role, image = missing.role(role), missing.image("train", image, session.boto_region_name)
+            missing.require()
+            remote = Remote(
+                estimator={
+                    "role": role,
+                    "instance_type": instance_type,
+                    "image_uri": image,
+                    "spot": spot,
+                    "max_run": max_run,
+                    **cloud.estimator_arguments(instance_type),
+                },
+                name=name,
+                tags=cloud.api_tags(),
+                max_parallel=max_parallel,
+                parents=parents,
+                transfer=transfer,
+                session=session,
+            )
+            tune_on_sagemaker(data, search, remote, output, recorded, wait=not no_wait, print_json=print_json)
+            if recorded is not None:
+                show_requests(recorded, missing)

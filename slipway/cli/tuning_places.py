@@ -1,10 +1,12 @@
 """The work of `slipway tune`: on this machine, on SageMaker, or as a Weights & Biases sweep; and its output."""
 
+import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from container.contract.hyperparameters import TrainConfig
 from slipway.aws.dry_run import DryRun
@@ -79,7 +81,14 @@ def make_search(
 
 
 def tune_here(
-    data: str, search: Search, study_dir: Path | None, output: Path | None, *, verbose: bool, keep_models: bool
+    data: str,
+    search: Search,
+    study_dir: Path | None,
+    output: Path | None,
+    *,
+    verbose: bool,
+    keep_models: bool,
+    print_json: Callable[[str], None] | None,
 ) -> None:
     """Run a study and show it; exit if a signal stopped it."""
     from slipway.tuning.journal import FIELDS
@@ -110,21 +119,20 @@ def tune_here(
         say(f"Stopped; {ended} of {search.job_count} trials have finished.")
         say(f"Next: the same command with --study-dir {shlex.quote(str(directory))} continues from there")
         sys.exit(128 + run.stopped_by)
-    show_trials(run.tuning, output or directory / PAGE)
+    show_trials(run.tuning, output or directory / PAGE, print_json)
     if run.best_job is not None:
         say_place("model", run.best_job.archive)
         say(f"Next: slipway serve {shlex.quote(str(run.best_job.path))}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Remote:
     """The settings of a tuning job on SageMaker, beside its search."""
 
-    instance_type: str
-    role: str
-    image: str
-    bucket: str | None
-    spot: bool
+    estimator: Mapping[str, Any]
+    """Arguments of `Estimator`, without the hyperparameters."""
+    name: str | None
+    tags: Sequence[Mapping[str, str]]
     max_parallel: int
     parents: tuple[str, ...]
     transfer: bool
@@ -139,6 +147,7 @@ def tune_on_sagemaker(
     recorded: DryRun | None,
     *,
     wait: bool,
+    print_json: Callable[[str], None] | None,
 ) -> None:
     """Start a tuning job and show its trials when it has ended; a dry run records the request only."""
     from slipway.estimator import Estimator
@@ -149,12 +158,8 @@ def tune_on_sagemaker(
     fixed = dict(search.fixed)
     weights = fixed.pop("weights") if fixed.get("weights", "").startswith("s3://") else None
     estimator = Estimator(
-        remote.role,
-        remote.instance_type,
-        image_uri=remote.image,
+        **remote.estimator,
         hyperparameters=fixed,
-        bucket=remote.bucket,
-        spot=remote.spot,
         sagemaker_session=remote.session,
     )
     tuner = Tuner(
@@ -166,19 +171,21 @@ def tune_on_sagemaker(
         max_parallel_jobs=remote.max_parallel,
         early_stopping_type="Auto" if search.early_stopping and search.strategy != "Hyperband" else "Off",
         warm_start_config=warm_start(remote.parents, transfer=remote.transfer) if remote.parents else None,
+        tags=remote.tags,
         random_seed=search.config.seed if "seed" in fixed else None,
     )
     assumed = {name: f"{data.rstrip('/')}/{name}" for name in SPLIT_FOLDERS}
     channels = find_s3_channels(remote.session, data) if recorded is None else assumed
     tuner.fit(
         channels | ({"weights": weights} if weights else {}),
+        job_name=remote.name,
         wait=wait and recorded is None,
         say=say if recorded is None else _silent,
     )
     if recorded is not None:
         return
     if wait:
-        show_trials(tuner.tuning(), output or Path(f"{tuner.job.name}.html"))
+        show_trials(tuner.tuning(), output or Path(f"{tuner.job.name}.html"), print_json)
     else:
         say(f"Next: slipway tune --report {tuner.job.name}")
 
@@ -223,13 +230,16 @@ def read_trials(report: str, region: str | None, profile: str | None) -> Tuning:
     return TuningJob(report, aws.service("sagemaker"), aws.region).tuning()
 
 
-def show_trials(tuning: Tuning, page: Path) -> None:
-    """Print the table and write the page."""
+def show_trials(tuning: Tuning, page: Path, print_json: Callable[[str], None] | None) -> None:
+    """Print the table, or JSON if there is a function to print it with, and write the page."""
     from slipway.tuning.page import render_page
 
-    say("")
-    titles, rows = table(tuning)
-    say_table(rows, titles)
+    if print_json is not None:
+        print_json(json.dumps(tuning.to_json(), ensure_ascii=False))
+    else:
+        say("")
+        titles, rows = table(tuning)
+        say_table(rows, titles)
     for trial in tuning.trials:
         if trial.reason:
             say(f"{trial.name} failed: {trial.reason}")

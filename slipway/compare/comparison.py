@@ -63,6 +63,15 @@ class Comparison:
         path.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class Run:
+    """A comparison that was run, perhaps not to its end."""
+
+    comparison: Comparison
+    stopped_by: int | None = None
+    """The signal that stopped it before its last job."""
+
+
 def compare(
     results: Iterable[Result], varied: Sequence[str] = (MODEL_TYPE,), failures: Mapping[str, str] | None = None
 ) -> Comparison:

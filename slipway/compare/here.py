@@ -1,25 +1,16 @@
 """Runs a comparison on this machine: one training job after another, each in its own folder."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from container.contract.hyperparameters import TrainConfig
-from slipway.compare.comparison import Comparison, compare
+from slipway.compare.comparison import Run, compare
 from slipway.compare.result import Result, read_job
 from slipway.compare.variants import Variant
-from slipway.errors import ComparisonError, JobError, StoppedError
+from slipway.errors import ComparisonError, JobError, JobFailedError, StoppedError
 from slipway.job import JobDirectory, open_job
 from slipway.training import run_job
-
-
-@dataclass(frozen=True)
-class Run:
-    """A comparison that was run, perhaps not to its end."""
-
-    comparison: Comparison
-    stopped_by: int | None = None
-    """The signal that stopped it before its last job."""
 
 
 def run_variants(
@@ -41,7 +32,7 @@ def run_variants(
 
     Raises:
         JobError: A job's folder holds another data set's job, or cannot be written.
-        ComparisonError: Every job failed.
+        JobFailedError: Every job failed.
     """
     failures: dict[str, str] = {}
     results: list[Result] = []
@@ -67,7 +58,7 @@ def run_variants(
         results.append(replace(read_job(place), name=variant.name))
     if not results:
         name, reason = next(iter(failures.items()))
-        raise ComparisonError(f"every job of the comparison in {directory} failed; the first, {name}: {reason}")
+        raise JobFailedError(f"every job of the comparison in {directory} failed; the first, {name}: {reason}")
     return Run(compare(results, _varied(variants), failures))
 
 

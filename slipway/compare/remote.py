@@ -1,21 +1,20 @@
 """Runs a comparison on SageMaker: parallel training jobs, whose results are read from S3."""
 
-import json
-import tarfile
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
 
 from slipway.aws.console_address import console_address
 from slipway.aws.refusals import explained
+from slipway.checks.s3_address import S3Address
+from slipway.compare.archives import read_archives
 from slipway.compare.comparison import Comparison, compare
-from slipway.compare.result import CARD, METRICS, TENSORS, Result, parse_metrics, read_result, read_tensors
+from slipway.compare.result import Result
 from slipway.compare.variants import Variant
 from slipway.errors import ComparisonError, QuotaError, RemoteJobError, ServiceError
 
@@ -35,6 +34,7 @@ def run_remotely(
     start: Start,
     session: "AnySession",
     *,
+    name: str = "slipway",
     max_parallel: int,
     say: Say,
     interval_s: float = 20,
@@ -45,13 +45,14 @@ def run_remotely(
         variants: The jobs to train.
         start: Starts a job.
         session: A session, to follow the jobs with.
+        name: Prefix of the jobs' names.
         max_parallel: Number of jobs at once; fewer if the account's quota is lower.
         say: Called with progress messages.
         interval_s: Seconds between polls of the jobs.
 
     Raises:
         ServiceError: AWS refused a call; `say` was called with the jobs that are running.
-        ComparisonError: Every job failed.
+        RemoteJobError: Every job failed.
     """
     waiting, running = list(variants), dict[str, Variant]()
     found: dict[str, Result] = {}
@@ -59,13 +60,9 @@ def run_remotely(
     try:
         while waiting or running:
             while waiting and len(running) < max_parallel:
-                job = job_name(waiting[0])
+                job = job_name(waiting[0], name)
                 try:
                     start(waiting[0], job)
-                except RemoteJobError as error:  # in the SDK's local mode, where starting a job runs it to its end
-                    failures[waiting[0].name] = str(error)
-                    say(f"{waiting.pop(0).name} failed: {error}")
-                    continue
                 except QuotaError:
                     if not running:
                         raise
@@ -74,43 +71,40 @@ def run_remotely(
                     break
                 running[job] = waiting.pop(0)
                 say(f"{running[job].name}: started as {job}")
-                if not session.local_mode:
-                    say(f"  {console_address('training job', job, session.boto_region_name)}")
+                say(f"  {console_address('training job', job, session.boto_region_name)}")
             for job, description in [(job, _describe(session, job)) for job in running]:
                 if description["TrainingJobStatus"] not in _ENDED:
                     continue
-                name = running.pop(job).name
+                variant = running.pop(job).name
                 try:
-                    found[name] = replace(read_remote_job(session, job), name=name)
-                    say(f"{name}: completed")
+                    found[variant] = replace(read_remote_job(session, job), name=variant)
+                    say(f"{variant}: completed")
                 except (ComparisonError, ServiceError) as error:
-                    failures[name] = str(error)
-                    say(f"{name} failed: {error}")
+                    failures[variant] = str(error)
+                    say(f"{variant} failed: {error}")
             if running:
                 time.sleep(interval_s)
     except BaseException:
         if running:
             say(f"Still running, and billed: {', '.join(running)}")
             say(f"Compare them when they have ended: slipway compare {' '.join(f'--job {job}' for job in running)}")
-            say("Stop one: aws sagemaker stop-training-job --training-job-name NAME")
+            say("Stop one: slipway stop NAME")
         raise
     if not found:
-        name, reason = next(iter(failures.items()))
-        raise ComparisonError(f"every job of the comparison failed; the first, {name}: {reason}")
+        first, reason = next(iter(failures.items()))
+        raise RemoteJobError(f"every job of the comparison failed; the first, {first}: {reason}")
     results = [found[variant.name] for variant in variants if variant.name in found]
     return compare(results, tuple(variants[0].varied), failures)
 
 
-def job_name(variant: Variant) -> str:
+def job_name(variant: Variant, prefix: str = "slipway") -> str:
     """A new name for a variant's training job."""
     suffix = f"{datetime.now(UTC):-%y%m%d-%H%M%S-%f}"[:-3]
-    return f"slipway-{variant.slug}"[: _LONGEST_NAME - len(suffix)].rstrip("-") + suffix
+    return f"{prefix}-{variant.slug}"[: _LONGEST_NAME - len(suffix)].rstrip("-") + suffix
 
 
 def read_remote_job(session: "AnySession", job: str) -> Result:
-    """Read what a training job left in S3, or on this machine where it ran in the SDK's local mode.
-
-    The archive of the model is read until its card and the beginning of its tensors have been seen.
+    """Read what a training job left in S3.
 
     Raises:
         ComparisonError: It has not completed (the message has the job's own reason), or is none of Slipway's.
@@ -122,18 +116,13 @@ def read_remote_job(session: "AnySession", job: str) -> Result:
         reason = description.get("FailureReason") or f"its status is {status}"
         raise ComparisonError(f"the training job {job} has no result: {reason}")
     model = str(description["ModelArtifacts"]["S3ModelArtifacts"])
-    files = _read(session, model, {CARD: lambda file, _: json.load(file), TENSORS: read_tensors})
-    output = model.removesuffix(PurePosixPath(model).name) + "output.tar.gz"
-    files |= _read(session, output, {METRICS: lambda file, _: parse_metrics(file.read().decode())})
-    resources = description["ResourceConfig"]
-    # The SDK's local mode names no instance type.
-    groups = [f"{one['InstanceCount']} x {one.get('InstanceType', 'local')}" for one in _groups(resources)]
-    return read_result(
+    groups = [f"{one['InstanceCount']} x {one['InstanceType']}" for one in _groups(description["ResourceConfig"])]
+    return read_archives(
+        model,
+        model.removesuffix(PurePosixPath(model).name) + "output.tar.gz",
+        partial(_opened, session),
         job=job,
         place=", ".join(groups),
-        card=files[CARD],
-        metrics=files[METRICS],
-        tensors=files[TENSORS],
         billable_s=description.get("BillableTimeInSeconds"),
     )
 
@@ -148,40 +137,10 @@ def _describe(session: "AnySession", job: str) -> Mapping[str, Any]:
         return description
 
 
-def _read(
-    session: "AnySession", archive: str, readers: Mapping[str, Callable[[IO[bytes], int], Any]]
-) -> dict[str, Any]:
-    """Apply each reader to the file of its name in the archive."""
-    found: dict[str, Any] = {}
-    try:
-        with (
-            explained(f"reading {archive}"),
-            _opened(session, archive) as stream,
-            tarfile.open(fileobj=stream, mode="r|gz") as tar,
-        ):
-            for member in tar:
-                name = PurePosixPath(member.name).name
-                if name in readers and (file := tar.extractfile(member)):
-                    found[name] = readers[name](file, member.size)
-                if len(found) == len(readers):
-                    break
-    except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
-        raise ComparisonError(
-            f"{archive} cannot be read: {error}; was it cut off, or written by another program?"
-        ) from error
-    if missing := sorted(readers.keys() - found.keys()):
-        raise ComparisonError(f"there is no {' and no '.join(missing)} in {archive}; compare jobs of Slipway's images")
-    return found
-
-
 @contextmanager
 def _opened(session: "AnySession", address: str) -> Iterator[IO[bytes]]:
-    parts = urlparse(address)
-    if parts.scheme == "s3":
-        with explained(f"reading {address}"):
-            body = session.boto_session.client("s3").get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))["Body"]
+    place = S3Address.parse(address)
+    with explained(f"reading {address}"):
+        body = session.boto_session.client("s3").get_object(Bucket=place.bucket, Key=place.key)["Body"]
         with body:
             yield body
-    else:
-        with Path(unquote(parts.path)).open("rb") as file:
-            yield file

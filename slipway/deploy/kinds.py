@@ -82,8 +82,14 @@ def complete_async(config: Mapping[str, Any], bucket: str | None, endpoint: str)
     return {**config, "OutputConfig": {**given, "S3OutputPath": output, "S3FailurePath": failure}}
 
 
-def capture(percent: int, bucket: str | None, endpoint: str) -> dict[str, Any]:
+def capture(percent: int, bucket: str | None, endpoint: str, kms_key: str | None = None) -> dict[str, Any]:
     """Build the configuration that records a percentage of requests and answers in s3://BUCKET/jobs/capture/ENDPOINT.
+
+    Args:
+        percent: The percentage.
+        bucket: The bucket; None: unknown.
+        endpoint: Name of the endpoint.
+        kms_key: Key to encrypt them with.
 
     Raises:
         SettingError: The percentage is out of range, or no bucket is known.
@@ -91,7 +97,7 @@ def capture(percent: int, bucket: str | None, endpoint: str) -> dict[str, Any]:
     if not 0 < percent <= 100:
         raise SettingError(f"the share of requests to capture is {percent} percent; it must be 1 to 100")
     place = f"s3://{_required(bucket, 'captured requests')}/jobs/capture/{endpoint}"
-    return Capture(percent=percent, destination=place).request()
+    return Capture(percent=percent, destination=place, kms_key=kms_key).request()
 
 
 def _required(bucket: str | None, what: str) -> str:

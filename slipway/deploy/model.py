@@ -6,7 +6,7 @@ from typing import Any
 from slipway.aws.session import is_local
 from slipway.aws.tags import Tags, with_own_tag
 from slipway.checks.arguments import refuse_unknown
-from slipway.checks.instance_type import check_instance_type, has_gpu
+from slipway.checks.instance_type import check_instance_type, has_gpu, has_own_disk
 from slipway.checks.name import check_name
 from slipway.deploy.autoscaling import Autoscaling, apply_scaling, check_scaling
 from slipway.deploy.created_model import CreatedModel
@@ -90,7 +90,8 @@ class Model(CreatedModel):
             instance_type: Such as ml.g4dn.xlarge; `local` needs a session of local mode.
             endpoint_name: Name of the endpoint; None: `slipway` and the time.
             tags: Tags in addition to Slipway's.
-            kms_key: Key for the instances' volumes.
+            kms_key: Key for the instances' volumes, except for local instance storage, which cannot have one; also for
+                what capture_percent records.
             capture_percent: Percentage of requests and answers to record in s3://BUCKET/jobs/capture/ENDPOINT.
             autoscaling: Autoscaling to set up once the endpoint is in service.
             update_endpoint: Update an existing endpoint of that name.
@@ -149,7 +150,7 @@ class Model(CreatedModel):
             asynchronous = complete_async(asynchronous, self._bucket, name)
             self.env = {**ASYNC_ENVIRONMENT, **(self.env or {})}
         if capture_percent is not None:
-            captured = capture(capture_percent, self._bucket, name)
+            captured = capture(capture_percent, self._bucket, name, kms_key)
         hosting = Hosting(
             instance_type=instance_type,
             instance_count=initial_instance_count or 1,
@@ -162,7 +163,11 @@ class Model(CreatedModel):
         )
         explainer = as_request(explainer_config)
         configuration = Configuration(
-            tags=with_own_tag(tags), kms_key=kms_key, capture=captured, asynchronous=asynchronous, explainer=explainer
+            tags=with_own_tag(tags),
+            kms_key=None if has_own_disk(instance_type) else kms_key,
+            capture=captured,
+            asynchronous=asynchronous,
+            explainer=explainer,
         )
         if local:
             require_free_port(session)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slipway.aws.tags import Tags, with_own_tag
-from slipway.checks.instance_type import check_instance_type, has_gpu
+from slipway.checks.instance_type import check_instance_type, has_gpu, has_own_disk
 from slipway.checks.name import check_name
 from slipway.deploy.endpoint import create_endpoint, require_endpoint, require_free_name, undone, update_endpoint
 from slipway.deploy.kinds import capture
@@ -63,7 +63,8 @@ def deploy_variants(
         variants: Two or more with different names, whose models share a session that is not local mode's.
         endpoint_name: Name of the endpoint; None: `slipway` and the time.
         tags: Tags in addition to Slipway's.
-        kms_key: Key for the instances' volumes.
+        kms_key: Key for the instances' volumes, except for local instance storage, which cannot have one; also for
+            what capture_percent records.
         capture_percent: Percentage of requests and answers to record in s3://BUCKET/jobs/capture/ENDPOINT.
         bucket: Bucket for data capture.
         update: Update an existing endpoint of that name, without downtime.
@@ -98,8 +99,9 @@ def deploy_variants(
         require_endpoint(session, name)
     else:
         require_free_name(session, name)
-    recorded = capture(capture_percent, bucket, name) if capture_percent else None
-    configuration = Configuration(tags=with_own_tag(tags), kms_key=kms_key, capture=recorded)
+    recorded = capture(capture_percent, bucket, name, kms_key) if capture_percent else None
+    of_volumes = None if any(has_own_disk(variant.instance_type) for variant in variants) else kms_key
+    configuration = Configuration(tags=with_own_tag(tags), kms_key=of_volumes, capture=recorded)
     made: list[str] = []
     with undone(session, None, made):
         described = [_describe(variant, name, configuration, made) for variant in variants]

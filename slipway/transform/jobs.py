@@ -43,8 +43,10 @@ class PlannedJob:
     """Bucket to upload a local model to; None: the pictures'."""
     of_the_model: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of `Model`, such as vpc_config."""
-    kms_key: str | None = None
-    """Key for the instances' volumes."""
+    output_key: str | None = None
+    """KMS key for the outputs."""
+    volume_key: str | None = None
+    """KMS key for the instances' volumes."""
     tags: Tags = None
     image: str | None = None
     role: str | None = None
@@ -73,7 +75,8 @@ class PlannedJob:
             "instance_count": self.instance_count,
             "instance_type": self.instance_type,
             "output_path": self.output,
-            "volume_kms_key": self.kms_key,
+            "output_kms_key": self.output_key,
+            "volume_kms_key": self.volume_key,
             "tags": self.tags,
         }
         session = missing.session(self.region, self.profile, dry_run)

@@ -16,7 +16,7 @@ from container.contract.hyperparameters import TrainConfig
 from container.contract.metric_lines import EvaluationLine, TrainLine
 from container.contract.model_files import GRAPH
 from slipway.archive import pack_model
-from slipway.errors import JobError, StoppedError, TuningError
+from slipway.errors import JobError, JobFailedError, StoppedError
 from slipway.exporting import export_model
 from slipway.job import JobDirectory, open_job
 from slipway.search_space import Choices, SearchSpace, as_text
@@ -77,7 +77,8 @@ def run_study(
         keep_models: Keep the model and the checkpoints of every trial, not only of the best.
 
     Raises:
-        TuningError: The directory holds another study, or another process runs it; or every trial failed.
+        TuningError: The directory holds another study, or another process runs it.
+        JobFailedError: Every trial failed.
         JobError: A trial's folder cannot be written.
     """
     keep_plan(plan, channels, directory)
@@ -89,7 +90,7 @@ def run_study(
     best = tuning.best
     if best is None:
         if stopped_by is None:
-            raise TuningError(_nothing(tuning))
+            raise JobFailedError(_nothing(tuning))
         return StudyRun(tuning=tuning, best_job=None, stopped_by=stopped_by)
     job = JobDirectory(directory / best.name)
     if stopped_by is None:

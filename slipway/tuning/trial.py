@@ -1,8 +1,8 @@
 """Trials of a tuning job or study, wherever they ran."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from container.contract.hyperparameters import Value
 from slipway.tuning.objective import Objective
@@ -61,6 +61,16 @@ class Tuning:
     def completed(self) -> list[Trial]:
         """List the trials that ran to their end and have an objective."""
         return [trial for trial in self.trials if trial.status == "completed" and trial.objective is not None]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the trials, best first, and what they are judged by."""
+        return {
+            "name": self.name,
+            "objective": {"metric": self.objective.metric, "goal": self.objective.goal},
+            "strategy": self.strategy,
+            "best": self.best.name if self.best else None,
+            "trials": [asdict(trial) for trial in self.ranked],
+        }
 
     @property
     def best(self) -> Trial | None:

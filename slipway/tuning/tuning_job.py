@@ -61,8 +61,8 @@ class TuningJob:
         """Say how to follow or stop the job, for a user who no longer waits."""
         return (
             f"stopped waiting; the tuning job {self.name} still runs and costs money: slipway tune --report "
-            f"{self.name} shows its trials, aws sagemaker stop-hyper-parameter-tuning-job "
-            f"--hyper-parameter-tuning-job-name {self.name} ends it. {self.address}"
+            f"{self.name} shows its trials, slipway stop {self.name} ends it. "
+            f"{self.address}"
         )
 
     def describe(self) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ import pytest
 
 from slipway.errors import EndpointError, EngineError, RemoteJobError, SettingError
 from slipway.estimator import Estimator
+from slipway.exit_codes import ExitCode
 from slipway.local import serve, train
 from slipway.local.containers import LABEL
 from tests.conftest import write_image_folder
@@ -69,6 +70,27 @@ def test_two_containers_train_one_model_and_ctrl_c_keeps_the_best_so_far(images_
     assert f"The best model so far is {folder / 'job' / 'model.tar.gz'}" in said
     assert names_in(folder / "job" / "model.tar.gz") == ["model.json", "model.safetensors"]
     assert "data/metrics.jsonl" in names_in(folder / "job" / "output.tar.gz")
+
+
+def test_models_are_compared_and_the_one_that_fails_has_its_reason(images_for_local_mode: Images, folder: Path):
+    options = ["--instance-type", "local", "--vary", "batch-size=1000,8", "--models", "resnet18"]
+    options += ["--image", images_for_local_mode.train]
+    hyperparameters = [
+        part
+        for name, value in SMALL.items()
+        if name not in ("model-type", "batch-size", "profile")
+        for part in (f"--{name}", value)
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "slipway", "compare", "data", *options, *hyperparameters],
+        cwd=folder, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "resnet18, batch-size 8  " in done.stdout, done.stderr
+    assert "resnet18, batch-size 1000 failed: the training job" in done.stdout
+    assert "without a result: resnet18, batch-size 1000" in done.stderr
+    assert done.returncode == ExitCode.JOB_FAILED
+    [archive] = folder.glob("slipway-jobs/*-comparison/resnet18-batch-size-8/model.tar.gz")
+    assert names_in(archive) == ["model.json", "model.safetensors"]
 
 
 def lines_until(stream: Any, text: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from slipway.exit_codes import ExitCode
 from tests.slipway.slipway_runs import EPOCHS, descendants, still_running
 
 QUICK = ("--weights", "none", "--image-size", "32", "--export", "false")
@@ -90,12 +91,21 @@ def test_jobs_that_have_ended_are_compared_as_they_are(compared, directory, trai
     assert (tmp_path / "both" / "comparison.html").is_file()
 
 
+def test_with_json_the_standard_output_is_the_comparison_alone(directory, compared, slipway_here, tmp_path):
+    jobs = [directory / "resnet18", directory / "resnet34"]
+    done = slipway_here("compare", *jobs, "--json", "--comparison-dir", tmp_path / "both")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads((tmp_path / "both" / "comparison.json").read_text())
+    assert [result["name"] for result in json.loads(done.stdout)["results"]] == ["resnet18", "resnet34"]
+    assert "Best: " in done.stderr
+
+
 def test_a_job_that_fails_is_reported_and_the_others_go_on(colours, slipway, tmp_path):
     done = slipway(
         "compare", colours, "--models", "resnet18", "--vary", "batch-size=1000,8",
         *QUICK, "--epochs", 1, "--comparison-dir", tmp_path / "mixed",
     )  # fmt: skip
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.JOB_FAILED
     assert (
         "[1/2] resnet18, batch-size 1000 failed: training failed (exit code 1): hyperparameter batch-size is 1000"
         in (done.stdout)
@@ -111,7 +121,7 @@ def test_when_every_job_fails_the_first_reason_is_the_error(colours, slipway, tm
     done = slipway(
         "compare", colours, *TWO_MODELS[:-1], 1000, "--epochs", 1, "--comparison-dir", tmp_path / "none", cwd=tmp_path
     )
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.JOB_FAILED
     assert "Error: every job of the comparison in" in done.stderr
     assert "the first, resnet18: training failed (exit code 1): hyperparameter batch-size is 1000" in done.stderr
 

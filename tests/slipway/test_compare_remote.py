@@ -12,7 +12,7 @@ from slipway.aws.connection import Aws
 from slipway.aws.session import AwsSession
 from slipway.compare import compare, make_variants
 from slipway.compare.remote import job_name, read_remote_job, run_remotely
-from slipway.errors import ComparisonError, QuotaError, RemoteJobError, ServiceError
+from slipway.errors import QuotaError, RemoteJobError, ServiceError
 from slipway.s3_channels import find_s3_channels
 from tests.images.registry import aws_api
 from tests.slipway.slipway_runs import EPOCHS
@@ -113,22 +113,9 @@ def test_when_every_job_fails_the_first_reason_is_the_error(account, tmp_path):
         account.s3.upload_file(str(tmp_path / "empty.tar.gz"), "dogs", f"jobs/{job}/output/model.tar.gz")
 
     with pytest.raises(
-        ComparisonError, match=r"the first, resnet18: there is no model.json and no model.safetensors in"
+        RemoteJobError, match=r"the first, resnet18: there is no model.json and no model.safetensors in"
     ):
         run_remotely(VARIANTS, start, account.session, max_parallel=3, say=lambda _: None)
-
-
-def test_a_job_that_fails_when_it_is_started_is_reported(account, tmp_path):
-    """As in the SDK's local mode, which waits for every job."""
-
-    def start(variant, job):
-        if variant.slug == "resnet34":
-            raise RemoteJobError("the loss is nan")
-        account.start(variant, job, tmp_path)
-
-    comparison = run_remotely(VARIANTS, start, account.session, max_parallel=3, say=lambda _: None)
-    assert [result.name for result in comparison.results] == ["resnet18", "resnet50"]
-    assert comparison.failures == {"resnet34": "the loss is nan"}
 
 
 def test_a_quota_makes_the_jobs_wait_for_one_another(account, tmp_path):
@@ -166,6 +153,7 @@ def test_what_still_runs_is_said_when_the_comparison_breaks_off(account, tmp_pat
         run_remotely(VARIANTS, start, account.session, max_parallel=3, say=said.append)
     [job] = account.started
     assert f"Still running, and billed: {job}" in said
+    assert "Stop one: slipway stop NAME" in said
     assert f"Compare them when they have ended: slipway compare --job {job}" in said
 
 

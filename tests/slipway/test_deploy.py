@@ -61,7 +61,7 @@ def test_an_endpoint_with_everything_that_a_real_time_one_can_have(dry_run):
     [variant] = configuration["ProductionVariants"]
     assert (variant["InstanceType"], variant["InitialInstanceCount"]) == (GPU, 2)
     assert variant["InferenceAmiVersion"] == "al2023-ami-sagemaker-inference-gpu-4-1"
-    assert configuration["KmsKeyId"] == "key"
+    assert "KmsKeyId" not in configuration  # local instance storage cannot have a user's key
     assert configuration["DataCaptureConfig"]["DestinationS3Uri"] == "s3://dogs/jobs/capture/dogs"
     assert endpoint["EndpointName"] == "dogs"
     assert {"Key": "team", "Value": "vision"} in endpoint["Tags"]

@@ -14,22 +14,45 @@ from slipway.cli import cli
 HEAVY = ("torch", "torchvision", "sagemaker_training", "sagemaker_inference", "mms", "plotly", "sklearn", "optuna")
 
 AWS = ["--region", "--profile"]
+CLOUD = ["--bucket", "--subnet", "--security-group", "--network-isolation", "--kms-key", "--tag"]
 
 FLAGS = {
     "data sample": ["DIRECTORY"],
     "data explore": ["DIRECTORY", "--output"],
     "data upload": ["DIRECTORY", "S3_ADDRESS", "--kms-key", "--dry-run", "--region", "--profile"],
     "train": ["DATA", "--train", "--validation", "--test", "--job-dir", "--verbose"]
-    + ["--instance-type", "--instance-count", "--spot", "--bucket", "--image", "--role", "--region", "--aws-profile"]
-    + ["--dry-run", "--no-wait", "--max-run", "--volume-size", "--subnet", "--security-group", "--kms-key", "--tag"]
-    + ["--keep-alive", "--network-isolation", "--tensorboard", "--rule", "--price-per-hour"]
+    + ["--instance-type", "--name", "--instance-count", "--spot", "--image", "--role", "--region", "--aws-profile"]
+    + ["--dry-run", "--no-wait", "--max-run", "--volume-size", *CLOUD]
+    + ["--keep-alive", "--tensorboard", "--rule", "--price-per-hour"]
     + [f"--{row.name}" for row in HYPERPARAMETERS],
-    "compare": ["DATA…", "--models", "--vary", "--comparison-dir", "--job", "--verbose", "--instance-type"]
-    + ["--max-parallel", "--spot", "--image", "--bucket", "--role", "--region", "--profile", "--dry-run"]
+    "compare": ["DATA…", "--models", "--vary", "--comparison-dir", "--job", "--verbose", "--json"]
+    + [
+        "--instance-type",
+        "--max-parallel",
+        "--spot",
+        "--name",
+        "--image",
+        *CLOUD,
+        "--max-run",
+        "--role",
+        *AWS,
+        "--dry-run",
+    ]
     + [f"--{row.name}" for row in HYPERPARAMETERS if row.name not in ("model-type", "profile", "debug")],
     "tune": ["DATA", "--range", "--strategy", "--objective", "--max-jobs", "--max-parallel", "--early-stopping"]
-    + ["--warm-start", "--transfer", "--study-dir", "--keep-models", "--verbose", "--wandb", "--report", "--output"]
-    + ["--instance-type", "--spot", "--image", "--bucket", "--no-wait", "--role", "--region", "--profile", "--dry-run"]
+    + [
+        "--warm-start",
+        "--transfer",
+        "--study-dir",
+        "--keep-models",
+        "--verbose",
+        "--wandb",
+        "--report",
+        "--json",
+        "--output",
+    ]
+    + ["--instance-type", "--spot", "--name", "--image", *CLOUD, "--max-run", "--no-wait", "--role", *AWS]
+    + ["--dry-run"]
     + [f"--{row.name}" for row in HYPERPARAMETERS if row.name not in ("wandb", "profile", "debug")],
     "serve": ["MODEL", "--port", "--host"],
     "predict": ["IMAGE…", "--url", "--endpoint", "--target-model", "--top", "--explain", "--json", *AWS],
@@ -53,13 +76,8 @@ FLAGS = {
         "--alarm",
         "--no-wait",
         "--image",
-        "--bucket",
         "--role",
-        "--subnet",
-        "--security-group",
-        "--network-isolation",
-        "--kms-key",
-        "--tag",
+        *CLOUD,
         "--port",
         "--shift",
         "--delete",
@@ -95,13 +113,8 @@ FLAGS = {
         "--format",
         "--predictions",
         "--labels",
-        "--bucket",
         "--name",
-        "--subnet",
-        "--security-group",
-        "--network-isolation",
-        "--kms-key",
-        "--tag",
+        *CLOUD,
         "--image",
         "--role",
         "--region",

@@ -2,7 +2,11 @@
 
 import io
 import json
+import socket
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import boto3
@@ -22,6 +26,7 @@ from slipway.deploy.rollout import shift_traffic
 from slipway.errors import ArchiveError, EndpointError, RequestError
 from slipway.explanation import ExplainedPrediction
 from slipway.picture_bodies import bodies
+from slipway.picture_download import download_picture
 from slipway.serving import model_directory
 from tests.images.registry import aws_api
 from tests.serve.server_process import ServerProcess
@@ -312,6 +317,41 @@ def test_the_command_takes_folders_and_the_standard_input(credentials, slipway_h
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(picture)))
     done = slipway_here("predict", "--endpoint", "dogs", "-", "--json")
     assert json.loads(done.stdout)["predictions"][0]["label"] == "green"
+
+
+@pytest.fixture
+def web(colours) -> Iterator[str]:
+    """The address of a web server with the pictures of the colours."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(colours))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_command_takes_addresses_of_pictures(credentials, slipway_here, web, tmp_path):
+    pictures = [f"{web}/test/{name}" for name in ("green/0.png", "green/none.png", "", "red/0.png")]
+    done = slipway_here("predict", "--endpoint", "dogs", *pictures, "--json", "--explain", tmp_path)
+    assert done.returncode == 1
+    green, none, page, red = map(json.loads, done.stdout.splitlines())
+    assert (green["image"], green["predictions"][0]["label"]) == (pictures[0], "green")
+    assert Path(green["heat_map"]) == tmp_path / "0.png"
+    assert none["error"] == "it cannot be downloaded: the server answers 404 File not found"
+    assert page["error"].startswith("there is a web page at the address")
+    assert red["predictions"][0]["label"] == "red"
+
+
+def test_a_download_has_limits(web):
+    with pytest.raises(RequestError, match=r"has more than 0[.]0 MB"):
+        download_picture(f"{web}/test/green/0.png", most_bytes=100)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/0.png"
+        with pytest.raises(RequestError, match=r"could not be downloaded within 0[.]1 s"):
+            download_picture(address, timeout_s=0.1)
+    with pytest.raises(RequestError, match=r"it cannot be downloaded: .*refused"):
+        download_picture(address)
 
 
 def test_a_folder_without_pictures_is_said(slipway_here, tmp_path):

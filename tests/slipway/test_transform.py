@@ -303,7 +303,7 @@ def test_a_dry_run_prints_the_model_and_the_job(slipway_here, tmp_path):
     assert job["ModelName"] == model["ModelName"]
     assert job["TransformInput"]["ContentType"] == "application/x-image"
     assert "SplitType" not in job["TransformInput"]
-    assert job["TransformOutput"] == {"S3OutputPath": "s3://my-dogs/out", "Accept": "text/csv"}
+    assert job["TransformOutput"] == {"S3OutputPath": "s3://my-dogs/out", "Accept": "text/csv", "KmsKeyId": "key"}
     resources = {"InstanceCount": 2, "InstanceType": "ml.c7i.xlarge", "VolumeKmsKeyId": "key"}
     assert (job["TransformJobName"], job["TransformResources"]) == ("dogs-job", resources)
     assert model["VpcConfig"] == {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}

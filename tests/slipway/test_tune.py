@@ -15,6 +15,7 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command_args, load_sweep_
 
 from container.contract.errors import UserError
 from slipway.dataset_folder import find_splits
+from slipway.exit_codes import ExitCode
 from slipway.search_space import parse_range
 from slipway.tuning.journal import lock_study, open_study, read_study
 from slipway.tuning.objective import objective
@@ -69,6 +70,23 @@ def test_the_page_and_the_report_of_a_study(grid, slipway_here, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Best: trial-" in done.stdout
     assert "training-report.html" in (tmp_path / "again.html").read_text()
+
+
+def test_with_json_the_standard_output_is_the_trials_alone(grid, slipway_here, tmp_path):
+    directory, _ = grid
+    done = slipway_here("tune", "--report", directory, "--json", "--output", tmp_path / "again.html")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["objective"] == {"metric": "eval_loss_epoch", "goal": "Minimize"}
+    assert found["best"] == found["trials"][0]["name"]
+    assert {trial["status"] for trial in found["trials"]} == {"completed", "failed"}
+    assert "Best: trial-" in done.stderr
+
+
+def test_json_without_trials_is_wrong_usage(slipway_here):
+    done = slipway_here("tune", "s3://my-dogs/dogImages", "--instance-type", "ml.m5.large", "--no-wait", "--json")
+    assert done.returncode == 2
+    assert "--json prints the trials, and there are none yet" in done.stderr
 
 
 def test_a_trials_objective_is_that_of_the_best_epoch_whose_model_is_kept(grid):
@@ -192,7 +210,7 @@ def test_a_trial_that_falls_behind_the_median_is_stopped_early(plan, colours, tr
 
 def test_a_study_whose_trials_all_fail_says_why(colours, slipway, tmp_path):
     done = slipway("tune", colours, *SMALL, "--batch-size", 1000, "--max-jobs", 9, "--study-dir", tmp_path / "study")
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.JOB_FAILED
     assert "The first 3 trials all failed; no more are started." in done.stdout
     assert re.search(
         r"Error: every trial of the study in .* failed; the last one, trial-002: .*batch-size", done.stderr

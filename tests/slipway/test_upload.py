@@ -192,8 +192,9 @@ def test_a_missing_folder_bucket_or_region_is_named(dogs, bucket):
 def test_the_command_says_what_it_did_and_what_comes_next(dogs, bucket, slipway):
     (dogs / "train" / "gone.jpg").symlink_to(dogs / "nowhere")
     (dogs / "train" / "empty").mkdir()
-    done = slipway("data", "upload", dogs, f"s3://{bucket}")
+    done = slipway("data", "upload", dogs, f"s3://{bucket}", env={"XDG_CONFIG_HOME": str(dogs.parent)})
     assert done.returncode == 1
+    assert "Training there needs one thing more: no training image is named; give --image" in done.stdout
     assert f"s3://{bucket}/dogImages: 4 files sent" in done.stdout
     assert "empty is an empty folder" in done.stdout
     assert f"Next: slipway train s3://{bucket}/dogImages --instance-type" in done.stdout
