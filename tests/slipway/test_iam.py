@@ -29,7 +29,7 @@ from slipway.deploy.variants import ProductionVariant, deploy_variants
 from slipway.doctor.account import Account, check_bucket
 from slipway.doctor.quotas import check_quotas
 from slipway.doctor.role import check_execution_role
-from slipway.errors import ComparisonError
+from slipway.errors import RemoteJobError
 from slipway.init import Wanted, make_plan
 from slipway.job_logs import job_source, log_lines
 from slipway.jobs import list_jobs
@@ -234,7 +234,7 @@ def test_tuning_is_covered(account):
 def test_comparing_is_covered(account):
     account.answer(DescribeTrainingJob=TRAINED, GetObject={"Body": io.BytesIO(b"no archive")})
     variants = make_variants({"model-type": ["resnet18", "resnet34"]}, {})
-    with pytest.raises(ComparisonError, match="every job of the comparison failed"):
+    with pytest.raises(RemoteJobError, match="every job of the comparison failed"):
         run_remotely(
             variants,
             lambda variant, job: estimator(account).fit(TRAIN, wait=False, job_name=job),
