@@ -33,7 +33,8 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 def page() -> str:
     """Return the whole page."""
     modules = {**slipway._MODULES, **slipway._OF_SDKS}
-    kinds = [getattr(import_module(f"slipway.{modules[name]}"), name) for name in slipway.__all__]
+    public = [getattr(import_module(f"slipway.{modules[name]}"), name) for name in slipway.__all__]
+    kinds = [each for each in public if isinstance(each, type)]
     return "\n".join([_HEAD, *(_class(kind, kinds) for kind in kinds)])
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from slipway.deploy.multi_model import MultiModel
     from slipway.deploy.predictor import Predictor
     from slipway.estimator import Estimator
+    from slipway.local.session import local_session
     from slipway.prediction import Prediction
     from slipway.transform.transformer import Transformer
     from slipway.tuner import Tuner
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 logging.getLogger("sagemaker.config").setLevel(logging.WARNING)
 
-__all__ = ["Estimator", "Model", "MultiModel", "Prediction", "Predictor", "Transformer", "Tuner"]
+__all__ = ["Estimator", "Model", "MultiModel", "Prediction", "Predictor", "Transformer", "Tuner", "local_session"]
 _MODULES = {"Prediction": "prediction"}
-# The classes that each SDK's package has a subclass of, and where they are without one.
+# What each SDK's package has a form of, and where it is without one.
 _OF_SDKS = {
     "Estimator": "estimator",
     "Model": "deploy.model",
@@ -31,6 +32,7 @@ _OF_SDKS = {
     "Predictor": "deploy.predictor",
     "Transformer": "transform.transformer",
     "Tuner": "tuner",
+    "local_session": "local.session",
 }
 
 

@@ -10,7 +10,7 @@ from container.contract.hyperparameters import TrainConfig
 from slipway.attached_job import arguments_of
 from slipway.aws.connection import Aws
 from slipway.aws.refusals import explained
-from slipway.aws.session import AnySession, AwsSession, DockerSession, is_local
+from slipway.aws.session import AnySession, AwsSession, is_local
 from slipway.checks.arguments import refuse_unknown
 from slipway.checks.inputs import Inputs
 from slipway.debugger_request import asked_hook, check_profiler, check_region, debugger_members, refuse_in_local_mode
@@ -151,7 +151,11 @@ class Estimator(TrainedModel, EstimatorBase):
 
     @staticmethod
     def _session(instance_type: str | None, region: str, profile: str | None) -> AnySession:
-        return DockerSession() if is_local(instance_type) else AwsSession(Aws(region, profile))
+        if is_local(instance_type):
+            from slipway.local.session import local_session  # only here, with the Docker SDK
+
+            return local_session()
+        return AwsSession(Aws(region, profile))
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return the hyperparameters, by the names in the README's table."""

@@ -76,16 +76,8 @@ class AwsSession:
         return self._aws.client("sagemaker-runtime")
 
 
-class DockerSession(AwsSession):
-    """A session for local mode without an SDK, which needs neither credentials nor a region."""
-
-    local_mode = True
-
-    def __init__(self) -> None:
-        super().__init__(Aws(_local_region(), None))
-
-
-def _local_region() -> str:
+def local_region() -> str:
+    """The region of local mode, for programs that ask for one."""
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _LOCAL_REGION
 
 
@@ -125,7 +117,7 @@ def local_session(**local: Any) -> "Session":
 
     _check_settings_once()
     # No credentials and no region are needed, and a profile that would ask for a sign-in must not be used.
-    session = LocalSession(boto_session=boto3.Session(region_name=_local_region()), sagemaker_config=SDK_SETTINGS)
+    session = LocalSession(boto_session=boto3.Session(region_name=local_region()), sagemaker_config=SDK_SETTINGS)
     session.config = {"local": {"local_code": True, **local}}
     return session
 

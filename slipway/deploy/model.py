@@ -40,7 +40,7 @@ class Model(CreatedModel):
         image_uri: Address or tag of the serving image; None: Settings', else chosen from what push.sh pushed last.
         bucket: Bucket for an endpoint's outputs and for `from_directory`; None: Settings', else that of `model_data`.
         region: AWS region; None: Settings', AWS_REGION, else the profile's.
-        sagemaker_session: Session instead of one for the region. Local mode: slipway.aws.session.local_session().
+        sagemaker_session: Session instead of one for the region. Local mode: slipway.local_session().
         predictor_cls: What `deploy` returns: called with the endpoint's name and the session; None: `Predictor`.
         env: Environment of the container.
         name: Name of the model in SageMaker; None: a new one for each endpoint.
@@ -141,7 +141,7 @@ class Model(CreatedModel):
         if is_local(instance_type) != local:
             raise SettingError(
                 f"instance type {instance_type} does not belong to this session; for local mode give "
-                "sagemaker_session=slipway.aws.session.local_session()"
+                "sagemaker_session=slipway.local_session()"
             )
         if local and (asynchronous or capture_percent or autoscaling or update_endpoint):
             raise SettingError("local mode is one container that answers at once; it has none of the other options")

@@ -3,8 +3,10 @@
 from sagemaker.session import Session
 
 from slipway.aws.connection import Aws
-from slipway.aws.session import aws_session
+from slipway.aws.session import aws_session, local_session
 from slipway.settings import Settings
+
+__all__ = ["local_session", "new_session"]
 
 
 def new_session(region: str | None = None) -> Session:

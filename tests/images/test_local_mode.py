@@ -1,5 +1,7 @@
-"""The real SageMaker SDKs in their local modes: they write the configuration, start the containers through Docker
-Compose, and read what those leave. No AWS is reached: its address is a closed port."""
+"""Local mode through Python: one script of Slipway's classes under both versions of the SDK, and version 3 by itself.
+
+The SDKs write the configuration, start the containers through Docker Compose, and read what those leave; with version 3
+Slipway's classes start them by themselves. No AWS is reached: its address is a closed port."""
 
 import json
 import os
@@ -15,9 +17,10 @@ from typing import Any
 
 import pytest
 
+from slipway.local.containers import LABEL
 from tests.conftest import picture, write_image_folder
 from tests.images.containers import Docker, Images, unavailable
-from tests.sdk3 import python_with_version_3
+from tests.sdk3 import python_with_version_3, search_path
 from tests.train.conftest import SMALL
 
 HERE = Path(__file__).parent
@@ -34,7 +37,7 @@ class Sdk:
 
 @pytest.fixture(scope="module")
 def sdk2() -> Sdk:
-    return Sdk(Path(sys.executable), HERE / "sdk2_job.py")
+    return Sdk(Path(sys.executable), HERE / "slipway_job.py")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +89,7 @@ def compose(docker: Docker, tmp_path: Path) -> Iterator[Compose]:
     made.remove()
 
 
-def run(sdk: Sdk, docker: Docker, tmp_path: Path, *arguments: str) -> dict[str, Any]:
+def run(sdk: Sdk, docker: Docker, tmp_path: Path, *arguments: str, **more: str) -> dict[str, Any]:
     """What the script found out; its log is in the error if it fails."""
     settings = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAGEMAKER_"))}
     settings |= {
@@ -96,8 +99,10 @@ def run(sdk: Sdk, docker: Docker, tmp_path: Path, *arguments: str) -> dict[str, 
         "AWS_SECRET_ACCESS_KEY": "unused",
         "AWS_DEFAULT_REGION": "eu-central-1",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "TMPDIR": str(tmp_path / "work"),  # where version 2 puts what it mounts
+        **more,
     }
-    command = [sdk.python, sdk.script, f"--work={tmp_path / 'work'}", f"--hyperparameters={json.dumps(SMALL)}"]
+    command = [sdk.python, sdk.script, f"--hyperparameters={json.dumps(SMALL)}"]
     result = subprocess.run([*command, *arguments], env=settings, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     return dict(json.loads(result.stdout.splitlines()[-1]))
@@ -115,21 +120,42 @@ def packed(model_data: str) -> list[str]:
         return sorted(member.name.removeprefix("./") for member in archive if member.isfile())
 
 
+def asked(images: Images, data: Path, tmp_path: Path) -> list[str]:
+    """Arguments of slipway_job.py."""
+    red = tmp_path / "red.jpg"
+    picture("asked about", (200, 40, 40)).save(red)
+    of_images = [f"--train-image={images.train}", f"--serve-image={images.serve}"]
+    return [*of_images, f"--data={data}", f"--port={free_port()}", f"--picture={red}"]
+
+
+def check_served(found: dict[str, Any]) -> None:
+    assert packed(found["model_data"]) == ["model.json", "model.safetensors"]
+    assert sorted(found["answer"]) == ["blue", "green", "red"]
+    assert sum(found["answer"].values()) == pytest.approx(1, abs=1e-3)
+    assert found["removed"] == 3, "the endpoint, its configuration and its model"
+
+
+def test_the_same_script_trains_and_serves_under_version_3(
+    docker: Docker, images_for_local_mode: Images, data: Path, tmp_path: Path
+):
+    """There Slipway's classes run the containers by themselves, as without an SDK."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "path").mkdir()
+    sdk = Sdk(python_with_version_3(), HERE / "slipway_job.py")
+    more = {"PYTHONPATH": search_path(tmp_path / "path")}
+    found = run(sdk, docker, tmp_path, "--instances=1", *asked(images_for_local_mode, data, tmp_path), **more)
+    check_served(found)
+    assert found["classes"] == ["slipway.sdk3.estimator", "slipway.sdk3.predictor"]
+    assert docker("ps", "--all", "--quiet", f"--filter=label={LABEL}") == ""
+
+
 def test_version_2_trains_on_two_instances_deploys_predicts_and_deletes(
     docker: Docker, images_for_local_mode: Images, sdk2: Sdk, data: Path, compose: Compose, tmp_path: Path
 ):
     """The two train one model between them, and Docker Compose stops the second when the first has ended."""
-    red = tmp_path / "red.jpg"
-    picture("asked about", (200, 40, 40)).save(red)
-    found = run(
-        sdk2, docker, tmp_path,
-        f"--train-image={images_for_local_mode.train}", f"--data={data}", "--instances=2",
-        f"--serve-image={images_for_local_mode.serve}", f"--port={free_port()}", f"--picture={red}",
-    )  # fmt: skip
-    assert packed(found["model_data"]) == ["model.json", "model.safetensors"]
-    predictions = found["answer"]["predictions"]
-    assert sorted(prediction["label"] for prediction in predictions) == ["blue", "green", "red"]
-    assert sum(prediction["probability"] for prediction in predictions) == pytest.approx(1, abs=1e-3)
+    found = run(sdk2, docker, tmp_path, "--instances=2", *asked(images_for_local_mode, data, tmp_path))
+    check_served(found)
+    assert found["classes"] == ["slipway.sdk2.estimator", "slipway.sdk2.predictor"]
     containers = compose.containers()
     assert [(state["Running"], state["ExitCode"]) for state in containers.values()] == [(False, 0)] * 3
     logs = [log for name in containers if "training on " in (log := docker.try_("logs", name).stdout)]
@@ -148,6 +174,7 @@ def test_version_3_trains(
     command: list[str],
 ):
     """With the image's own command, to which it adds no argument, and with a command that it runs from bash."""
-    found = run(sdk3, docker, tmp_path, f"--train-image={images_for_local_mode.train}", f"--data={data}", *command)
+    arguments = [f"--train-image={images_for_local_mode.train}", f"--data={data}", f"--work={tmp_path / 'work'}"]
+    found = run(sdk3, docker, tmp_path, *arguments, *command)
     assert packed(found["model_data"]) == ["model.json", "model.safetensors"]
     assert [state["ExitCode"] for state in compose.containers().values()] == [0]
