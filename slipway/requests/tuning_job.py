@@ -22,7 +22,7 @@ class TuningJobRequest:
     """The training jobs' definition; its hyperparameters are the fixed ones."""
     objective: Objective
     ranges: Mapping[str, tuple[str, Part]] | None
-    """By name: Continuous, Categorical or Integer, and the API's form; None if SageMaker chooses all."""
+    """Ranges by name: Continuous, Categorical or Integer, and the form of the API; None if SageMaker chooses all."""
     strategy: str
     strategy_config: Part | None = None
     max_jobs: int
