@@ -53,9 +53,7 @@ types=$!
 } >"$logs/images" 2>&1 &
 images=$!
 failed=0
-# One process more than cores, since tests also wait.
-processes=$(($(nproc) < 4 ? $(nproc) + 1 : 4))
-pytest --numprocesses="$processes" --dist=loadfile --no-loadscope-reorder --durations=50 \
+pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=50 \
 	--ignore=tests/images || failed=1
 wait "$types" || failed=1
 echo "== types"
