@@ -1,4 +1,4 @@
-"""Endpoints in the SDK's local mode: one container on this machine, for as long as the process lives."""
+"""Endpoints in local mode: one container on this machine, for as long as the process lives."""
 
 import socket
 from collections.abc import Iterator
