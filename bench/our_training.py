@@ -29,6 +29,7 @@ from container.train.loop.averaging import AveragedWeights
 from container.train.loop.evaluate import evaluate
 from container.train.loop.optimizer import make_optimizer
 from container.train.loop.stepper import Stepper
+from container.train.loop.threads import Threads
 
 _RESIDENT_BATCHES = 8
 _MANY_EPOCHS = 1_000_000
@@ -54,6 +55,7 @@ class OurTraining:
         self._pictures, self._config = pictures, config
         self._world = world or World(Rank())
         self.device: Device = choose_device(config, self._world)
+        self._threads = Threads(self.device, self._world)
         model = build_model(config.model_type, pictures.class_count, image_size=config.image_size)
         model = model.to(self.device.torch_device)
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -91,6 +93,11 @@ class OurTraining:
     def limit_epoch(self) -> float:
         """Train on batches that are on the device already; returns seconds per picture."""
         return self.seconds_a_picture(self._resident, self._steps)
+
+    def step_beside_others(self) -> None:
+        """Take one step from the cache, on the threads that other programs leave CPUs for."""
+        self._threads.adapt()
+        self.seconds_a_picture(self.cached, 1)
 
     def loader_epoch(self) -> float:
         """Only load, without the cache, in this process; returns CPU seconds per picture."""

@@ -19,7 +19,6 @@ from container import gpu
 from container.contract.errors import DataError, HyperparameterError, UserError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.paths import MlPaths
-from container.cpus import SPIN
 from container.train.data.channels import check_batch_size, complete_splits, list_splits
 from container.train.launch.cause import find_exception
 from container.train.launch.failure import LOST_PEER, compose, write_failure
@@ -104,7 +103,6 @@ def run(paths: MlPaths, stop: Stop, place: Rank | None = None) -> int:
     if "batch-size" in given:
         # Again once unreadable pictures are left out.
         check_batch_size(config.batch_size, splits)
-    os.environ.setdefault(*SPIN)
     # Only now: torch takes seconds to import, and a misspelt hyperparameter should fail at once.
     if not place and max(1, gpus.count) * len(hosts.names) > 1:
         from container.train.launch.torchrun import run_processes

@@ -106,6 +106,7 @@ def fit(model: nn.Module, job: Job) -> Progress:
                     number = (epoch - 1) * steps + progress.step
                     schedule.before_step(number)
                     seed_step(config.seed, number, world)
+                    job.threads.adapt()
                     with stepper.step(batch, weight) as logged:
                         progress.step += 1
                         progress.train_s = time.perf_counter() - started
@@ -164,6 +165,7 @@ def _epochs_left(job: Job, *, seconds: float) -> int:
 def _probe(model: nn.Module, job: Job, progress: Progress) -> None:
     """Fit the head, which counts as epoch 0."""
     started = time.perf_counter()
+    job.threads.adapt()
     fitted = probe(model, job)
     if fitted is not None:
         progress.epoch, progress.losses = 0, [fitted.loss]
@@ -196,6 +198,7 @@ def _evaluate(model: nn.Module, loader: EpochLoader, job: Job, epoch: int) -> Ev
     with job.profiler.phase("evaluation"):
         job.world.equalize_buffers(model)
         job.debugger.evaluate()
+        job.threads.adapt()
         result = evaluate(
             model,
             loader.batches(epoch),

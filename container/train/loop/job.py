@@ -23,6 +23,7 @@ from container.train.device import Device
 from container.train.launch.distributed import World
 from container.train.launch.stopping import Stop
 from container.train.loop.pretrained import Start
+from container.train.loop.threads import Threads
 from container.train.profiler.profiler import Profiler
 from container.train.records.metrics_sinks import MetricsSink
 
@@ -63,6 +64,7 @@ class Job:
     class_weights: torch.Tensor | None
     """float32 (classes,), on the device."""
     device: Device
+    threads: Threads
     batch_memory: BatchMemory
     checkpoints: Path
     start: Start

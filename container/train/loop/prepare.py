@@ -48,6 +48,7 @@ from container.train.loop.budget import (
 )
 from container.train.loop.job import Job
 from container.train.loop.pretrained import find_given, initial_model
+from container.train.loop.threads import Threads
 from container.train.profiler.start import start_profiler
 from container.train.records.metrics_sinks import start_sinks
 from container.train.records.outputs import write_unreadable
@@ -72,6 +73,7 @@ def prepare(
     # Before any picture is read: a misspelt network and weights of another one should fail at once.
     config = _checked_network(config)
     device = choose_device(config, world)
+    threads = Threads(device, world)
     model, start = initial_model(config, len(splits.classes), given, world, resumes=resumes)
     for note in splits.notes:
         logger.info("%s", note)
@@ -121,6 +123,7 @@ def prepare(
         ),
         class_weights=_balanced_weights(splits, device) if config.class_weights else None,
         device=device,
+        threads=threads,
         batch_memory=batch_memory,
         checkpoints=checkpoints,
         start=start,

@@ -1,0 +1,1 @@
+"""How fast training is beside another program on the same CPUs."""
