@@ -6,10 +6,10 @@ import click
 
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import is_local
+from slipway.deploy.docker import serve_in_docker
 from slipway.deploy.options import DeployOptions, deploy_options
 from slipway.errors import SettingError
 from slipway.options.aws import dry_run_option, profile_option, region_option, show_requests
-from slipway.options.local_mode import serve_in_docker
 from slipway.options.names import endpoint_name
 from slipway.requests.missing import Missing
 from slipway.terminal.console import say

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import click
 
 from slipway.aws.connection import Aws
-from slipway.compare.table import duration
 from slipway.endpoints.listed_endpoints import ListedEndpoint, list_endpoints
 from slipway.options.aws import profile_option, region_option
 from slipway.terminal.console import say, say_table
+from slipway.terminal.durations import duration
 
 _TITLES = ("NAME", "STATUS", "KIND", "INSTANCES", "CREATED (UTC)", "AGE")
 

@@ -99,10 +99,10 @@ class Model(CreatedModel):
             wait: Wait until the endpoint is in service.
             show: Called with progress lines while waiting.
             serializer, deserializer: As for `Predictor`.
-            serverless_inference_config: `slipway.hosting.kinds.Serverless`, or the SDK's ServerlessInferenceConfig.
-            async_inference_config: `slipway.hosting.kinds.Asynchronous`, or the SDK's AsyncInferenceConfig; its paths
+            serverless_inference_config: `slipway.Serverless`, or the SDK's ServerlessInferenceConfig.
+            async_inference_config: `slipway.Asynchronous`, or the SDK's AsyncInferenceConfig; its paths
                 default to s3://BUCKET/jobs/async/ENDPOINT.
-            data_capture_config: `slipway.hosting.kinds.Capture`, or the SDK's DataCaptureConfig.
+            data_capture_config: `slipway.Capture`, or the SDK's DataCaptureConfig.
             explainer_config: The SDK's ExplainerConfig, or that of the API.
             inference_ami_version: Host image of the instances; None: for GPUs `GPU_AMI`.
             volume_size: Size of the instances' volumes in GB.

@@ -8,9 +8,9 @@ import click
 
 from slipway.aws.connection import Aws
 from slipway.aws.jobs import KINDS, Job, Kind, list_jobs
-from slipway.compare.table import duration
 from slipway.options.aws import profile_option, region_option
 from slipway.terminal.console import say, say_table
+from slipway.terminal.durations import duration
 
 _TITLES = ("NAME", "KIND", "STATUS", "CREATED (UTC)", "DURATION", "BILLABLE", "METRICS")
 

@@ -23,11 +23,11 @@ from slipway.options.aws import (
 )
 from slipway.options.channels import weights_channel
 from slipway.options.cloud import CLOUD_NAMES, CloudOptions, cloud_options, max_run_option
-from slipway.options.local_mode import train_in_docker
 from slipway.options.names import job_name
 from slipway.requests.missing import Missing
 from slipway.terminal.console import say, say_place
 from slipway.terminal.job_log import JobLog
+from slipway.train.docker import train_in_docker
 
 if TYPE_CHECKING:
     from slipway.training.estimator_base import EstimatorBase

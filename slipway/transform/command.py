@@ -23,12 +23,12 @@ from slipway.options.aws import (
     show_requests,
 )
 from slipway.options.cloud import CLOUD_NAMES, CloudOptions, cloud_options
-from slipway.options.local_mode import predicted_in_docker
 from slipway.options.names import job_name
 from slipway.processes.job import require_installed
 from slipway.requests.missing import Missing
 from slipway.requests.names import new_name
 from slipway.terminal.console import complain, progress_bar, say
+from slipway.transform.docker import predicted_in_docker
 
 if TYPE_CHECKING:
     from slipway.batch_transform.transformer import Transformer

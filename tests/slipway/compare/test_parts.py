@@ -12,8 +12,9 @@ from container.contract.errors import HyperparameterError
 from container.contract.hyperparameters import TrainConfig
 from slipway.compare import Result, compare, make_variants, parse_choices
 from slipway.compare.result import Epoch, Tensors, read_result, read_tensors
-from slipway.compare.table import duration, rows
+from slipway.compare.table import rows
 from slipway.errors import ComparisonError
+from slipway.terminal.durations import duration
 
 
 def result(name: str = "resnet18", **changes: object) -> Result:
