@@ -54,7 +54,9 @@ def _class(kind: type, kinds: Sequence[type]) -> str:
                     members[node.name] = f"{_code(_signature(node, node.name))}\n{_markdown(documentation)}"
                 elif isinstance(node, ast.AnnAssign) and not ast.unparse(node.target).startswith("_"):
                     about = ast.literal_eval(after.value) if isinstance(after, ast.Expr) else ""
-                    members[ast.unparse(node.target)] = f"{_code(ast.unparse(node))}\n{_markdown(about)}"
+                    # With the quotation marks that ruff writes, which formats this page too.
+                    line = ast.unparse(node).replace("'", '"')
+                    members[ast.unparse(node.target)] = f"{_code(line)}\n{_markdown(about)}"
     head = f"## {kind.__name__}\n\n{constructor}{_markdown(inspect.getdoc(kind) or '')}"
     return "\n".join([head, *(f"### {kind.__name__}.{name}\n\n{text}" for name, text in members.items())])
 

@@ -8,30 +8,51 @@ from typing import TYPE_CHECKING, Any
 from slipway.installed_sdk import installed_sdk
 
 if TYPE_CHECKING:
-    from slipway.deploy.model import Model
-    from slipway.deploy.multi_model import MultiModel
-    from slipway.deploy.predictor import Predictor
-    from slipway.estimator import Estimator
+    from slipway.batch_transform.transformer import Transformer
+    from slipway.hosting.model import Model
+    from slipway.hosting.multi_model import MultiModel
+    from slipway.hosting.predictor import Predictor
+    from slipway.inference.prediction import Prediction
     from slipway.local.session import local_session
-    from slipway.prediction import Prediction
-    from slipway.transform.transformer import Transformer
-    from slipway.tuner import Tuner
+    from slipway.requests.configurations import Asynchronous, Capture, Serverless
+    from slipway.training.estimator import Estimator
+    from slipway.tuning.tuner import Tuner
+    from slipway.tuning.tuner_base import warm_start
 
 # With version 2 of the SDK, the user need not be warned of it at every import, nor of the places in which it finds no
 # settings.
 os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 logging.getLogger("sagemaker.config").setLevel(logging.WARNING)
 
-__all__ = ["Estimator", "Model", "MultiModel", "Prediction", "Predictor", "Transformer", "Tuner", "local_session"]
-_MODULES = {"Prediction": "prediction"}
+__all__ = [
+    "Asynchronous",
+    "Capture",
+    "Estimator",
+    "Model",
+    "MultiModel",
+    "Prediction",
+    "Predictor",
+    "Serverless",
+    "Transformer",
+    "Tuner",
+    "local_session",
+    "warm_start",
+]
+_MODULES = {
+    "Asynchronous": "requests.configurations",
+    "Capture": "requests.configurations",
+    "Prediction": "inference.prediction",
+    "Serverless": "requests.configurations",
+    "warm_start": "tuning.tuner_base",
+}
 # What each SDK's package has a form of, and where it is without one.
 _OF_SDKS = {
-    "Estimator": "estimator",
-    "Model": "deploy.model",
-    "MultiModel": "deploy.multi_model",
-    "Predictor": "deploy.predictor",
-    "Transformer": "transform.transformer",
-    "Tuner": "tuner",
+    "Estimator": "training.estimator",
+    "Model": "hosting.model",
+    "MultiModel": "hosting.multi_model",
+    "Predictor": "hosting.predictor",
+    "Transformer": "batch_transform.transformer",
+    "Tuner": "tuning.tuner",
     "local_session": "local.session",
 }
 

@@ -34,7 +34,7 @@ class ImagesFileError(UserError):
 class ServiceError(UserError):
     """AWS, a registry or Docker refuses a call, for another reason than those of the subclasses.
 
-    The exit codes are push.sh's; those of `slipway` are in slipway/exit_codes.py.
+    The exit codes are push.sh's; those of `slipway` are in slipway/options/exit_codes.py.
     """
 
     exit_code = 1

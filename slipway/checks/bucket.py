@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from slipway.aws.s3_address import S3Address
 from slipway.checks.inputs import channel_addresses
-from slipway.checks.s3_address import S3Address
 from slipway.errors import SettingError
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway.aws.refusals import AwsError, explained
+from slipway.aws.s3_address import S3Address
 from slipway.aws.session import answered_here
-from slipway.checks.s3_address import S3Address
 from slipway.errors import SettingError
 from slipway.requests.channels import channel_config
 

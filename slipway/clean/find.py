@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from slipway.aws.cloud_logs import TRAINING_GROUP, TRANSFORM_GROUP, endpoint_group
 from slipway.aws.connection import Aws
+from slipway.aws.in_use import InUse, holds, in_use, model_addresses
 from slipway.aws.refusals import AwsError
+from slipway.aws.s3_address import S3Address
 from slipway.aws.tags import is_ours
-from slipway.checks.s3_address import S3Address
-from slipway.clean.in_use import InUse, holds, in_use, model_addresses
 from slipway.clean.resource import ORDER, Kind, Resource
-from slipway.cloud_logs import TRAINING_GROUP, TRANSFORM_GROUP, endpoint_group
 from slipway.upload.transfer import DATA_PREFIX
 
 READS = (

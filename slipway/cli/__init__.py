@@ -1,6 +1,6 @@
 """The `slipway` command: parses arguments, calls the host side's functions, prints what happened.
 
-An error that the user can fix is one paragraph on the standard error; slipway/exit_codes.py has the exit codes.
+An error that the user can fix is one paragraph on the standard error; slipway/options/exit_codes.py has the exit codes.
 """
 
 import atexit
@@ -12,11 +12,11 @@ from types import FrameType
 import click
 
 from container.contract.errors import UserError
-from slipway.cli.console import colour, complain
-from slipway.cli.defaults import defaults_from_file
 from slipway.cli.lazy_group import LazyGroup
 from slipway.errors import SettingsFileError
-from slipway.exit_codes import ExitCode, exit_code
+from slipway.options.defaults import defaults_from_file
+from slipway.options.exit_codes import ExitCode, exit_code
+from slipway.terminal.console import colour, complain
 
 _COMMANDS = {
     "data": "Write sample data, explore your own, or upload it to S3.",
@@ -41,12 +41,12 @@ _COMMANDS = {
     "init": "Create bucket, role and slipway.toml.",
     "completion": "Print a completion script for your shell.",
 }
-"""Help in one line for each command; the command is in the module of its name."""
+"""Help in one line for each command; the command is in slipway/NAME/command.py."""
 
 
 @click.group(
     cls=LazyGroup,
-    commands_in=__name__,
+    commands_in="slipway",
     short_helps=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SLIPWAY", "color": colour()},
     epilog="Example, from nothing to a prediction:\n\n\b\n"

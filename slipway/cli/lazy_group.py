@@ -11,7 +11,7 @@ class LazyGroup(click.Group):
     """A group of commands in modules of their own.
 
     Args:
-        commands_in: Package with a module for each command, in which the command has the module's name.
+        commands_in: Package with a folder for each command, in whose module `command` it has the folder's name.
         short_helps: Help in one line of each command, by its name.
         arguments: As for `click.Group`.
     """
@@ -29,7 +29,7 @@ class LazyGroup(click.Group):
         """Import a command; None if there is none of that name."""
         if cmd_name not in self._short_helps:
             return None
-        command: click.Command = getattr(import_module(f"{self._package}.{cmd_name}"), cmd_name)
+        command: click.Command = getattr(import_module(f"{self._package}.{cmd_name}.command"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -9,8 +9,8 @@ from slipway.compare.comparison import Run, compare
 from slipway.compare.result import Result, read_job
 from slipway.compare.variants import Variant
 from slipway.errors import ComparisonError, JobError, JobFailedError, StoppedError
-from slipway.job import JobDirectory, open_job
-from slipway.training import run_job
+from slipway.processes.job import JobDirectory, open_job
+from slipway.processes.training import run_job
 
 
 def run_variants(

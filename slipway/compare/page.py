@@ -8,7 +8,8 @@ from datetime import datetime
 from container.page import Figure, render
 from slipway.compare.charts import accuracy_curves, bars, loss_curves
 from slipway.compare.comparison import Comparison
-from slipway.compare.table import duration, rows
+from slipway.compare.table import rows
+from slipway.terminal.durations import duration
 
 
 def render_page(comparison: Comparison) -> str:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from slipway.aws.console_address import console_address
 from slipway.aws.refusals import explained
-from slipway.checks.s3_address import S3Address
+from slipway.aws.s3_address import S3Address
 from slipway.compare.archives import read_archives
 from slipway.compare.comparison import Comparison, compare
 from slipway.compare.result import Result

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from slipway.errors import ComparisonError
-from slipway.job import JobDirectory
+from slipway.processes.job import JobDirectory
 
 CARD = "model.json"
 TENSORS = "model.safetensors"

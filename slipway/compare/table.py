@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from slipway.compare.result import Result
+from slipway.terminal.durations import duration
 
 HEAD = (
     "model",
@@ -42,13 +43,3 @@ def rows(results: Sequence[Result]) -> tuple[tuple[str, ...], list[tuple[str, ..
         found.append((*row, bill) if billed else row)
     head: tuple[str, ...] = (*HEAD, BILLABLE) if billed else HEAD
     return head, found
-
-
-def duration(seconds: float) -> str:
-    """Format seconds as 12.3 s, 4 min 05 s or 2 h 10 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,1 +1,1 @@
-"""Endpoints: kinds, production variants, rollouts, autoscaling, and waiting for them."""
+"""`slipway deploy`: deploys a model to a SageMaker endpoint, or serves it in Docker on this machine."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from slipway.aws.connection import Aws
 from slipway.aws.refusals import AwsError
-from slipway.checks.s3_address import S3Address
+from slipway.aws.s3_address import S3Address
 from slipway.doctor.finding import Finding, Status
 from slipway.errors import CredentialsError, DeniedError, SettingError, UnreachableError, UploadError
-from slipway.images import read_images
+from slipway.settings.pushed_images import read_images
 from slipway.upload.objects import require_bucket
 
 _SIGN_IN = "aws configure, aws sso login, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

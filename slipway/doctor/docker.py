@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from slipway.doctor.finding import Finding
-from slipway.images import BUILT_NAME, CPU_TARGET
+from slipway.settings.pushed_images import BUILT_NAME, CPU_TARGET
 
 TARGETS = ("train", "serve", CPU_TARGET)
 CUDA, OLDEST_DRIVER = "slipway.cuda.version", "slipway.nvidia-driver.minimum"

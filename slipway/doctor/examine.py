@@ -13,7 +13,7 @@ from slipway.doctor.quotas import check_quotas
 from slipway.doctor.role import check_execution_role
 from slipway.doctor.settings import check_settings, instance_types
 from slipway.errors import ImagesFileError
-from slipway.images import BUILT_NAME, read_images
+from slipway.settings.pushed_images import BUILT_NAME, read_images
 
 HERE, AWS = "This machine", "AWS"
 """The groups of findings."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from slipway.doctor.finding import Finding
 from slipway.errors import SettingsFileError
-from slipway.settings import FILE_NAME, read_file, settings_path
+from slipway.settings.slipway_toml import FILE_NAME, read_file, settings_path
 
 
 def check_settings(validate: Callable[[], object]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from container.folder import Listing, list_class, same_name
 from container.manifest import Manifest
 from container.picture import ENDINGS
-from slipway.dataset_folder import classes_of
+from slipway.datasets.folder import classes_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from container.contract.errors import PictureError
 from container.cpus import available_cpus
 from container.folder import printable
 from container.picture import open_picture, read_picture
-from slipway.dataset_folder import find_splits, other_folders
+from slipway.datasets.folder import find_splits, other_folders
 from slipway.explore.listing import Entry, Unreadable, list_split
 
 WHOLE = "all"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from slipway.aws.connection import Aws
 from slipway.aws.policies import Place
-from slipway.checks.s3_address import S3Address
+from slipway.aws.s3_address import S3Address
 from slipway.init.bucket import bucket_steps, plan_bucket
 from slipway.init.role import check_role_name, plan_role, role_steps
 from slipway.init.step import Steps

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from slipway.errors import SettingsFileError
-from slipway.settings import FILE_NAME, read_file, settings_path
+from slipway.settings.slipway_toml import FILE_NAME, read_file, settings_path
 
 _HEAD = "# Settings of every slipway command, and defaults of single ones; see docs/sagemaker.md.\n"
 _TAIL = '\n# [train]\n# instance-type = "ml.g4dn.xlarge"\n'

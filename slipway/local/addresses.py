@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from slipway.aws.connection import Aws
-from slipway.checks.s3_address import S3Address
+from slipway.aws.s3_address import S3Address
+from slipway.aws.s3_folder import download_file, download_folder
 from slipway.errors import SettingError
-from slipway.s3_folder import download_file, download_folder
 
 
 def require_local(address: str, what: str) -> Path:

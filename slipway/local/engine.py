@@ -125,7 +125,7 @@ def _pull_options(image: str) -> dict[str, Any] | None:
     if not (found := _ECR.fullmatch(host)):
         return {}
     from slipway.aws.connection import Aws
-    from slipway.settings import Settings
+    from slipway.settings.slipway_toml import Settings
 
     ecr = Aws(found[2], Settings.read().profile).service("ecr")
     token = ecr.call("GetAuthorizationToken")["authorizationData"][0]["authorizationToken"]

@@ -11,10 +11,10 @@ from typing import Any
 
 from docker.types import Mount
 
-from slipway.archive import unpack_model
 from slipway.aws.connection import Aws
 from slipway.errors import EndpointError, NoServerError, SettingError
-from slipway.invocations import TIMEOUT_S
+from slipway.files.archive import unpack_model
+from slipway.inference.invocations import TIMEOUT_S
 from slipway.local.addresses import on_this_machine
 from slipway.local.containers import Started, group
 from slipway.local.layout import MODEL, REGION
@@ -192,7 +192,7 @@ def _require_free(port: int) -> None:
 
 
 def _unpacked(path: Path, scratch: Path) -> Path:
-    from slipway.serving import model_files_directory
+    from slipway.processes.serving import model_files_directory
 
     if path.is_dir():
         return model_files_directory(path).resolve()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.aws.connection import Aws
-from slipway.dataset_folder import files_below
+from slipway.datasets.folder import files_below
 from slipway.errors import EndpointError, NoServerError, RemoteJobError, SettingError, TransformError
 from slipway.local.addresses import on_this_machine, require_local
 from slipway.local.serving import Answer, LocalEndpoint, serve

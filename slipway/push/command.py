@@ -15,7 +15,6 @@ from container.contract.errors import UserError
 from container.full_disk import is_disk_full
 from slipway.aws.connection import Aws, Service
 from slipway.errors import CredentialsError, EngineError, ServiceError, SpaceError, UnreachableError
-from slipway.images import CPU_TARGET, PushedImage, record_images
 from slipway.push.engine import NAME, BuiltImage, Interrupted, built_image
 from slipway.push.manifest import Manifest
 from slipway.push.registry import Registry
@@ -29,6 +28,7 @@ from slipway.push.repository import (
     finish_repository,
 )
 from slipway.push.upload import upload
+from slipway.settings.pushed_images import CPU_TARGET, PushedImage, record_images
 
 _TARGETS = ("train", "serve")
 _CHOICES = (*_TARGETS, CPU_TARGET, "all")

@@ -15,8 +15,8 @@ from typing import Any
 
 from slipway.aws.permissions import denied
 from slipway.errors import CredentialsError, EngineError, ServiceError, SpaceError, UnreachableError
-from slipway.images import CPU_TARGET
-from slipway.process import child_process
+from slipway.processes.process import child_process
+from slipway.settings.pushed_images import CPU_TARGET
 
 NAME = "slipway"
 """Local repository of build.sh's images: slipway:train, and slipway:train-REVISION for the same image."""

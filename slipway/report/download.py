@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from slipway.aws.connection import Aws
-from slipway.checks.s3_address import S3Address
+from slipway.aws.s3_address import S3Address
+from slipway.aws.s3_file import download_file
+from slipway.aws.s3_folder import download_folder
 from slipway.errors import DownloadError
 from slipway.report.records import unpack_records
-from slipway.s3_file import download_file
-from slipway.s3_folder import download_folder
 
 ARCHIVE = "output.tar.gz"
 

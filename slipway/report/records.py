@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from container.contract.errors import ReportError
 from slipway.errors import ArchiveError
-from slipway.paths_below import path_below
+from slipway.files.paths_below import path_below
 
 _METRICS = "metrics.jsonl"
 _PROFILE = ("profile.json", "system", "framework")

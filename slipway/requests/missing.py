@@ -10,8 +10,8 @@ from slipway.aws.connection import Aws, find_region
 from slipway.aws.dry_run import ACCOUNT, DryRun
 from slipway.aws.session import AwsSession
 from slipway.errors import SettingError
-from slipway.images import find_image
-from slipway.settings import Settings
+from slipway.settings.pushed_images import find_image
+from slipway.settings.slipway_toml import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

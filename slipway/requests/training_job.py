@@ -67,7 +67,7 @@ class TrainingJobRequest:
 
     tensorboard_output_config: Part | None = None
     debugger: Part = field(default_factory=dict)
-    """The request's members for SageMaker's Debugger and profiler; see `slipway.debugger_request`."""
+    """The request's members for SageMaker's Debugger and profiler; see `slipway.training.debugger_request`."""
 
     def request(self) -> dict[str, Any]:
         """Return the parameters of CreateTrainingJob."""

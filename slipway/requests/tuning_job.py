@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from slipway.requests.objective import Objective
+from slipway.requests.search_space import Choices, NumberRange, Range, as_text, read_value
 from slipway.requests.training_job import Part, TrainingJobRequest
 from slipway.requests.values import without_none
-from slipway.search_space import Choices, NumberRange, Range, as_text, read_value
-from slipway.tuning.objective import Objective
 
 _SCALING = {"linear": "Linear", "log": "Logarithmic"}
 _KINDS = ("Continuous", "Categorical", "Integer")

@@ -11,24 +11,30 @@ from sagemaker.workflow.pipeline_context import PipelineSession
 
 from container.contract.debugger_defaults import hook_parameters
 from container.contract.hyperparameters import TrainConfig
-from slipway.attached_job import arguments_of
 from slipway.aws.refusals import explained
 from slipway.aws.session import session_for
+from slipway.aws.training_job import finished_job
 from slipway.checks.arguments import refuse_unknown
 from slipway.checks.inputs import Inputs
-from slipway.debugger_request import asked_hook, check_profiler, check_region, default_collections, refuse_in_local_mode
-from slipway.debugger_rules import Rules, as_rules
-from slipway.estimator_base import EstimatorBase
-from slipway.local_mode import local_job
+from slipway.local.sdk_local_mode import local_job
 from slipway.requests.names import base_name
 from slipway.sdk2.values import board, hook, rule, to_sdk, training_input
-from slipway.settings import Settings
-from slipway.trained_model import TrainedModel
-from slipway.training_job import finished_job
+from slipway.settings.slipway_toml import Settings
+from slipway.training.attached_job import arguments_of
+from slipway.training.debugger_request import (
+    asked_hook,
+    check_profiler,
+    check_region,
+    default_collections,
+    refuse_in_local_mode,
+)
+from slipway.training.debugger_rules import Rules, as_rules
+from slipway.training.estimator_base import EstimatorBase
+from slipway.training.trained_model import TrainedModel
 
 
 class Estimator(TrainedModel, EstimatorBase, SdkEstimator):  # type: ignore[misc]  # the SDK has no types
-    """The SDK's Estimator (version 2): `slipway.estimator.Estimator`'s arguments, and every argument of the SDK's.
+    """The SDK's Estimator (version 2), with the arguments of `slipway.training.estimator.Estimator` and of the SDK's.
 
     Where those take mappings in the form of AWS's API, the SDK's objects are taken too.
     """
@@ -169,7 +175,7 @@ class Estimator(TrainedModel, EstimatorBase, SdkEstimator):  # type: ignore[misc
             With a PipelineSession, the arguments of a TrainingStep; else None.
 
         Raises:
-            UserError: As for `slipway.estimator.Estimator.fit`.
+            UserError: As for `slipway.training.estimator.Estimator.fit`.
         """
         job = job_name or self.new_job_name()
         channels = self.prepare_inputs(inputs, job)
@@ -189,7 +195,7 @@ class Estimator(TrainedModel, EstimatorBase, SdkEstimator):  # type: ignore[misc
             super()._check_places(channels)
 
     def prepare_inputs(self, inputs: Inputs, job: str) -> dict[str, Any]:
-        """Prepare a job as `slipway.estimator.Estimator.prepare_inputs` does; the inputs are in the SDK's form."""
+        """Prepare a job as `slipway.training.estimator.Estimator` does; the inputs are in the SDK's form."""
         return {name: training_input(value) for name, value in super().prepare_inputs(inputs, job).items()}
 
     @classmethod

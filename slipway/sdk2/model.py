@@ -11,11 +11,11 @@ from slipway.aws.tags import Tags, with_own_tag
 from slipway.checks.arguments import known_arguments, refuse_unknown
 from slipway.checks.instance_type import check_instance_type
 from slipway.checks.name import check_name
-from slipway.deploy import model, predictor
-from slipway.deploy.cpu_image import ImageChoice
-from slipway.deploy.endpoint import require_free_name
-from slipway.deploy.waiting import wait_until_in_service
 from slipway.errors import SettingError
+from slipway.hosting import model, predictor
+from slipway.hosting.cpu_image import ImageChoice
+from slipway.hosting.endpoint import require_free_name
+from slipway.hosting.waiting import wait_until_in_service
 from slipway.requests.names import new_name
 from slipway.sdk2.predictor import Predictor
 from slipway.sdk2.session import new_session
@@ -25,7 +25,7 @@ _ONLY_OWN = _OWN - known_arguments(SdkModel, "deploy") - {"show"}
 
 
 class Model(model.Model, SdkModel):  # type: ignore[misc]  # the SDK has no types
-    """The SDK's Model: `slipway.deploy.model` has the arguments, and every other one of the SDK's still works, by name.
+    """The SDK's Model: `slipway.hosting.model` has the arguments, and every other of the SDK's still works, by name.
 
     `create` is the SDK's, so that it also works in a pipeline; so is `deploy`, where an argument is given that only the
     SDK has, such as resources.
@@ -80,7 +80,7 @@ class Model(model.Model, SdkModel):  # type: ignore[misc]  # the SDK has no type
     def deploy(
         self, initial_instance_count: int | None = None, instance_type: str | None = None, **arguments: Any
     ) -> predictor.Predictor:
-        """Create or update an endpoint, with the arguments of `slipway.deploy.model.Model.deploy` or of the SDK.
+        """Create or update an endpoint, with the arguments of `slipway.hosting.model.Model.deploy` or of the SDK.
 
         Raises:
             TypeError: An argument is unknown.

@@ -8,13 +8,13 @@ from sagemaker.predictor import Predictor as SdkPredictor
 from sagemaker.serializers import IdentitySerializer
 
 from slipway.aws.session import AnySession
-from slipway.deploy import predictor
-from slipway.picture_bodies import ANY_PICTURE
+from slipway.hosting import predictor
+from slipway.inference.picture_bodies import ANY_PICTURE
 from slipway.sdk2.session import new_session
 
 
 class Predictor(predictor.Predictor, SdkPredictor):  # type: ignore[misc]  # the SDK has no types
-    """The SDK's Predictor, for pictures: `slipway.deploy.predictor` has the arguments.
+    """The SDK's Predictor, for pictures: `slipway.hosting.predictor` has the arguments.
 
     With a serializer or a deserializer, `predict` is the SDK's own.
     """

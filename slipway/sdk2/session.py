@@ -4,7 +4,7 @@ from sagemaker.session import Session
 
 from slipway.aws.connection import Aws
 from slipway.aws.session import aws_session, local_session
-from slipway.settings import Settings
+from slipway.settings.slipway_toml import Settings
 
 __all__ = ["local_session", "new_session"]
 

@@ -7,14 +7,14 @@ from sagemaker.transformer import _TransformJob
 from sagemaker.workflow.pipeline_context import PipelineSession
 
 from slipway.aws.session import AnySession
-from slipway.invocations import ANY_PICTURE
+from slipway.batch_transform import transformer
+from slipway.inference.invocations import ANY_PICTURE
 from slipway.requests.transform_job import TransformJob
 from slipway.sdk2.session import new_session
-from slipway.transform import transformer
 
 
 class Transformer(transformer.Transformer, SdkTransformer):  # type: ignore[misc]  # the SDK has no types
-    """The SDK's Transformer: `slipway.transform.transformer` has the arguments."""
+    """The SDK's Transformer: `slipway.batch_transform.transformer` has the arguments."""
 
     _session = staticmethod(new_session)
     latest_transform_job: Any = None
@@ -35,7 +35,7 @@ class Transformer(transformer.Transformer, SdkTransformer):  # type: ignore[misc
         """Start the job; with a PipelineSession, return a step's arguments.
 
         Args:
-            data: As in `slipway.transform.transformer`; in a pipeline also a parameter or another step's property.
+            data: As in `slipway.batch_transform.transformer`; in a pipeline also a parameter or a step's property.
             content_type: Content type of the pictures.
             job_name: Name of the job.
             arguments: The others there; in a pipeline those of the SDK.

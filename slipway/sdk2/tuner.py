@@ -18,17 +18,17 @@ from slipway.aws.refusals import explained
 from slipway.aws.session import session_for
 from slipway.aws.tags import with_own_tag
 from slipway.checks.arguments import refuse_unknown
+from slipway.requests.objective import DEFAULT_OBJECTIVE, Goal
 from slipway.requests.tuning_job import parameter_range
 from slipway.sdk2.estimator import Estimator
-from slipway.settings import Settings
-from slipway.tuner_base import TunerBase
-from slipway.tuning.objective import DEFAULT_OBJECTIVE, Goal
+from slipway.settings.slipway_toml import Settings
 from slipway.tuning.ranges import Ranges
 from slipway.tuning.strategy import DEFAULT_MAX_PARALLEL_JOBS
+from slipway.tuning.tuner_base import TunerBase
 
 
 class Tuner(TunerBase, HyperparameterTuner):  # type: ignore[misc]  # the SDK has no types
-    """The SDK's HyperparameterTuner (version 2): `slipway.tuner.Tuner`'s arguments, and every argument of the SDK's.
+    """The SDK's HyperparameterTuner (version 2), with the arguments of `slipway.tuning.tuner.Tuner` and of the SDK's.
 
     Where those take mappings in the form of AWS's API, the SDK's objects are taken too.
     """
@@ -124,7 +124,7 @@ class Tuner(TunerBase, HyperparameterTuner):  # type: ignore[misc]  # the SDK ha
         """Check everything that can be checked, start the tuning job, and wait for it.
 
         Args:
-            inputs, job_name, wait, say: As for `slipway.tuner.Tuner.fit`.
+            inputs, job_name, wait, say: As for `slipway.tuning.tuner.Tuner.fit`.
             include_cls_metadata, estimator_kwargs: As in the SDK.
             arguments: Further arguments of the SDK's fit().
 
@@ -132,7 +132,7 @@ class Tuner(TunerBase, HyperparameterTuner):  # type: ignore[misc]  # the SDK ha
             With a PipelineSession, the arguments of a TuningStep; else None.
 
         Raises:
-            UserError: As for `slipway.tuner.Tuner.fit`.
+            UserError: As for `slipway.tuning.tuner.Tuner.fit`.
         """
         job_name = job_name or self._new_name()
         channels = self.estimator.prepare_inputs(inputs, job_name)

@@ -9,9 +9,9 @@ from sagemaker.debugger.debugger import TensorBoardOutputConfig
 from sagemaker.inputs import TrainingInput
 from sagemaker.instance_group import InstanceGroup
 
-from slipway.debugger_request import JOB
-from slipway.debugger_rules import BuiltInRule, on_tensors
 from slipway.requests.channels import channel_config
+from slipway.training.debugger_request import JOB
+from slipway.training.debugger_rules import BuiltInRule, on_tensors
 
 _ACTIONS = "action_json"
 # The SDK replaces it when the job is started.

@@ -9,10 +9,10 @@ from sagemaker.train import configs as sdk
 from sagemaker.train.model_trainer import Mode
 
 import slipway
-from slipway import estimator
 from slipway.aws.session import SDK_SETTINGS
 from slipway.checks.inputs import Inputs
 from slipway.errors import SettingError
+from slipway.training import estimator
 
 _LOCAL = {"local": "local_cpu", "local_gpu": "local_gpu"}
 # What a request may have and a ModelTrainer has not.
@@ -26,7 +26,7 @@ _NO_PLACE = (
 
 
 class Estimator(estimator.Estimator):
-    """A training job: `slipway.estimator.Estimator` has the arguments."""
+    """A training job: `slipway.training.estimator.Estimator` has the arguments."""
 
     @staticmethod
     def _model_class() -> Any:

@@ -5,13 +5,13 @@ from typing import Any
 from sagemaker.core import resources
 
 from slipway.aws.refusals import explained
-from slipway.deploy import model
 from slipway.errors import SettingError
+from slipway.hosting import model
 from slipway.sdk3.predictor import Predictor
 
 
 class Model(model.Model):
-    """A model with the serving image: `slipway.deploy.model` has the arguments."""
+    """A model with the serving image: `slipway.hosting.model` has the arguments."""
 
     _predictor_class = Predictor
 

@@ -1,8 +1,8 @@
 """Version 3 of the SDK: multi-model endpoints."""
 
-from slipway.deploy import multi_model
+from slipway.hosting import multi_model
 from slipway.sdk3.model import Model
 
 
 class MultiModel(multi_model.MultiModel, Model):
-    """The models below one S3 prefix; see `slipway.deploy.multi_model`."""
+    """The models below one S3 prefix; see `slipway.hosting.multi_model`."""

@@ -5,11 +5,11 @@ from typing import Any
 from sagemaker.core import resources
 
 from slipway.aws.refusals import explained
-from slipway.deploy import predictor
+from slipway.hosting import predictor
 
 
 class Predictor(predictor.Predictor):
-    """An endpoint that classifies pictures: `slipway.deploy.predictor` has the arguments."""
+    """An endpoint that classifies pictures: `slipway.hosting.predictor` has the arguments."""
 
     @property
     def resource(self) -> Any:

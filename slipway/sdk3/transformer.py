@@ -5,11 +5,11 @@ from typing import Any
 from sagemaker.core import resources
 
 from slipway.aws.refusals import explained
-from slipway.transform import transformer
+from slipway.batch_transform import transformer
 
 
 class Transformer(transformer.Transformer):
-    """Batch transform of pictures: `slipway.transform.transformer` has the arguments."""
+    """Batch transform of pictures: `slipway.batch_transform.transformer` has the arguments."""
 
     @property
     def resource(self) -> Any:

@@ -7,13 +7,13 @@ from sagemaker.core.parameter import CategoricalParameter, ContinuousParameter, 
 from sagemaker.core.utils.code_injection.codec import transform
 from sagemaker.train.tuner import HyperparameterTuner
 
-from slipway import tuner
 from slipway.checks.inputs import Inputs
 from slipway.sdk3.estimator import Estimator
+from slipway.tuning import tuner
 
 
 class Tuner(tuner.Tuner):
-    """A tuning job: `slipway.tuner.Tuner` has the arguments."""
+    """A tuning job: `slipway.tuning.tuner.Tuner` has the arguments."""
 
     estimator: Estimator
 

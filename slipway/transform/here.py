@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from slipway.batch_transform.labels import LocalPictures
+from slipway.batch_transform.predictions_file import Format, Row
 from slipway.errors import NoServerError, RequestError, StoppedError, TransformError
-from slipway.invocations import Endpoint
-from slipway.process import ChildProcess, child_process
-from slipway.serving import SUPERVISOR, model_directory
-from slipway.transform.labels import LocalPictures
-from slipway.transform.predictions_file import Format, Row
+from slipway.inference.invocations import Endpoint
+from slipway.processes.process import ChildProcess, child_process
+from slipway.processes.serving import SUPERVISOR, model_directory
 
 _WORKERS = 8
 _LISTENING = re.compile(r"event=listening .*port=(\d+)")

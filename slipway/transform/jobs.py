@@ -7,17 +7,17 @@ from typing import Any
 from slipway.aws.connection import Service
 from slipway.aws.dry_run import DryRun
 from slipway.aws.refusals import AwsError
+from slipway.aws.s3_address import S3Address
 from slipway.aws.tags import Tags
+from slipway.batch_transform.pictures import list_pictures
+from slipway.batch_transform.predictions_file import Format
+from slipway.batch_transform.transformer import Transformer
 from slipway.checks.instance_type import check_instance_type
-from slipway.checks.s3_address import S3Address
-from slipway.deploy.named_model import NamedModels
 from slipway.errors import SettingError
+from slipway.hosting.named_model import NamedModels
 from slipway.requests.missing import Missing
 from slipway.requests.names import new_name
-from slipway.settings import Settings
-from slipway.transform.pictures import list_pictures
-from slipway.transform.predictions_file import Format
-from slipway.transform.transformer import Transformer
+from slipway.settings.slipway_toml import Settings
 
 _MISSING = ("ValidationException", "ResourceNotFound")
 

@@ -12,7 +12,7 @@ from typing import Any
 from container.contract.hyperparameters import Value
 from container.page import Figure
 from container.page.charts import figure
-from slipway.search_space import as_text
+from slipway.requests.search_space import as_text
 from slipway.tuning.table import show_value
 from slipway.tuning.trial import Trial, Tuning
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from slipway.errors import TuningError
-from slipway.search_space import EPOCHS, SearchSpace, complete, parse_range
-from slipway.tuning.objective import Objective
+from slipway.requests.objective import Objective
+from slipway.requests.search_space import EPOCHS, SearchSpace, complete, parse_range
 from slipway.tuning.strategy import Strategy, most_epochs
 
 FILE = "study.json"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from slipway.errors import SearchSpaceError
-from slipway.search_space import Choices, NumberRange, Range, SearchSpace, choices, number_range
+from slipway.requests.search_space import Choices, NumberRange, Range, SearchSpace, choices, number_range
 
 Ranges = Mapping[str, Any]
 """Slipway's ranges, or the SDK's ContinuousParameter, IntegerParameter and CategoricalParameter, by name."""
@@ -28,7 +28,7 @@ def _check(name: str, entry: Any) -> Range:
         return number_range(name, entry.low, entry.high, entry.scale)
     if kind not in ("Continuous", "Integer"):
         raise SearchSpaceError(
-            f"the range of {name} is {entry!r}; give one of slipway.search_space, such as "
+            f"the range of {name} is {entry!r}; give one of slipway.requests.search_space, such as "
             f'dict([parse_range("{name}=VALUES")]), or of the SDK'
         )
     scale = {"Logarithmic": "log", "Linear": "linear"}.get(entry.scaling_type)

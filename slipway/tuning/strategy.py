@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from container.contract.hyperparameters import Value
 from slipway.errors import SearchSpaceError
-from slipway.search_space import EPOCHS, Choices, NumberRange, SearchSpace, require_choices
+from slipway.requests.search_space import EPOCHS, Choices, NumberRange, SearchSpace, require_choices
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

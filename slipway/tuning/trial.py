@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from container.contract.hyperparameters import Value
-from slipway.tuning.objective import Objective
+from slipway.requests.objective import Objective
 
 Status = Literal["completed", "stopped early", "failed", "stopped", "running"]
 

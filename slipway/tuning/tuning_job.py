@@ -8,8 +8,8 @@ from typing import Any
 from slipway.aws.connection import Service
 from slipway.aws.console_address import console_address
 from slipway.errors import RemoteJobError
-from slipway.search_space import read_value
-from slipway.tuning.objective import Objective
+from slipway.requests.objective import Objective
+from slipway.requests.search_space import read_value
 from slipway.tuning.trial import Status, Trial, Tuning
 
 _ENDED = ("Completed", "Failed", "Stopped")

@@ -6,7 +6,7 @@ from typing import Any
 
 from slipway.aws.connection import Service
 from slipway.aws.refusals import AwsError
-from slipway.checks.s3_address import S3Address
+from slipway.aws.s3_address import S3Address
 from slipway.errors import ServiceError, UploadError
 from slipway.upload.content import PART_BYTES, checksum_of, parts_of
 from slipway.upload.walk import LocalFile

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from container.manifest import read_manifest
-from slipway.dataset_folder import find_splits
+from slipway.datasets.folder import find_splits
 from slipway.upload.walk import MAX_KEY_BYTES, LocalFile, Unsent, walk
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from slipway.aws.connection import Aws, Service
-from slipway.checks.s3_address import S3Address
-from slipway.dataset_folder import require_folder
+from slipway.aws.s3_address import S3Address
+from slipway.datasets.folder import require_folder
 from slipway.errors import UploadError
-from slipway.settings import Settings
+from slipway.settings.slipway_toml import Settings
 from slipway.upload.objects import is_there, require_bucket, send
 from slipway.upload.selection import files_to_send
 from slipway.upload.walk import MAX_KEY_BYTES, LocalFile, Unsent

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from slipway.errors import EndpointError, EngineError, RemoteJobError, SettingError
-from slipway.estimator import Estimator
-from slipway.exit_codes import ExitCode
 from slipway.local import serve, train
 from slipway.local.containers import LABEL
+from slipway.options.exit_codes import ExitCode
+from slipway.training.estimator import Estimator
 from tests.conftest import write_image_folder
 from tests.images.containers import Docker, Images
 from tests.train.conftest import SMALL

@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 
-from slipway.checks.s3_address import S3Address
+from slipway.aws.s3_address import S3Address
 from tests.serve.server_process import PATIENCE_S
 
 FOREIGN = "foreign"

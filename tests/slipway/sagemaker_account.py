@@ -7,7 +7,7 @@ from typing import Any
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import AwsSession, aws_session
-from slipway.estimator import Estimator
+from slipway.training.estimator import Estimator
 
 REGION = "eu-west-1"
 ROLE = "arn:aws:iam::111122223333:role/slipway-execution"

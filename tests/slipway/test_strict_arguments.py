@@ -3,8 +3,8 @@
 import pytest
 
 from slipway import Estimator, Model, Predictor, Tuner
+from slipway.batch_transform.transformer import Transformer
 from slipway.checks.arguments import known_arguments
-from slipway.transform.transformer import Transformer
 
 
 @pytest.mark.parametrize(

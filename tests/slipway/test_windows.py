@@ -11,7 +11,7 @@ from pathlib import Path, PureWindowsPath
 
 import pytest
 
-from slipway.paths_below import path_below
+from slipway.files.paths_below import path_below
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,7 +20,7 @@ from torchvision import models
 from container.serve.protocol.accept import choose_plain
 from container.serve.protocol.replies import RequestError
 from container.torchscript import find_torchscript
-from slipway.archive import holds_model
+from slipway.files.archive import holds_model
 from tests.serve.server_process import Answer, ServerProcess, environment, running, serve_command
 
 WEIGHT = [[1.0, 0.0, -1.0], [0.5, 0.5, 0.5]]

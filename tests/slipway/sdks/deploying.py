@@ -11,10 +11,10 @@ from typing import Any
 
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
-from slipway.deploy.autoscaling import Autoscaling
-from slipway.deploy.kinds import Asynchronous, Capture, Serverless
-from slipway.deploy.rollout import Rollout
-from slipway.deploy.variants import ProductionVariant, deploy_variants
+from slipway.hosting.autoscaling import Autoscaling
+from slipway.hosting.kinds import Asynchronous, Capture, Serverless
+from slipway.hosting.rollout import Rollout
+from slipway.hosting.variants import ProductionVariant, deploy_variants
 
 ROLE = "arn:aws:iam::111122223333:role/slipway-execution"
 IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/slipway:serve-3f2a"

@@ -10,10 +10,10 @@ import pytest
 
 import slipway
 from slipway.aws.session import AwsSession, aws_session
-from slipway.deploy.model import Model
-from slipway.deploy.multi_model import MultiModel
-from slipway.deploy.predictor import Predictor
-from slipway.transform.transformer import Transformer
+from slipway.batch_transform.transformer import Transformer
+from slipway.hosting.model import Model
+from slipway.hosting.multi_model import MultiModel
+from slipway.hosting.predictor import Predictor
 from tests.sdk3 import python_with_version_3, search_path
 from tests.slipway.sdks import deploying
 

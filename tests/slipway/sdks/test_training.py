@@ -11,10 +11,10 @@ import pytest
 from sagemaker.estimator import Estimator as Version2
 
 from slipway.aws.session import AwsSession, aws_session
-from slipway.estimator import Estimator
 from slipway.sdk2.estimator import Estimator as OfVersion2
 from slipway.sdk2.tuner import Tuner as TunerOfVersion2
-from slipway.tuner import Tuner
+from slipway.training.estimator import Estimator
+from slipway.tuning.tuner import Tuner
 from tests.sdk3 import python_with_version_3, search_path
 from tests.serve.server_process import REPOSITORY
 from tests.slipway.sdks import training

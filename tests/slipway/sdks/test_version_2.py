@@ -12,8 +12,8 @@ from sagemaker.workflow.pipeline_context import PipelineSession
 from sagemaker.workflow.steps import TransformStep
 
 from slipway import Model, Predictor, Transformer
-from slipway.deploy.kinds import Serverless
 from slipway.errors import SettingError
+from slipway.hosting.kinds import Serverless
 from tests.slipway.sagemaker_account import IMAGE, REGION, ROLE, DryAccount
 
 ADDRESS = "s3://my-dogs/jobs/dogs-1/output/model.tar.gz"

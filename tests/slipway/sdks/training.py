@@ -11,8 +11,8 @@ import slipway
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import AwsSession
-from slipway.search_space import parse_range
-from slipway.tuner_base import warm_start
+from slipway.requests.search_space import parse_range
+from slipway.tuning.tuner_base import warm_start
 
 ROLE = "arn:aws:iam::111122223333:role/slipway-execution"
 IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/slipway:train-3f2a"

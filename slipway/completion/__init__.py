@@ -1,0 +1,1 @@
+"""`slipway completion`: prints the shell's completion script."""

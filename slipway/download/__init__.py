@@ -1,0 +1,1 @@
+"""`slipway download`: fetches what a job has left in S3, or an endpoint's model."""

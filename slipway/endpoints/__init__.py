@@ -1,0 +1,1 @@
+"""`slipway endpoints`: lists the endpoints on SageMaker."""

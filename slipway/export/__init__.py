@@ -1,0 +1,1 @@
+"""`slipway export`: makes the graphs of a trained model."""

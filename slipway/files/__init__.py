@@ -1,0 +1,1 @@
+"""Archives and paths of files, which come from others and are not trusted."""

@@ -1,0 +1,1 @@
+"""Endpoints: models, kinds, production variants, rollouts, autoscaling, `Predictor`."""

@@ -1,0 +1,1 @@
+"""`slipway images`: lists the images that push.sh pushed from this machine."""

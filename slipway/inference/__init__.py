@@ -1,0 +1,1 @@
+"""Requests to a serving container, and its answers."""

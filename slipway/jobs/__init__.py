@@ -1,0 +1,1 @@
+"""`slipway jobs`: lists running and finished jobs on SageMaker."""

@@ -1,0 +1,1 @@
+"""`slipway predict`: classifies pictures with a running server or an endpoint."""

@@ -1,0 +1,1 @@
+"""`slipway serve`: runs the serving image's supervisor on a model."""

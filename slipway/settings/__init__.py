@@ -1,0 +1,1 @@
+"""What a user has set up: slipway.toml, and the images that were pushed."""

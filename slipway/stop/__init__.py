@@ -1,0 +1,1 @@
+"""`slipway stop`: stops a job on SageMaker."""

@@ -1,0 +1,1 @@
+"""`slipway train`: runs a training job on this machine, in Docker here, or on SageMaker."""

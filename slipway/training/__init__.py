@@ -1,0 +1,1 @@
+"""Training jobs on SageMaker: `Estimator`, and what it needs without an SDK and with one."""
