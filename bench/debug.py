@@ -10,7 +10,6 @@ environment (docker/venv.sh smdebug); its ratio is to steps without it there.
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,13 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.telling import tell
-from container.cpus import SPIN
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = _parse(arguments)
-    # As in the training program, and before torch reads it.
-    os.environ.setdefault(*SPIN)
     import torch
 
     from bench.debug_results import results, table

@@ -11,7 +11,6 @@ change.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from bench.arguments import positive
 from bench.telling import tell
-from container.cpus import SPIN
 
 if TYPE_CHECKING:
     from bench.picture_set import PictureSet
@@ -44,8 +42,6 @@ _HEAD = f"{'network':30} {'pixels':>6} {'images/s':>9} {'to the limit':>12}  {'q
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = _parse(arguments)
-    # As in the training program, and before torch reads it.
-    os.environ.setdefault(*SPIN)
     import torch
 
     from bench.machine import describe

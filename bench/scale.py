@@ -8,20 +8,16 @@ the first row's, as the median over the rounds.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.telling import tell
-from container.cpus import SPIN
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = _parse(arguments)
-    # As in the training program, and before torch reads it.
-    os.environ.setdefault(*SPIN)
     import torch
 
     from bench.machine import describe

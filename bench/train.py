@@ -15,7 +15,6 @@ their CPU time per picture in one process: ours ends with uint8, which the step 
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -25,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 from bench.arguments import positive
 from bench.telling import tell
-from container.cpus import SPIN
 
 if TYPE_CHECKING:
     from bench.picture_set import PictureSet
@@ -37,8 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with_timm = not given.without_timm
     if with_timm and find_spec("timm") is None:
         sys.exit("bench.train compares with timm, which is not installed: pip install timm, or add --without-timm")
-    # As in the training program, and before torch reads it.
-    os.environ.setdefault(*SPIN)
     import torch
 
     from bench.machine import describe

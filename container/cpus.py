@@ -7,11 +7,6 @@ from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
 
-SPIN = ("GOMP_SPINCOUNT", "1000")
-"""libgomp's variable (torch's OpenMP), and its value unless the user sets one: how long a waiting thread spins before
-it sleeps. Without spinning, every operation waits for a wake-up; libgomp's default spin takes a shared CPU from the
-thread that is waited for."""
-
 
 def available_cpus(cgroup: Path = CGROUP) -> int:
     """Count the CPUs of the affinity mask, limited by the cgroup's quota."""

@@ -24,10 +24,9 @@ from typing import Any
 from bench.accuracy.results import CONTENDERS, Rows, Run, results, table
 from bench.arguments import positive
 from bench.telling import tell
-from container.cpus import SPIN, available_cpus
+from container.cpus import available_cpus
 
 _NEEDS = {"timm": "timm", "timm-fine-tuning": "timm", "fastai": "fastai"}
-_OURS = ("modern", "seed")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -138,8 +137,7 @@ def _measure(rows: Rows, shared: Mapping[str, Any]) -> None:
 
 def _run(name: str, task: Mapping[str, Any]) -> Run | None:
     """Run one process; returns its points, or None if it failed, which is told."""
-    # As in `slipway train`, and for the others what a user has who sets nothing else.
-    environment = {**os.environ, "OMP_NUM_THREADS": str(task["cpus"]), **(dict([SPIN]) if name in _OURS else {})}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(task["cpus"])}
     command = [sys.executable, "-m", "bench.accuracy.run", name, json.dumps(task)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:

@@ -5,7 +5,6 @@ python -m bench.gpu.part NAME --file FILE --scratch DIR --device cuda|cpu --ends
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from pathlib import Path
 
 from bench.gpu.record import Record
 from bench.gpu.sizes import FULL, QUICK, Sizes
-from container.cpus import SPIN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--ends-at", type=float, required=True, help="time limit, by the machine's monotonic clock")
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args(arguments)
-    # As in the training program, and before torch reads it.
-    os.environ.setdefault(*SPIN)
     options = Options(
         sizes=QUICK if given.quick else FULL,
         quick=given.quick,

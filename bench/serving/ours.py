@@ -10,8 +10,9 @@ from pathlib import Path
 from bench.serving.load import Target
 from bench.serving.server import Launch, Server, StartError, free_port
 from bench.serving.workload import Workload
-from container.cpus import SPIN, available_cpus
+from container.cpus import available_cpus
 from container.processes import descendants
+from container.serve.supervisor.part_environment import SPIN
 
 BATCH_SIZE = 8
 """Our default."""

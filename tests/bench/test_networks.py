@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from bench import networks
-from container.cpus import SPIN
 from tests.rules.environment import ROOT
 
 SMALL = ("--image-size=40", "--batch-size=4", "--steps=1", "--rounds=1")
@@ -31,7 +30,6 @@ def test_each_network_has_its_ratios_at_a_size_that_it_takes(tmp_path: Path):
         assert f" {row['vs_limit']:.3f} " in done.stdout
 
 
-def test_an_unknown_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv(*SPIN)  # which it sets
+def test_an_unknown_network_is_one_sentence(tmp_path: Path):
     with pytest.raises(SystemExit, match=r"^bench\.networks: [^\n]*the nearest are test_resnet[^\n]*$"):
         networks.main([*SMALL, "--networks=test_rennet", f"--directory={tmp_path}"])

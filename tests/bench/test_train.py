@@ -12,7 +12,6 @@ import pytest
 from bench import train
 from bench.picture_set import PictureSet
 from bench.pictures import class_sizes, picture_folder
-from container.cpus import SPIN
 from tests.rules.environment import ROOT
 
 RATIOS = ("vs_limit", "vs_plain", "vs_timm", "loader_vs_plain", "loader_cached_vs_plain")
@@ -51,8 +50,7 @@ def test_where_timm_is_not_installed_it_says_in_a_line_what_to_do(monkeypatch: p
         train.main(SMALL)
 
 
-def test_unusable_pictures_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv(*SPIN)  # which it sets
+def test_unusable_pictures_are_refused(tmp_path: Path):
     with pytest.raises(SystemExit, match="has 8 pictures, fewer than a batch of 9"):
         train.main([*SMALL, "--batch-size=9", "--without-timm", f"--directory={tmp_path / 'made'}"])
     with pytest.raises(SystemExit, match=f"{tmp_path} is not an ImageFolder"):

@@ -4,10 +4,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from container.cpus import SPIN
 from container.serve.protocol.state import RUN_DIR_VARIABLE, SUPERVISOR_VARIABLE
 from container.serve.settings.config import ServeConfig
 from container.serve.settings.variables import BASE_DIR
+
+SPIN = ("GOMP_SPINCOUNT", "1000")
+"""libgomp's variable (torch's OpenMP), and its value unless the user sets one: how long a waiting thread spins before
+it sleeps. Front, Java and decoding share the CPUs with the network's threads, from which libgomp's default takes them
+for longer."""
 
 
 def environment_of_parts(config: ServeConfig, run_dir: Path, *, threads: int) -> dict[str, str]:
