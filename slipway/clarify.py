@@ -7,29 +7,27 @@ makes, and when Grad-CAM will do.
 
 import json
 import tarfile
+import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from sagemaker.clarify import (
-    DataConfig,
-    ImageConfig,
-    ModelConfig,
-    ModelPredictedLabelConfig,
-    SageMakerClarifyProcessor,
-    SHAPConfig,
-)
-from sagemaker.exceptions import UnexpectedStatusException
-from sagemaker.session import Session
-
+from slipway.aws.cloud_logs import PROCESSING_GROUP, LogFollower
 from slipway.aws.console_address import console_address
+from slipway.aws.permissions import missing_permission
 from slipway.aws.refusals import explained
+from slipway.aws.s3_address import S3Address
+from slipway.aws.session import AnySession, answered_here
 from slipway.aws.tags import Tags, with_own_tag
-from slipway.errors import ArchiveError, RemoteJobError, SettingError
+from slipway.errors import ArchiveError, RemoteJobError, ServiceError, SettingError
+from slipway.requests.clarify_image import clarify_image
+from slipway.requests.names import new_name
+from slipway.requests.processing_job import ProcessingJob
 
 CARD = "model.json"
+_POLL_S = 10.0
 
 SCORES = "format=scores"
 """Value of X-Amzn-SageMaker-Custom-Attributes that requests the scores of all classes, which Clarify reads."""
@@ -62,12 +60,14 @@ def class_names(model: Path | str) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageExplanation:
-    """A Clarify analysis as the SDK's configuration objects, each of which may be replaced."""
+    """A Clarify analysis, which needs no SDK."""
 
-    data: DataConfig
-    model: ModelConfig
-    scores: ModelPredictedLabelConfig
-    shap: SHAPConfig
+    data: str
+    """S3 address of the pictures."""
+    output: str
+    """S3 address of the folder for the heat maps and the report."""
+    analysis: dict[str, Any]
+    """The content of analysis_config.json, as the developer guide describes it; it may be changed before `run`."""
 
     @classmethod
     def of(
@@ -115,88 +115,129 @@ class ImageExplanation:
             raise SettingError(
                 f"for the model {model_name} Clarify starts an endpoint; name its instance_type, such as ml.m5.xlarge"
             )
-        return cls(
-            data=DataConfig(s3_data_input_path=data, s3_output_path=output, dataset_type="application/x-image"),
-            model=ModelConfig(
-                model_name=model_name,
-                instance_type=instance_type if model_name else None,
-                instance_count=instance_count if model_name else None,
-                endpoint_name=endpoint_name,
-                content_type=content_type,
-                accept_type="application/json",
-                custom_attributes=SCORES,
-            ),
-            scores=ModelPredictedLabelConfig(label_headers=list(classes)),
-            shap=SHAPConfig(
-                num_samples=samples,
-                image_config=ImageConfig(
-                    model_type="IMAGE_CLASSIFICATION", num_segments=segments, segment_compactness=segment_compactness
-                ),
-            ),
-        )
+        predictor: dict[str, Any] = {
+            "model_name": model_name,
+            "instance_type": instance_type if model_name else None,
+            "initial_instance_count": instance_count if model_name else None,
+            "endpoint_name": endpoint_name,
+            "content_type": content_type,
+            "accept_type": "application/json",
+            "custom_attributes": SCORES,
+            "label_headers": list(classes),
+        }
+        shap = {
+            "use_logit": False,
+            "save_local_shap_values": True,
+            **({} if samples is None else {"num_samples": samples}),
+            "image_config": {
+                "model_type": "IMAGE_CLASSIFICATION",
+                "num_segments": segments,
+                "segment_compactness": segment_compactness,
+            },
+        }
+        analysis = {
+            "dataset_type": "application/x-image",
+            "predictor": {name: value for name, value in predictor.items() if value is not None},
+            "methods": {"report": {"name": "report", "title": "Analysis Report"}, "shap": shap},
+        }
+        return cls(data=data, output=output, analysis=analysis)
 
     def run(
         self,
         *,
         role: str,
         instance_type: str,
-        sagemaker_session: Session,
+        sagemaker_session: AnySession,
         instance_count: int = 1,
+        volume_size_in_gb: int = 30,
+        max_runtime_in_seconds: int | None = None,
+        kms_key: str | None = None,
+        network: Mapping[str, Any] | None = None,
         tags: Tags = None,
         wait: bool = True,
         logs: bool = True,
         job_name: str | None = None,
-        **processor_arguments: Any,
+        poll_s: float = _POLL_S,
     ) -> str:
         """Start the processing job, which writes to the output folder.
 
         Args:
             role: Execution role of the job.
             instance_type: Instance type of the job itself, such as ml.m5.xlarge; the endpoint has its own.
-            sagemaker_session: See `slipway.aws.session`.
+            sagemaker_session: See `slipway.aws.session`; version 2's own sessions do as well.
             instance_count: Instances of the job, which share the pictures.
+            volume_size_in_gb: Disk of each instance.
+            max_runtime_in_seconds: Stop the job after this time; None: SageMaker's limit.
+            kms_key: Key for the outputs and the instances' volumes.
+            network: NetworkConfig in the form of AWS's API.
             tags: Tags in addition to Slipway's.
             wait: Wait until the job has ended; ignored in a dry run.
             logs: Show the job's log while waiting.
-            job_name: Name of the job; None: Clarify-Explainability and the time.
-            processor_arguments: Arguments of SageMakerClarifyProcessor, such as max_runtime_in_seconds.
+            job_name: Name of the job; None: slipway-clarify and the time.
+            poll_s: Seconds between polls.
 
         Returns:
             The job's name.
 
         Raises:
+            SettingError: The region has no Clarify.
             ServiceError: AWS refuses.
-            RemoteJobError: The job failed; the message has its reason, and where to look.
+            RemoteJobError: The job failed, or the wait was interrupted; the message has what to do.
         """
-        with explained("starting the Clarify job"):
-            processor = SageMakerClarifyProcessor(
-                role=role,
-                instance_type=instance_type,
-                instance_count=instance_count,
-                sagemaker_session=sagemaker_session,
-                tags=with_own_tag(tags),
-                **processor_arguments,
+        session, region = sagemaker_session, sagemaker_session.boto_region_name
+        image = clarify_image(region)
+        if image is None:
+            raise SettingError(
+                f"the region {region} has no SageMaker Clarify; Grad-CAM explains each answer without it"
             )
-            try:
-                processor.run_explainability(
-                    data_config=self.data,
-                    model_config=self.model,
-                    model_scores=self.scores,
-                    explainability_config=self.shap,
-                    wait=wait,
-                    logs=logs and wait,
-                    job_name=job_name,
-                )
-            except KeyboardInterrupt:
-                job = processor.latest_job.job_name if processor.latest_job else job_name
-                raise RemoteJobError(
-                    f"stopped waiting; the processing job {job} still runs and costs money, and so does the endpoint "
-                    f"that it has made: aws sagemaker stop-processing-job --processing-job-name {job} ends both"
-                ) from None
-            except UnexpectedStatusException as error:
-                page = console_address(
-                    "processing job", processor.latest_job.job_name, sagemaker_session.boto_region_name
-                )
-                raise RemoteJobError(f"the Clarify job did not complete: {error}; more at {page}") from error
-        name: str = processor.latest_job.job_name
+        name = job_name or new_name("slipway-clarify")
+        place = S3Address.parse(self.output).below("analysis_config.json")
+        job = ProcessingJob(
+            name=name,
+            role=role,
+            image=image,
+            instance_type=instance_type,
+            instance_count=instance_count,
+            volume_gb=volume_size_in_gb,
+            inputs={"dataset": (self.data, "input/data"), "analysis_config": (str(place), "input/config")},
+            outputs={"analysis_result": (self.output, "output")},
+            tags=with_own_tag(tags),
+            max_run=max_runtime_in_seconds,
+            kms_key=kms_key,
+            network=network,
+        )
+        with explained("starting the Clarify job"):
+            body = json.dumps(self.analysis, indent=2).encode()
+            session.boto_session.client("s3").put_object(Bucket=place.bucket, Key=place.key, Body=body)
+            session.sagemaker_client.create_processing_job(**job.request())
+        if wait and not answered_here(session, "DescribeProcessingJob"):
+            _wait(session, name, logs=logs, poll_s=poll_s)
         return name
+
+
+def _wait(session: AnySession, name: str, *, logs: bool, poll_s: float) -> None:
+    page = console_address("processing job", name, session.boto_region_name)
+    running = (
+        f"the processing job {name} still runs and costs money, and so does the endpoint that it may have made: "
+        f"slipway stop {name} ends both. {page}"
+    )
+    follower = LogFollower(session.boto_session, PROCESSING_GROUP, name) if logs else None
+    try:
+        while True:
+            with explained(f"looking at the processing job {name}"):
+                found = session.sagemaker_client.describe_processing_job(ProcessingJobName=name)
+            for line in follower.new_lines() if follower else ():
+                print(line)  # noqa: T201 (as the SDK's and Estimator's)
+            if found["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped"):
+                break
+            time.sleep(poll_s)
+    except ServiceError as error:
+        error.args = (f"{error}\nIf it has not ended, {running}",)
+        raise
+    except KeyboardInterrupt:
+        raise RemoteJobError(f"stopped waiting; {running}") from None
+    if found["ProcessingJobStatus"] != "Completed":
+        reason = " ".join(str(found.get("FailureReason") or found["ProcessingJobStatus"]).split())
+        if missing := missing_permission(reason):
+            reason += f"\nThe missing permission: {missing}"
+        raise RemoteJobError(f"the Clarify job {name} did not complete: {reason}\nslipway logs {name}; {page}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.aws.refusals import explained, no_credentials
 from slipway.aws.request_check import check_request
+from slipway.aws.throttling import ThrottlingNote
 from slipway.errors import SettingError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Aws:
         self.partition: str = self._partition["id"]
         # For all clients, the SDK's included.
         self.events.register("before-parameter-build.sagemaker", _check)
+        ThrottlingNote().register(self.events)
 
     @property
     def events(self) -> Any:

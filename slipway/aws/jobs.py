@@ -1,4 +1,4 @@
-"""Lists the training, tuning and transform jobs on SageMaker that have Slipway's tag."""
+"""Lists the training, tuning and transform jobs on SageMaker that have Slipway's tag; finds a job by its name."""
 
 import heapq
 from collections.abc import Iterator, Mapping
@@ -14,6 +14,7 @@ from slipway.aws.tags import is_ours
 from slipway.errors import SettingError
 
 Kind = Literal["training", "tuning", "transform"]
+AnyKind = Literal[Kind, "processing"]
 
 KINDS: tuple[Kind, ...] = ("training", "tuning", "transform")
 RUNNING = ("InProgress", "Stopping")
@@ -23,10 +24,11 @@ RUNNING = ("InProgress", "Stopping")
 _MISSING = ("ValidationException", "ResourceNotFound")
 
 # The common part of names in the API: List…s, Describe…, …Name, …Arn, …Status.
-STEMS: Mapping[Kind, str] = {
+STEMS: Mapping[AnyKind, str] = {
     "training": "TrainingJob",
     "tuning": "HyperParameterTuningJob",
     "transform": "TransformJob",
+    "processing": "ProcessingJob",
 }
 
 
@@ -88,23 +90,22 @@ def _describe(service: Service, kind: Kind, summary: Mapping[str, Any], region: 
     return read_description(kind, service.call(f"Describe{stem}", **{f"{stem}Name": name}), region)
 
 
-def describe_job(service: Service, name: str, region: str) -> tuple[Kind, Mapping[str, Any]]:
+def describe_job(service: Service, name: str, region: str) -> tuple[AnyKind, Mapping[str, Any]]:
     """Find a job by its name alone; return its kind, and the answer of the API's Describe operation.
 
     Raises:
         SettingError: There is no job of that name.
         ServiceError: AWS refuses.
     """
-    for kind in KINDS:
-        stem = STEMS[kind]
+    for kind, stem in STEMS.items():
         try:
             return kind, service.call(f"Describe{stem}", **{f"{stem}Name": name})
         except AwsError as error:
             if error.code not in _MISSING:
                 raise
     raise SettingError(
-        f"there is no training, tuning or transform job {name} in {region}; slipway jobs lists them, --region names "
-        "another region, and slipway endpoints lists endpoints"
+        f"there is no training, tuning, transform or processing job {name} in {region}; slipway jobs lists them, "
+        "--region names another region, and slipway endpoints lists endpoints"
     )
 
 

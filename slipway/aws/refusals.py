@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from container.contract.errors import UserError
+from slipway.aws import throttling
 from slipway.aws.permissions import denied
 from slipway.errors import CredentialsError, QuotaError, RefusedError, ServiceError, SettingError, UnreachableError
 
@@ -18,12 +19,16 @@ _INVALID = (
     "InvalidSignatureException",
     "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",
+    "OptInRequired",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 )
 # HeadBucket and HeadObject have no body, so their code is the HTTP status.
 _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden")
 _QUOTA = ("ResourceLimitExceeded", "LimitExceededException", "ServiceQuotaExceededException")
+_NOT_ENABLED = ("InvalidClientTokenId", "UnrecognizedClientException", "OptInRequired", "AuthFailure")
+"""Codes of good credentials, too, in a region that they are not for."""
+_IN_USE = ("ResourceInUse", "ResourceInUseException", "EntityAlreadyExists", "BucketAlreadyExists")
 _OTHER_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "301")
 
 
@@ -91,6 +96,16 @@ def _explanation(action: str, error: Exception) -> UserError | None:
         return no_credentials(str(error))
     if isinstance(error, exceptions.ParamValidationError):
         return SettingError(f"{action}: the request would not be valid: {_one_line(str(error))}")
+    if isinstance(error, exceptions.ProxyConnectionError):
+        if "407" in str(error.kwargs.get("error", "")):
+            return UnreachableError(
+                f"{action}: the proxy {error.kwargs['proxy_url']} (HTTPS_PROXY) wants a name and a password (407); "
+                "HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT has them"
+            )
+        return UnreachableError(
+            f"{action}: the proxy {error.kwargs['proxy_url']} (HTTPS_PROXY) cannot be reached; correct its address, or "
+            "unset HTTPS_PROXY where no proxy is needed"
+        )
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
         return UnreachableError(
             f"{action}: AWS does not answer ({error}); check the network, the proxy (HTTPS_PROXY), the certificates "
@@ -122,8 +137,24 @@ def _refusal(action: str, error: Any) -> ServiceError:
     if code in _EXPIRED:
         return CredentialsError(f"{action}: the AWS credentials have expired ({code}); {_SIGN_IN}")
     if code in _INVALID:
-        clock = "; this machine's clock may be wrong" if "ignature" in f"{code}{message}" else ""
-        return CredentialsError(f"{action}: AWS rejects these credentials ({code}{clock}); {_SIGN_IN}")
+        further = "; this machine's clock may be wrong" if "ignature" in f"{code}{message}" else ""
+        if code in _NOT_ENABLED:
+            further = (
+                "; if they work elsewhere, the region is not theirs: it may not be enabled for the account, or belong "
+                "to another partition, such as China's: --region names another"
+            )
+        return CredentialsError(f"{action}: AWS rejects these credentials ({code}{further}); {_SIGN_IN}")
+    if code in throttling.CODES:
+        return UnreachableError(
+            f"{action}: AWS throttles these calls ({code}), also after several attempts: too many are made from this "
+            "account; run it again in a minute"
+        )
+    if code in _IN_USE or "lready exist" in message:
+        return AwsError(
+            code,
+            f"{action}: a name is in use already: {message or code} Choose another one; without --name it is made from "
+            "the time, and slipway deploy --update puts a model behind the endpoint that has the name",
+        )
     if code in _DENIED:
         return denied(action, message)
     if code in _QUOTA and not action.startswith("ecr:"):

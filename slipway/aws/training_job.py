@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.aws.cloud_logs import TRAINING_GROUP, LogFollower
 from slipway.aws.console_address import console_address
+from slipway.aws.permissions import missing_permission
 from slipway.aws.refusals import explained
 from slipway.errors import RemoteJobError, ServiceError
 
@@ -41,11 +42,13 @@ class Cost:
             text += f", on each of {self.instance_count} instances"
         if self.saved_percent >= 1:
             text += f", {self.saved_percent:.0f} % saved by spot"
-        if price_per_hour is not None:
-            text += (
-                f": {self.billable_s * self.instance_count / 3600 * price_per_hour:.2f} at {price_per_hour:g} an hour"
-            )
+        if (price := self.price(price_per_hour)) is not None:
+            text += f": {price:.2f} at {price_per_hour:g} an hour"
         return text
+
+    def price(self, price_per_hour: float | None) -> float | None:
+        """Compute the price of all instances; None without that of one for an hour."""
+        return None if price_per_hour is None else self.billable_s * self.instance_count / 3600 * price_per_hour
 
 
 def cost_of(description: Mapping[str, Any]) -> Cost | None:
@@ -127,5 +130,7 @@ def failure_text(description: Mapping[str, Any], region: str) -> str:
     what = f"the training job {name} {'failed' if status == 'Failed' else 'was stopped'}"
     if status == "Stopped" and (address := model_address(description)):
         what += f", and left a model at {address}"
+    if missing := missing_permission(reason):
+        reason += f"\nThe missing permission: {missing}"
     where = f"slipway logs {name} shows its log; {console_address('training job', name, region)}"
     return f"{what}: {reason}\n{where}" if reason else f"{what}\n{where}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.aws.cloud_logs import TRANSFORM_GROUP, LogFollower
 from slipway.aws.console_address import console_address
+from slipway.aws.permissions import missing_permission
 from slipway.aws.refusals import explained
 from slipway.aws.s3_address import S3Address
 from slipway.aws.session import AnySession, is_local
@@ -15,7 +16,7 @@ from slipway.batch_transform.labels import Tally
 from slipway.batch_transform.outputs import count_outputs, rows_in_folder, rows_in_s3
 from slipway.batch_transform.pictures import Picture
 from slipway.batch_transform.predictions_file import Format, Row, write_predictions
-from slipway.errors import RemoteJobError, TransformError
+from slipway.errors import RemoteJobError, ServiceError, TransformError
 
 Advance = Callable[[int, int], None]
 _ENDED = ("Completed", "Failed", "Stopped")
@@ -67,6 +68,12 @@ class SubmittedJob:
                     break
                 advance(count_outputs(self._s3(), str(self.output_path)), len(self._pictures))
                 time.sleep(poll_s)
+        except ServiceError as error:
+            error.args = (
+                f"{error}\nThe transform job {name} may still be running, and costs money then: slipway stop {name} "
+                f"ends it. {where}",
+            )
+            raise
         except KeyboardInterrupt:
             raise TransformError(
                 f"stopped waiting; the transform job {name} still runs and costs money: slipway stop {name} ends it. "
@@ -75,6 +82,8 @@ class SubmittedJob:
         if found["TransformJobStatus"] != "Completed":
             how = "failed" if found["TransformJobStatus"] == "Failed" else "was stopped"
             reason = " ".join(str(found.get("FailureReason") or "no reason is given").split())
+            if missing := missing_permission(reason):
+                reason += f"\nThe missing permission: {missing}"
             raise RemoteJobError(f"the transform job {name} {how}: {reason}\n{where}")
 
     def wait(self, logs: bool = True) -> None:

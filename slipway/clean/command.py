@@ -3,13 +3,14 @@
 import re
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
 from slipway.options.aws import not_confirmed, profile_option, region_option, show_requests
+from slipway.options.result import Result, json_option, result
 from slipway.terminal.console import complain, say, say_table
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def _age(_context: click.Context, _parameter: click.Parameter, value: str | None
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--dry-run", is_flag=True, help="List, and print the exact API requests, without deleting anything.")
+@json_option("what is found, deleted and left")
 @region_option
 @profile_option
 def clean(
@@ -52,6 +54,7 @@ def clean(
     age_days: float | None,
     yes: bool,
     dry_run: bool,
+    as_json: bool,
     region: str | None,
     profile: str | None,
 ) -> None:
@@ -79,22 +82,50 @@ def clean(
     if dry_run:
         recorded.attach(aws)
     found = find(aws, selection)
-    for text in found.kept:
-        say(f"note: {text}")
-    if not found.resources:
-        say(f"There is nothing to delete in {aws.region}.")
-        return
-    _show(found.resources)
-    if dry_run:
-        delete(aws, found.resources, lambda resource: None)
-        show_requests(recorded)
-        return
-    if not yes and not click.confirm(f"Delete these {len(found.resources)} in {aws.region}?"):
-        not_confirmed()
-    remains = delete(aws, found.resources, lambda resource: say(f"deleted: {resource.kind} {resource.name}"))
+    with result(as_json) as answer:
+        for text in found.kept:
+            say(f"note: {text}")
+        answer.add(region=aws.region, found=[_as_json(one) for one in found.resources], kept=list(found.kept))
+        if not found.resources:
+            say(f"There is nothing to delete in {aws.region}.")
+            return
+        _show(found.resources)
+        if dry_run:
+            delete(aws, found.resources, lambda resource: None)
+            show_requests(recorded, answer=answer)
+            return
+        if not yes and not click.confirm(f"Delete these {len(found.resources)} in {aws.region}?"):
+            not_confirmed()
+        sys.exit(1 if _delete(aws, found.resources, answer) else 0)
+
+
+def _delete(aws: Aws, resources: Sequence["Resource"], answer: Result) -> int:
+    """Delete resources, and return how many remain."""
+    from slipway.clean.delete import delete
+
+    deleted: list[dict[str, Any]] = []
+    answer.add(deleted=deleted)
+
+    def done(resource: "Resource") -> None:
+        say(f"deleted: {resource.kind} {resource.name}")
+        deleted.append({"kind": resource.kind, "name": resource.name})
+
+    remains = delete(aws, resources, done)
     for item in remains:
         complain(f"{item.resource.kind} {item.resource.name} remains: {item.reason}")
-    sys.exit(1 if remains else 0)
+    left = [{"kind": item.resource.kind, "name": item.resource.name, "reason": item.reason} for item in remains]
+    answer.add(remaining=left)
+    return len(left)
+
+
+def _as_json(resource: "Resource") -> dict[str, Any]:
+    return {
+        "kind": resource.kind,
+        "name": resource.name,
+        "created": resource.created.isoformat(),
+        "detail": resource.detail,
+        "costs_now": resource.costs_now,
+    }
 
 
 def _show(resources: Sequence["Resource"]) -> None:

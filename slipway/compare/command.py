@@ -30,6 +30,7 @@ from slipway.options.aws import (
 from slipway.options.cloud import CLOUD_NAMES, CloudOptions, cloud_options, max_run_option
 from slipway.options.hyperparameters import HyperparameterCommand, hyperparameter_options
 from slipway.options.names import tuning_job_name
+from slipway.options.result import json_option
 from slipway.processes.job import JobDirectory, default_job_directory
 from slipway.terminal.console import messages_aside
 
@@ -65,12 +66,7 @@ _NOT_HERE = (*CLOUD_NAMES, "name", "spot", "dry_run", "max_run", "max_parallel")
     "--job", "jobs", metavar="NAME", multiple=True, help="Compare a finished training job on SageMaker; repeatable."
 )
 @click.option("--verbose", is_flag=True, help="Show the full output of jobs on this machine.")
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print the comparison as one JSON object, that of comparison.json; messages go to the standard error.",
-)
+@json_option("the comparison, which comparison.json has too,")
 @instance_type_option("Train")
 @click.option(
     "--max-parallel", type=click.IntRange(1), default=2, show_default=True, help="SageMaker jobs to run at once."

@@ -12,6 +12,8 @@ from container.folder import describe_leftovers, printable
 from slipway.datasets.folder import data_channels
 from slipway.errors import PageError
 from slipway.options.aws import profile_option, region_option
+from slipway.options.exit_codes import ExitCode
+from slipway.options.result import Result, json_option, result
 from slipway.settings.slipway_toml import Settings
 from slipway.terminal.console import complain, progress_bar, say, transfer_bar
 
@@ -98,10 +100,17 @@ def explore(directory: Path, output: Path) -> None:
     "--kms-key", metavar="KEY", help="ID or ARN of the KMS key to encrypt with.  [default: the bucket's setting]"
 )
 @click.option("--dry-run", is_flag=True, help="List what is in DIRECTORY and where it would go; make no AWS call.")
+@json_option("the address, and what was sent")
 @region_option
 @profile_option
 def upload(
-    directory: Path, to: str, kms_key: str | None, dry_run: bool, region: str | None, profile: str | None
+    directory: Path,
+    to: str,
+    kms_key: str | None,
+    dry_run: bool,
+    as_json: bool,
+    region: str | None,
+    profile: str | None,
 ) -> None:
     """Upload the files below DIRECTORY to S3_ADDRESS, s3://BUCKET/PREFIX; for s3://BUCKET alone, to its dogImages/.
 
@@ -115,40 +124,44 @@ def upload(
     from slipway.upload.transfer import Upload, destination
     from slipway.upload.walk import LocalFile
 
-    place = destination(to)
-    channels = data_channels(directory)
-    files, leftovers = [0, 0], Counter[str]()
-    unnamed: list[Path] = []
-    for item in files_to_send(directory, leftovers, unnamed):
-        if isinstance(item, LocalFile):
-            files = [files[0] + 1, files[1] + item.size]
-            if dry_run:
-                say(f"{place.below(item.name)}  {item.size:,} bytes")
-        elif dry_run:
-            complain(f"{item.path}: {item.reason}")
-    if leftovers:
-        say(f"note: skipped, left behind by systems and tools: {describe_leftovers(leftovers)}")
-    if unnamed:
-        say(f"note: skipped {len(unnamed):,} files that no manifest names, the first {printable(unnamed[0])}")
-    if dry_run:
-        say(f"{files[0]:,} files, {files[1] / 1e6:,.1f} MB; nothing was sent, and the bucket was not checked.")
-        return
-    task = Upload(directory, place, Aws(region, profile), kms_key=kms_key)
-    try:
-        with transfer_bar("sending", *files) as advance:
-            done = task.run(advance, lambda: complain("stopping; waiting for transfers in progress"))
-    except KeyboardInterrupt:
-        complain(
-            f"interrupted; {task.done.sent:,} files were uploaded and remain in {place}. Run it again to send the rest"
-        )
-        sys.exit(130)
-    _print_result(done, str(place))
-    if "train" in channels:
-        _say_next(str(place), region, profile)
-    sys.exit(1 if done.failed else 0)
+    with result(as_json) as answer:
+        place = destination(to)
+        channels = data_channels(directory)
+        files, leftovers = [0, 0], Counter[str]()
+        unnamed: list[Path] = []
+        for item in files_to_send(directory, leftovers, unnamed):
+            if isinstance(item, LocalFile):
+                files = [files[0] + 1, files[1] + item.size]
+                if dry_run:
+                    say(f"{place.below(item.name)}  {item.size:,} bytes")
+            elif dry_run:
+                complain(f"{item.path}: {item.reason}")
+        if leftovers:
+            say(f"note: skipped, left behind by systems and tools: {describe_leftovers(leftovers)}")
+        if unnamed:
+            say(f"note: skipped {len(unnamed):,} files that no manifest names, the first {printable(unnamed[0])}")
+        if dry_run:
+            answer.add(place=str(place), files=files[0], bytes=files[1])
+            say(f"{files[0]:,} files, {files[1] / 1e6:,.1f} MB; nothing was sent, and the bucket was not checked.")
+            return
+        task = Upload(directory, place, Aws(region, profile), kms_key=kms_key)
+        try:
+            with transfer_bar("sending", *files) as advance:
+                done = task.run(advance, lambda: complain("stopping; waiting for transfers in progress"))
+        except KeyboardInterrupt:
+            answer.add(place=str(place), sent=task.done.sent, interrupted=True)
+            complain(
+                f"interrupted; {task.done.sent:,} files were uploaded and remain in {place}. Run it again to send the "
+                "rest"
+            )
+            sys.exit(ExitCode.INTERRUPTED)
+        _print_result(done, str(place), answer)
+        if "train" in channels:
+            _say_next(str(place), region, profile, answer)
+        sys.exit(1 if done.failed else 0)
 
 
-def _say_next(place: str, region: str | None, profile: str | None) -> None:
+def _say_next(place: str, region: str | None, profile: str | None, answer: Result) -> None:
     """Print the command that trains on what was uploaded, and what it needs that is not there yet."""
     from slipway.requests.missing import Missing
 
@@ -157,14 +170,17 @@ def _say_next(place: str, region: str | None, profile: str | None) -> None:
     missing.image("train", None, missing.region(region, profile))
     for setting in missing.settings:
         say(f"Training there needs one thing more: {setting}")
+    answer.add(missing=[str(setting) for setting in missing.settings])
     settings = Settings.read()
     # What slipway.toml or the environment names need not be repeated.
     options = [("--region", region, settings.region), ("--aws-profile", profile, settings.profile)]
     further = "".join(f" {name} {shlex.quote(value)}" for name, value, known in options if value and value != known)
-    say(f"Next: slipway train {shlex.quote(place)} --instance-type ml.g4dn.xlarge{further}")
+    answer.next(f"slipway train {shlex.quote(place)} --instance-type ml.g4dn.xlarge{further}")
 
 
-def _print_result(done: "Uploaded", place: str) -> None:
+def _print_result(done: "Uploaded", place: str, answer: Result) -> None:
+    failed = [{"path": str(item.path), "reason": item.reason} for item in done.unsent if not item.harmless]
+    answer.add(place=place, sent=done.sent, sent_bytes=done.sent_bytes, kept=done.kept, extra=done.extra, failed=failed)
     say(f"{place}: {done.sent:,} files sent ({done.sent_bytes / 1e6:,.1f} MB), {done.kept:,} already there")
     if done.extra:
         say(

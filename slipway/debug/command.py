@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from slipway.options.aws import profile_option, region_option
+from slipway.options.result import json_option
 from slipway.terminal.console import say
 
 
@@ -50,7 +51,7 @@ def _list_rules(context: click.Context, _parameter: click.Parameter, value: bool
 )
 @click.option("--end-step", type=click.IntRange(min=1), metavar="STEP", help="Stop before this step.")
 @click.option("--follow", is_flag=True, help="Follow the job until it ends, and print findings as they occur.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all findings.")
+@json_option("all findings")
 @click.option(
     "--output",
     metavar="FILE",

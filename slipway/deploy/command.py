@@ -11,6 +11,7 @@ from slipway.deploy.options import DeployOptions, deploy_options
 from slipway.errors import SettingError
 from slipway.options.aws import dry_run_option, profile_option, region_option, show_requests
 from slipway.options.names import endpoint_name
+from slipway.options.result import Result, json_option, result
 from slipway.requests.missing import Missing
 from slipway.terminal.console import say
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     callback=endpoint_name,
     help="Delete an endpoint with its autoscaling, configuration and models.",
 )
+@json_option("the endpoint, or what was deleted or shifted,")
 @region_option
 @profile_option
 @dry_run_option
@@ -43,6 +45,7 @@ def deploy(
     model: str | None,
     shifts: tuple[str, ...],
     delete: str | None,
+    as_json: bool,
     region: str | None,
     profile: str | None,
     dry_run: bool,
@@ -58,27 +61,28 @@ def deploy(
     _check_usage(model, options, shifts, delete)
     # An existing endpoint, whatever instance type is configured for new ones.
     named = delete is not None or bool(shifts)
-    if is_local(options.instance_type) and not named:
-        if dry_run:
-            raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
-        serve_in_docker(str(model), options, region, profile)
-        return
-    missing = Missing(dry_run=dry_run)
-    # Only AWS knows where a job's model is.
-    recorded = DryRun(passing=("DescribeTrainingJob",)) if dry_run else None
-    session = missing.session(region, profile, recorded)
-    if named:
-        missing.require()
-        if delete:
-            _delete(session, delete, quiet=dry_run)
+    with result(as_json) as answer:
+        if is_local(options.instance_type) and not named:
+            if dry_run:
+                raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
+            serve_in_docker(str(model), options, region, profile, answer)
+            return
+        missing = Missing(dry_run=dry_run)
+        # Only AWS knows where a job's model is.
+        recorded = DryRun(passing=("DescribeTrainingJob",)) if dry_run else None
+        session = missing.session(region, profile, recorded)
+        if named:
+            missing.require()
+            if delete:
+                _delete(session, delete, answer, quiet=dry_run)
+            else:
+                _shift(session, options.name, shifts, answer, quiet=dry_run)
         else:
-            _shift(session, options.name, shifts, quiet=dry_run)
-    else:
-        from slipway.deploy.deployment import deploy_model
+            from slipway.deploy.deployment import deploy_model
 
-        deploy_model(session, model, options, missing, quiet=dry_run)
-    if recorded is not None:
-        show_requests(recorded, missing)
+            deploy_model(session, model, options, missing, answer, quiet=dry_run)
+        if recorded is not None:
+            show_requests(recorded, missing, answer)
 
 
 def _check_usage(model: str | None, options: DeployOptions, shifts: tuple[str, ...], delete: str | None) -> None:
@@ -109,15 +113,18 @@ def _check_usage(model: str | None, options: DeployOptions, shifts: tuple[str, .
         raise click.UsageError("--alarm is for --rollout; add --rollout canary:10, linear:25 or all-at-once.")
 
 
-def _delete(session: "AnySession", name: str, *, quiet: bool) -> None:
+def _delete(session: "AnySession", name: str, answer: Result, *, quiet: bool) -> None:
     from slipway.hosting.endpoint import delete_endpoint
 
-    for what in delete_endpoint(session, name):
-        if not quiet:
-            say(f"Deleted the {what}")
+    removed = delete_endpoint(session, name)
+    if quiet:
+        return
+    for what in removed:
+        say(f"Deleted the {what}")
+    answer.add(endpoint=name, deleted=removed)
 
 
-def _shift(session: "AnySession", name: str | None, shifts: tuple[str, ...], *, quiet: bool) -> None:
+def _shift(session: "AnySession", name: str | None, shifts: tuple[str, ...], answer: Result, *, quiet: bool) -> None:
     from slipway.hosting.rollout import shift_traffic
 
     weights = {}
@@ -130,3 +137,4 @@ def _shift(session: "AnySession", name: str | None, shifts: tuple[str, ...], *, 
     shift_traffic(session, str(name), weights)
     if not quiet:
         say(f"Shifting the traffic of {name}: {', '.join(f'{key} {value:g}' for key, value in weights.items())}")
+        answer.add(endpoint=name, weights=weights)

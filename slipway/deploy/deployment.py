@@ -2,21 +2,24 @@
 
 from typing import Any
 
+from slipway.aws.console_address import console_address
 from slipway.aws.session import AwsSession
 from slipway.deploy.options import DeployOptions
 from slipway.errors import SettingError
 from slipway.hosting.autoscaling import Autoscaling, apply_scaling, check_scaling
+from slipway.hosting.endpoint import require_endpoint
 from slipway.hosting.kinds import Asynchronous, Serverless
 from slipway.hosting.named_model import NamedModels
 from slipway.hosting.rollout import Rollout
 from slipway.hosting.variants import ProductionVariant, deploy_variants
+from slipway.options.result import Result
 from slipway.requests.missing import Missing
 from slipway.settings.slipway_toml import Settings
 from slipway.terminal.console import say
 
 
 def deploy_model(
-    session: AwsSession, model: str | None, options: DeployOptions, missing: Missing, *, quiet: bool
+    session: AwsSession, model: str | None, options: DeployOptions, missing: Missing, answer: Result, *, quiet: bool
 ) -> None:
     """Create or update the endpoint, wait for it, and say what comes next.
 
@@ -25,6 +28,7 @@ def deploy_model(
         model: The command's MODEL; None with --variant or --multi-model.
         options: The command's.
         missing: Collects the settings that are missing.
+        answer: Keeps the result.
         quiet: Whether it is a dry run, which prints nothing here.
 
     Raises:
@@ -73,14 +77,20 @@ def deploy_model(
             **_kind(options),
             **common,
         )
+    if quiet:
+        return
     name = predictor.endpoint_name
-    show(f"The endpoint {name} is {'being created' if options.no_wait else 'in service'}")
+    say(f"The endpoint {name} is {'being created' if options.no_wait else 'in service'}")
+    answer.add(endpoint=name, console=console_address("endpoint", name, session.boto_region_name))
+    if answer.as_json:
+        described = require_endpoint(session, name)
+        answer.add(arn=described.get("EndpointArn"), status=described.get("EndpointStatus"))
     target = " --target-model NAME.tar.gz" if options.multi_model else ""
     if options.asynchronous:
-        show(f"Next, in Python: slipway.Predictor({name!r}).predict_async(PICTURE).result()")
+        answer.next(f"slipway.Predictor({name!r}).predict_async(PICTURE).result()", purpose="Next, in Python")
     else:
-        show(f"Next: slipway predict --endpoint {name}{target} PICTURE")
-    show(f"It costs money until it is deleted: slipway deploy --delete {name}")
+        answer.next(f"slipway predict --endpoint {name}{target} PICTURE")
+    answer.next(f"slipway deploy --delete {name}", purpose="It costs money until it is deleted")
 
 
 def _kind(options: DeployOptions) -> dict[str, Any]:

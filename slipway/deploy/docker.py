@@ -5,12 +5,15 @@ import sys
 from slipway.deploy.options import DeployOptions
 from slipway.options.exit_codes import ExitCode
 from slipway.options.local_mode import NOT_LOCALLY, aws_of, named_now, refuse_given, serving_definition
+from slipway.options.result import Result
 from slipway.terminal.console import say
 
 _NOT_FOR_SERVING = (*NOT_LOCALLY, "serverless", "asynchronous", "autoscale", "capture", "update", "network_isolation")
 
 
-def serve_in_docker(model: str, options: DeployOptions, region: str | None, profile: str | None) -> None:
+def serve_in_docker(
+    model: str, options: DeployOptions, region: str | None, profile: str | None, answer: Result
+) -> None:
     """Serve a model until Ctrl-C.
 
     Raises:
@@ -24,7 +27,9 @@ def serve_in_docker(model: str, options: DeployOptions, region: str | None, prof
     try:
         with serve(definition, port=options.port, gpu=gpu, show=say, aws=aws) as endpoint:
             say(f"Serving {model} in Docker at {endpoint.url}; Ctrl-C stops it")
-            say(f"Next, in another terminal: slipway predict PICTURE --url {endpoint.url}")
+            answer.add(model=model, url=endpoint.url)
+            answer.next(f"slipway predict PICTURE --url {endpoint.url}", purpose="Next, in another terminal")
+            answer.print()
             try:
                 endpoint.wait()
             except KeyboardInterrupt:

@@ -10,6 +10,7 @@ import click
 from slipway.options.aws import profile_option, region_option, role_option
 from slipway.options.defaults import defaults_from_file
 from slipway.options.exit_codes import ExitCode
+from slipway.options.result import json_option
 from slipway.terminal.console import say, say_table
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _STYLES = {
 @click.option("--bucket", metavar="NAME", envvar="SLIPWAY_BUCKET", help="Bucket to check.")
 @region_option
 @profile_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option("the findings")
 @click.pass_context
 def doctor(
     context: click.Context,

@@ -7,6 +7,7 @@ import click
 from slipway.aws.connection import Aws
 from slipway.download.results import download_results
 from slipway.options.aws import profile_option, region_option
+from slipway.options.result import json_option, result
 from slipway.terminal.console import say
 
 
@@ -22,15 +23,19 @@ from slipway.terminal.console import say
     metavar="DIR",
     help="Folder for the files.  [default: JOB or ENDPOINT]",
 )
+@json_option("the files")
 @region_option
 @profile_option
-def download(name: str, directory: Path | None, region: str | None, profile: str | None) -> None:
+def download(name: str, directory: Path | None, as_json: bool, region: str | None, profile: str | None) -> None:
     """Download model.tar.gz and output.tar.gz of a training JOB or of a tuning JOB's best one, the outputs of a
-    transform JOB, or the model of an ENDPOINT.
+    transform or processing JOB, or the model of an ENDPOINT.
     """
-    model = None
-    for path in download_results(Aws(region, profile), name, directory or Path(name)):
-        say(str(path))
-        model = path if path.name == "model.tar.gz" else model
-    if model:
-        say(f"Next: slipway serve {model}")
+    with result(as_json) as answer:
+        files: list[Path] = []
+        for path in download_results(Aws(region, profile), name, directory or Path(name)):
+            say(str(path))
+            files.append(path)
+            answer.add(files=[str(file) for file in files])
+        for path in files:
+            if path.name == "model.tar.gz":
+                answer.next(f"slipway serve {path}")

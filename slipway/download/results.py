@@ -21,7 +21,7 @@ def download_results(aws: Aws, name: str, directory: Path) -> Iterator[Path]:
     """Download the results of a job or an endpoint; yield each file or folder once it is there.
 
     That is the model.tar.gz and output.tar.gz of a training job, or of a tuning job's best one; the outputs of a
-    transform job; the models of an endpoint.
+    transform or a processing job; the models of an endpoint.
 
     Args:
         aws: Credentials and region.
@@ -41,6 +41,10 @@ def download_results(aws: Aws, name: str, directory: Path) -> Iterator[Path]:
         return
     if kind == "transform":
         yield download_folder(found["TransformOutput"]["S3OutputPath"], directory, aws)
+        return
+    if kind == "processing":
+        for output in found["ProcessingOutputConfig"]["Outputs"]:
+            yield download_folder(output["S3Output"]["S3Uri"], directory / output["OutputName"], aws)
         return
     if kind == "tuning":
         best = found.get("BestTrainingJob")

@@ -8,6 +8,7 @@ import click
 from slipway.aws.connection import Aws
 from slipway.endpoints.listed_endpoints import ListedEndpoint, list_endpoints
 from slipway.options.aws import profile_option, region_option
+from slipway.options.result import json_option
 from slipway.terminal.console import say, say_table
 from slipway.terminal.durations import duration
 
@@ -15,7 +16,7 @@ _TITLES = ("NAME", "STATUS", "KIND", "INSTANCES", "CREATED (UTC)", "AGE")
 
 
 @click.command(epilog="\b\nExample:\n  slipway endpoints\n  slipway endpoints --json")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@json_option("the endpoints")
 @region_option
 @profile_option
 def endpoints(as_json: bool, region: str | None, profile: str | None) -> None:

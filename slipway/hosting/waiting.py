@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.aws.cloud_logs import LogFollower, endpoint_group
 from slipway.aws.console_address import console_address, log_address
+from slipway.aws.permissions import missing_permission
 from slipway.errors import EndpointError, ServiceError
 from slipway.hosting.endpoint import require_endpoint
 
@@ -63,6 +64,8 @@ def wait_until_in_service(
 def _failure(session: "AnySession", name: str, description: Mapping[str, Any]) -> str:
     status = description["EndpointStatus"]
     reason = " ".join(str(description.get("FailureReason") or f"its status is {status}").split())
+    if missing := missing_permission(reason):
+        reason += f"\nThe missing permission: {missing}"
     try:
         lines = LogFollower(session.boto_session, endpoint_group(name)).last_lines(_LAST_LINES)
     except ServiceError as error:

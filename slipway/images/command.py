@@ -5,12 +5,13 @@ import json
 
 import click
 
+from slipway.options.result import json_option
 from slipway.settings.pushed_images import read_images
 from slipway.terminal.console import say, say_table
 
 
 @click.command(epilog="\b\nExample:\n  slipway images --json")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@json_option("the images")
 def images(as_json: bool) -> None:
     """List the images that ./push.sh pushed from this machine: the latest for each target and region.
 

@@ -8,6 +8,7 @@ from slipway.aws.connection import Aws
 from slipway.aws.dry_run import ACCOUNT, DryRun
 from slipway.errors import SettingError
 from slipway.options.aws import not_confirmed, profile_option, region_option, show_requests
+from slipway.options.result import Result, json_option, result
 from slipway.terminal.console import say
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _REGION = "us-east-1"
     is_flag=True,
     help="Print the exact API requests for an account in which nothing is there yet; needs no credentials.",
 )
+@json_option("what is there and what was created")
 @region_option
 @profile_option
 def init(
@@ -48,6 +50,7 @@ def init(
     repository: str,
     yes: bool,
     dry_run: bool,
+    as_json: bool,
     region: str | None,
     profile: str | None,
 ) -> None:
@@ -58,37 +61,44 @@ def init(
     """
     from slipway.init.plan import Wanted, make_plan
 
-    wanted = Wanted(bucket=bucket, role_name=role_name, repository=repository)
-    if dry_run:
-        _show_dry_run(wanted, region, profile)
-        return
-    aws = Aws(region, profile)
-    plan = make_plan(aws, wanted)
-    file = _settings_file(plan, profile)
-    for text in plan.kept:
-        say(text)
-    for name, value in file.differing.items():
-        say(f"note: {file.path} has {name} = {value!r}, which stays")
-    if not plan.steps and not file.missing:
-        say("Nothing is missing. Next: slipway doctor")
-        return
-    say(f"To be created in account {plan.place.account}, {aws.region}:")
-    for text, _ in plan.steps:
-        say(f"  {text}")
-    if file.missing:
-        say(f"  {file.path}{'' if file.text is None else ': ' + ', '.join(file.missing)}")
-    if not yes and not click.confirm("Create it?"):
-        not_confirmed()
-    for text, step in plan.steps:
-        step()
-        say(f"created: {text}")
-    if file.missing:
-        file.write()
-        say(f"written: {file.path}")
-    say(f"Next: ./build.sh && ./push.sh --region {aws.region}, and slipway doctor")
+    with result(as_json) as answer:
+        wanted = Wanted(bucket=bucket, role_name=role_name, repository=repository)
+        if dry_run:
+            _show_dry_run(wanted, region, profile, answer)
+            return
+        aws = Aws(region, profile)
+        plan = make_plan(aws, wanted)
+        file = _settings_file(plan, profile)
+        place, created = plan.place, list[str]()
+        answer.add(account=place.account, region=place.region, bucket=place.bucket, role=place.role_arn)
+        answer.add(file=str(file.path), found=list(plan.kept), created=created)
+        for text in plan.kept:
+            say(text)
+        for name, value in file.differing.items():
+            say(f"note: {file.path} has {name} = {value!r}, which stays")
+        if not plan.steps and not file.missing:
+            say("Nothing is missing.")
+            answer.next("slipway doctor")
+            return
+        say(f"To be created in account {plan.place.account}, {aws.region}:")
+        for text, _ in plan.steps:
+            say(f"  {text}")
+        if file.missing:
+            say(f"  {file.path}{'' if file.text is None else ': ' + ', '.join(file.missing)}")
+        if not yes and not click.confirm("Create it?"):
+            not_confirmed()
+        for text, step in plan.steps:
+            step()
+            say(f"created: {text}")
+            created.append(text)
+        if file.missing:
+            file.write()
+            say(f"written: {file.path}")
+            created.append(str(file.path))
+        answer.next(f"./build.sh && ./push.sh --region {aws.region}", "slipway doctor")
 
 
-def _show_dry_run(wanted: "Wanted", region: str | None, profile: str | None) -> None:
+def _show_dry_run(wanted: "Wanted", region: str | None, profile: str | None, answer: Result) -> None:
     from slipway.init.plan import make_plan
 
     placeholders = [f"{ACCOUNT} for your account"]
@@ -104,7 +114,7 @@ def _show_dry_run(wanted: "Wanted", region: str | None, profile: str | None) -> 
     plan = make_plan(aws, wanted, ACCOUNT)
     for _, step in plan.steps:
         step()
-    show_requests(recorded)
+    show_requests(recorded, answer=answer)
     file = _settings_file(plan, profile)
     if file.missing:
         say(f"{file.path}:\n{file.new_text.rstrip()}")

@@ -9,6 +9,7 @@ import click
 from slipway.aws.connection import Aws
 from slipway.aws.jobs import KINDS, Job, Kind, list_jobs
 from slipway.options.aws import profile_option, region_option
+from slipway.options.result import json_option
 from slipway.terminal.console import say, say_table
 from slipway.terminal.durations import duration
 
@@ -21,7 +22,7 @@ _TITLES = ("NAME", "KIND", "STATUS", "CREATED (UTC)", "DURATION", "BILLABLE", "M
 @click.option("--kind", type=click.Choice(KINDS), help="Only jobs of this kind.  [default: all]")
 @click.option("--days", type=click.IntRange(1), default=30, show_default=True, help="How far to look back.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Number of jobs to show.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@json_option("the jobs")
 @region_option
 @profile_option
 def jobs(kind: Kind | None, days: int, limit: int, as_json: bool, region: str | None, profile: str | None) -> None:

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from slipway.aws.cloud_logs import TRAINING_GROUP, TRANSFORM_GROUP, LogFollower, endpoint_group
+from slipway.aws.cloud_logs import PROCESSING_GROUP, TRAINING_GROUP, TRANSFORM_GROUP, LogFollower, endpoint_group
 from slipway.aws.connection import Aws, Service
 from slipway.aws.jobs import RUNNING, STEMS, describe_job
 
 _POLL_S = 5.0
+_GROUPS = {"training": TRAINING_GROUP, "transform": TRANSFORM_GROUP, "processing": PROCESSING_GROUP}
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def endpoint_source(name: str) -> LogSource:
 
 
 def job_source(aws: Aws, name: str) -> LogSource:
-    """Locate the log of a training or transform job, or those of a tuning job's training jobs.
+    """Locate the log of a training, transform or processing job, or those of a tuning job's training jobs.
 
     Raises:
         SettingError: There is no job of that name.
@@ -43,7 +44,7 @@ def job_source(aws: Aws, name: str) -> LogSource:
 
     if kind == "tuning":
         return LogSource(TRAINING_GROUP, lambda: _trials(service, name), runs)
-    return LogSource(TRANSFORM_GROUP if kind == "transform" else TRAINING_GROUP, lambda: (name,), runs)
+    return LogSource(_GROUPS[kind], lambda: (name,), runs)
 
 
 def _trials(service: Service, name: str) -> list[str]:

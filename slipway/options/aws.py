@@ -1,5 +1,6 @@
 """Options that the commands for SageMaker share."""
 
+import json
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
@@ -9,6 +10,7 @@ from click.core import ParameterSource
 
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import is_local
+from slipway.options.result import Result
 from slipway.requests.missing import Missing
 from slipway.terminal.console import say
 
@@ -113,11 +115,20 @@ def require_in_s3(data: str) -> None:
         raise click.UsageError(f"{data} is not an S3 address; upload it first: slipway data upload {data} s3://…")
 
 
-def show_requests(dry_run: DryRun, missing: Missing | None = None) -> None:
+def show_requests(dry_run: DryRun, missing: Missing | None = None, answer: Result | None = None) -> None:
     """Print the requests that a dry run would have sent, one JSON object after another.
 
     On the standard error, it lists the settings that placeholders stand for.
+
+    Args:
+        dry_run: The dry run.
+        missing: The settings.
+        answer: Keeps both for `--json`.
     """
+    if answer is not None:
+        answer.add(requests=[json.loads(str(request)) for request in dry_run.writes])
+        if missing is not None:
+            answer.add(placeholders={setting.placeholder: str(setting) for setting in missing.settings})
     for request in dry_run.writes:
         say(str(request))
     if missing is not None and missing.settings:

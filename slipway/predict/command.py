@@ -20,6 +20,7 @@ from slipway.inference.invocations import Endpoint
 from slipway.inference.prediction import Prediction
 from slipway.options.aws import profile_option, region_option
 from slipway.options.names import endpoint_name
+from slipway.options.result import json_option
 from slipway.predict.picture_download import download_picture, is_web_address
 from slipway.terminal.console import complain, say, say_table
 
@@ -67,7 +68,7 @@ class _Image(click.Path):
     type=click.Path(path_type=Path, file_okay=False),
     help="For each picture, write a Grad-CAM heat map of its most probable class to this folder.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per picture, one per line.")
+@json_option("a line for each picture")
 @region_option
 @profile_option
 def predict(

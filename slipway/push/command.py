@@ -4,7 +4,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from types import FrameType
 from typing import NoReturn
@@ -15,6 +15,7 @@ from container.contract.errors import UserError
 from container.full_disk import is_disk_full
 from slipway.aws.connection import Aws, Service
 from slipway.errors import CredentialsError, EngineError, ServiceError, SpaceError, UnreachableError
+from slipway.options.result import Result, json_option, result
 from slipway.push.engine import NAME, BuiltImage, Interrupted, built_image
 from slipway.push.manifest import Manifest
 from slipway.push.registry import Registry
@@ -86,6 +87,7 @@ class _Options:
 @click.option(
     "--dry-run", is_flag=True, help="Only print what would be created, tagged and pushed; needs no credentials."
 )
+@json_option("the addresses of the images")
 def push(
     target: str,
     repository: str,
@@ -95,6 +97,7 @@ def push(
     name: str,
     profile: str | None,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Push the images that ./build.sh made to Amazon ECR, for SageMaker to pull.
 
@@ -109,14 +112,15 @@ def push(
             raise click.UsageError(f"an account is twelve digits, such as 111122223333, and not {number!r}")
     targets = _TARGETS if target == "all" else (target,)
     options = _Options(repository=repository, account=account, allowed=allowed, name=name)
-    if dry_run:
-        _describe(Aws(region, profile), targets, options)
-    else:
-        images = [built_image(one, name) for one in targets]
-        _push(Aws(region, profile), images, options)
+    with result(as_json) as answer:
+        if dry_run:
+            _describe(Aws(region, profile), targets, options, answer)
+        else:
+            images = [built_image(one, name) for one in targets]
+            _push(Aws(region, profile), images, options, answer)
 
 
-def _push(aws: Aws, images: Sequence[BuiltImage], options: _Options) -> None:
+def _push(aws: Aws, images: Sequence[BuiltImage], options: _Options, answer: Result) -> None:
     ecr = aws.service("ecr")
     account = options.account or _own_account(aws)
     click.echo(f"region {aws.region}, account {account}")
@@ -135,6 +139,7 @@ def _push(aws: Aws, images: Sequence[BuiltImage], options: _Options) -> None:
         layers = manifest.layer_sizes
         click.echo(f"  {len(layers)} layers, {_size(sum(layers))} compressed, {time.monotonic() - started:.0f} s")
         done.append(_record(image, manifest, repository, aws.region))
+        answer.add(images=[asdict(pushed) for pushed in done])
     click.echo("== pushed")
     for pushed in done:
         click.echo(f"{pushed.target}  {pushed.uri}")
@@ -184,7 +189,7 @@ def _record(image: BuiltImage, manifest: Manifest, repository: Repository, regio
     return pushed
 
 
-def _describe(aws: Aws, targets: Sequence[str], options: _Options) -> None:
+def _describe(aws: Aws, targets: Sequence[str], options: _Options, answer: Result) -> None:
     """Print what a run would do, as far as credentials and Docker allow; change nothing."""
     account, repository, known = options.account or "<account>", None, True
     try:
@@ -207,12 +212,13 @@ def _describe(aws: Aws, targets: Sequence[str], options: _Options) -> None:
         )
     for number in options.allowed:
         click.echo(f"  would let {number} pull")
-    for target in targets:
-        _describe_image(target, options.name, uri)
+    planned = [{"target": target, "uri": _describe_image(target, options.name, uri)} for target in targets]
+    answer.add(region=aws.region, account=account, planned=planned)
     click.echo("Nothing was changed.")
 
 
-def _describe_image(target: str, name: str, uri: str) -> None:
+def _describe_image(target: str, name: str, uri: str) -> str:
+    """Print what would become of an image; return its address."""
     try:
         image = built_image(target, name)
     except EngineError as error:
@@ -224,6 +230,7 @@ def _describe_image(target: str, name: str, uri: str) -> None:
         tag = image.tag
     click.echo(f"  would be pushed, unless it is there, as {uri}:{tag}")
     click.echo(f"  would be tagged {uri}:{target}")
+    return f"{uri}:{tag}"
 
 
 def _size(count: float) -> str:

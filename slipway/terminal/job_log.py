@@ -29,8 +29,10 @@ class JobLog:
         if self._verbose or not _TOOLKIT.search(line):
             self._show(line)
 
-    def print_test(self) -> None:
-        """Print the test accuracy, if the model was tested."""
-        if self._test is not None:
-            test = self._test
-            say(f"Test accuracy {test.accuracy:.2f} % ({test.correct} of {test.total} pictures)")
+    def print_test(self) -> dict[str, float] | None:
+        """Print the test accuracy, and return it as JSON values; None if the model was not tested."""
+        if self._test is None:
+            return None
+        test = self._test
+        say(f"Test accuracy {test.accuracy:.2f} % ({test.correct} of {test.total} pictures)")
+        return {"accuracy": test.accuracy, "correct": test.correct, "total": test.total}

@@ -1,6 +1,6 @@
 """`slipway train`: runs a training job on this machine, with the image's launcher and a folder as /opt/ml.
 
-With an instance type it runs on SageMaker; see train_on_sagemaker.py.
+With an instance type it runs on SageMaker; see on_sagemaker.py.
 """
 
 import shlex
@@ -15,8 +15,9 @@ from container.contract.hyperparameters import TrainConfig
 from slipway.options.aws import chosen_type, refuse_here
 from slipway.options.channels import local_channels, weights_file
 from slipway.options.hyperparameters import HyperparameterCommand, hyperparameter_options
+from slipway.options.result import Result, json_option, result
 from slipway.processes.job import JobDirectory, default_job_directory, open_job, require_installed
-from slipway.terminal.console import say, say_place
+from slipway.terminal.console import say
 from slipway.train.on_sagemaker import NOT_HERE, SageMakerOptions, sagemaker_options, train_on_sagemaker
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     "empty folder for the outputs.  [default: slipway-jobs/TIME-MODEL]",
 )
 @click.option("--verbose", is_flag=True, help="Show the job's full output; DIR/train.log always has it.")
+@json_option("the job, its result and where that is")
 @sagemaker_options
 @hyperparameter_options()
 def train(
@@ -51,6 +53,7 @@ def train(
     test: str | None,
     job_dir: Path | None,
     verbose: bool,
+    as_json: bool,
     **others: Any,
 ) -> None:
     """Fine-tune a ResNet on the pictures below DATA, which has a train folder and optionally validation (or valid)
@@ -63,45 +66,52 @@ def train(
     log; the job keeps running and costing money. With --instance-type local, DATA is a folder, and the job runs in
     Docker. The options for SageMaker need --instance-type.
     """
-    options = SageMakerOptions.take(others)
-    given = {name.replace("_", "-"): value for name, value in others.items() if value is not None}
-    named = {"train": train, "validation": validation, "test": test}
-    options = replace(options, instance_type=chosen_type(options.instance_type, data, *named.values()))
-    if options.instance_type is not None:
-        train_on_sagemaker(options, data, named, given, job_dir=job_dir, verbose=verbose)
-        return
-    refuse_here(NOT_HERE)
-    if any(text and text.startswith("s3://") for text in (data, *named.values())):
-        raise click.UsageError("S3 addresses are for SageMaker: add --instance-type.")
-    from slipway.processes.training import run_job  # only here: it needs more of the system than jobs in AWS do
+    with result(as_json) as answer:
+        options = SageMakerOptions.take(others)
+        given = {name.replace("_", "-"): value for name, value in others.items() if value is not None}
+        named = {"train": train, "validation": validation, "test": test}
+        options = replace(options, instance_type=chosen_type(options.instance_type, data, *named.values()))
+        if options.instance_type is not None:
+            train_on_sagemaker(options, data, named, given, answer, job_dir=job_dir, verbose=verbose)
+            return
+        refuse_here(NOT_HERE)
+        if any(text and text.startswith("s3://") for text in (data, *named.values())):
+            raise click.UsageError("S3 addresses are for SageMaker: add --instance-type.")
+        from slipway.processes.training import run_job  # only here: it needs more of the system than jobs in AWS do
 
-    weights = weights_file(given)
-    config = TrainConfig.from_strings(given)
-    folders = {name: Path(text) if text else None for name, text in named.items()}
-    channels = local_channels(Path(data) if data else None, folders, weights)
-    require_installed("torch", "sagemaker_training")
-    job = open_job(job_dir or default_job_directory(config.model_type), channels, given)
-    verb = "Resuming" if job.has_checkpoints else "Starting"
-    say(f"{verb} the job in {job.path}")
-    outcome = run_job(job, channels, verbose=verbose)
-    _summarize(job, outcome)
-    if outcome.stopped_by is not None:
-        sys.exit(128 + outcome.stopped_by)
+        weights = weights_file(given)
+        config = TrainConfig.from_strings(given)
+        folders = {name: Path(text) if text else None for name, text in named.items()}
+        channels = local_channels(Path(data) if data else None, folders, weights)
+        require_installed("torch", "sagemaker_training")
+        job = open_job(job_dir or default_job_directory(config.model_type), channels, given)
+        verb = "Resuming" if job.has_checkpoints else "Starting"
+        say(f"{verb} the job in {job.path}")
+        answer.add(job_dir=str(job.path))
+        outcome = run_job(job, channels, verbose=verbose)
+        _summarize(job, outcome, answer)
+        if outcome.stopped_by is not None:
+            sys.exit(128 + outcome.stopped_by)
 
 
-def _summarize(job: JobDirectory, outcome: "Outcome") -> None:
+def _summarize(job: JobDirectory, outcome: "Outcome", answer: Result) -> None:
     if outcome.stopped_by is not None:
         say(f"Stopped. The best model so far is {job.archive}")
+        answer.add(status="Stopped", model=str(job.archive))
         say(f"Next: the same command with --job-dir {shlex.quote(str(job.path))} resumes from the last checkpoint")
         return
     if outcome.test is not None:
         test = outcome.test
         say(f"Test accuracy {test.accuracy:.2f} % ({test.correct} of {test.total} pictures)")
-    say_place("model", job.archive)
+        answer.add(test={"accuracy": test.accuracy, "correct": test.correct, "total": test.total})
+    answer.add(status="Completed")
+    answer.place("model", job.archive)
     for report in sorted(job.layout.output_data.glob("*.html")):
-        say_place("report", report)
-    say_place("metrics", job.layout.output_data)
-    say_place("log", job.log)
+        answer.place("report", report)
+    answer.place("metrics", job.layout.output_data)
+    answer.place("log", job.log)
     if job.layout.tensors.is_dir():
-        say(f"Next: slipway debug {shlex.quote(str(job.path))}")
-    say(f"Next: slipway serve {shlex.quote(str(job.path))}, and in another terminal: slipway predict PICTURE")
+        answer.next(f"slipway debug {shlex.quote(str(job.path))}")
+    answer.next(
+        f"slipway serve {shlex.quote(str(job.path))}", "slipway predict PICTURE", between=", and in another terminal: "
+    )

@@ -9,7 +9,8 @@ from typing import Any
 
 from slipway.options.exit_codes import ExitCode
 from slipway.options.local_mode import NOT_FOR_TRAINING, DockerJobs, named_now, new_directory, refuse_given
-from slipway.terminal.console import say, say_place
+from slipway.options.result import Result
+from slipway.terminal.console import say
 from slipway.terminal.job_log import JobLog
 
 _JOBS = Path("slipway-jobs")
@@ -23,6 +24,7 @@ def train_in_docker(
     hyperparameters: Mapping[str, str],
     job_dir: Path | None,
     log: JobLog,
+    answer: Result,
     *,
     slug: str,
     verbose: bool,
@@ -36,6 +38,7 @@ def train_in_docker(
         hyperparameters: Those of the job.
         job_dir: A new or empty folder for the outputs; None: slipway-jobs/JOB.
         log: Shows the log.
+        answer: Keeps the result.
         slug: The network's name in that of the job.
         verbose: Show which host each line is from.
 
@@ -47,6 +50,7 @@ def train_in_docker(
     jobs = DockerJobs.planned(options, data, named, region=options.region, profile=options.aws_profile)
     directory = new_directory(job_dir or _JOBS / name, "--job-dir")
     say(f"Starting the job {name} in Docker")
+    answer.add(job=name)
 
     def show(line: str) -> None:
         log.show(line if verbose else _HOST.sub("", line))
@@ -56,10 +60,16 @@ def train_in_docker(
     except KeyboardInterrupt:
         say("Stopped at once; nothing is kept")
         sys.exit(ExitCode.INTERRUPTED)
-    log.print_test()
+    answer.add(test=log.print_test())
     if trained.stopped:
+        answer.add(status="Stopped", model=trained.model)
         say(f"Stopped. The best model so far is {trained.model}" if trained.model else "Stopped before the first model")
         sys.exit(ExitCode.INTERRUPTED)
-    say_place("model", trained.model)
-    say_place("outputs", trained.output)
-    say(f"Next: slipway serve {shlex.quote(str(trained.model))}, and in another terminal: slipway predict PICTURE")
+    answer.add(status="Completed")
+    answer.place("model", trained.model)
+    answer.place("outputs", trained.output)
+    answer.next(
+        f"slipway serve {shlex.quote(str(trained.model))}",
+        "slipway predict PICTURE",
+        between=", and in another terminal: ",
+    )

@@ -24,8 +24,9 @@ from slipway.options.aws import (
 from slipway.options.channels import weights_channel
 from slipway.options.cloud import CLOUD_NAMES, CloudOptions, cloud_options, max_run_option
 from slipway.options.names import job_name
+from slipway.options.result import Result
 from slipway.requests.missing import Missing
-from slipway.terminal.console import say, say_place
+from slipway.terminal.console import say
 from slipway.terminal.job_log import JobLog
 from slipway.train.docker import train_in_docker
 
@@ -136,6 +137,7 @@ def train_on_sagemaker(
     data: str | None,
     named: Mapping[str, str | None],
     hyperparameters: dict[str, str],
+    answer: Result,
     *,
     job_dir: Path | None,
     verbose: bool,
@@ -147,6 +149,7 @@ def train_on_sagemaker(
         data: S3 address or folder with a folder for each channel.
         named: Addresses or folders by channel; they override those below `data`.
         hyperparameters: As given; a file of weights becomes a channel.
+        answer: Keeps the result.
         job_dir: Folder for the outputs in local mode; None: slipway-jobs/JOB.
         verbose: Show the job's full log.
 
@@ -168,7 +171,9 @@ def train_on_sagemaker(
             raise click.UsageError(_NO_DATA)
         with training_view(config.epochs, verbose=verbose) as view:
             log = JobLog(view.show, verbose=verbose)
-            train_in_docker(options, data, given, hyperparameters, job_dir, log, slug=config.slug, verbose=verbose)
+            train_in_docker(
+                options, data, given, hyperparameters, job_dir, log, answer, slug=config.slug, verbose=verbose
+            )
         return
     from slipway.training.estimator import Estimator
 
@@ -188,7 +193,7 @@ def train_on_sagemaker(
         raise click.UsageError(_NO_DATA)
     estimator.fit(channels, wait=False, job_name=options.name)
     if recorded is not None:
-        show_requests(recorded, missing)
+        show_requests(recorded, missing, answer)
         return
     from slipway.terminal.training_view import training_view  # only here: it needs rich, which takes long to import
 
@@ -196,39 +201,42 @@ def train_on_sagemaker(
         log = JobLog(view.show, verbose=verbose)
         name = str(estimator.job_name)
         say(f"Started the training job {name}")
-        say_place("console", console_address("training job", name, session.boto_region_name))
+        answer.add(job=name, arn=estimator.latest_training_job.arn, status="InProgress")  # type: ignore[union-attr]
+        answer.place("console", console_address("training job", name, session.boto_region_name))
         if options.no_wait:
-            say(f"Next: slipway logs {name} --follow, and slipway jobs")
+            answer.next(f"slipway logs {name} --follow", "slipway jobs")
             return
         estimator.wait(log.show)
-    log.print_test()
+    answer.add(status="Completed", test=log.print_test())
     if (cost := estimator.cost) is not None:
         say(f"Done: {cost.describe(options.price_per_hour)}")
-    say_place("model", estimator.model_data)
-    print_debugger_results(estimator)
-    say(f"Next: slipway deploy {name} --instance-type {options.instance_type}")
+        answer.add(billable_s=cost.billable_s, training_s=cost.training_s, instance_count=cost.instance_count)
+        answer.add(cost=cost.price(options.price_per_hour))
+    answer.place("model", estimator.model_data)
+    print_debugger_results(estimator, answer)
+    answer.next(f"slipway deploy {name} --instance-type {options.instance_type}")
 
 
-def print_debugger_results(estimator: "EstimatorBase") -> None:
+def print_debugger_results(estimator: "EstimatorBase", answer: Result) -> None:
     """Print what the rules found, where SageMaker put the tensors and measurements, and which commands read them."""
     if (outputs := estimator.debugger_outputs()) is None:
         return
     evaluations = estimator.rule_summary()
-    say_place("outputs", outputs.archive)
+    answer.place("outputs", outputs.archive)
     if outputs.tensors:
-        say_place("tensors", outputs.tensors)
+        answer.place("tensors", outputs.tensors)
     if outputs.profiler:
-        say_place("profiler", outputs.profiler)
+        answer.place("profiler", outputs.profiler)
     for evaluation in evaluations:
-        say_place("rule", evaluation.describe())
+        answer.place("rule", evaluation.describe())
     if outputs.report:
-        say_place("report", outputs.report)
+        answer.place("report", outputs.report)
     if not all(evaluation.ended for evaluation in evaluations):
         say(f'  Rules run on after the job; for their results: Estimator.attach("{estimator.job_name}").rule_summary()')
     if outputs.tensors:
-        say(f"Next: slipway debug {outputs.tensors}")
+        answer.next(f"slipway debug {outputs.tensors}")
     if outputs.profiler:
-        say(f"Next: slipway report {outputs.profiler}")
+        answer.next(f"slipway report {outputs.profiler}")
 
 
 def _below(data: str | None, session: AnySession | None, *, assumed: bool) -> dict[str, str]:

@@ -47,6 +47,7 @@ class StartedJob:
     """A training job that was started or attached to."""
 
     name: str
+    arn: str = ""
 
 
 class Estimator(TrainedModel, EstimatorBase):
@@ -274,8 +275,8 @@ class Estimator(TrainedModel, EstimatorBase):
             return
         request = self.definition(job, channels, experiment_config).request()
         with explained("starting the training job"):
-            self.sagemaker_session.sagemaker_client.create_training_job(**request)
-        self.latest_training_job = StartedJob(job)
+            answer = self.sagemaker_session.sagemaker_client.create_training_job(**request)
+        self.latest_training_job = StartedJob(job, answer["TrainingJobArn"])
         if wait:
             self.wait(show or print if logs not in (False, "None", "Rules") else None)
 

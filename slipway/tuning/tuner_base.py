@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from container.contract.hyperparameters import TrainConfig, Value
 from container.contract.metric_lines import METRIC_DEFINITIONS
 from slipway.aws.connection import Service
-from slipway.errors import RemoteJobError, SearchSpaceError, SettingError
+from slipway.errors import RemoteJobError, SearchSpaceError, ServiceError, SettingError
 from slipway.requests.names import new_name
 from slipway.requests.objective import Goal, Objective, objective
 from slipway.requests.search_space import EPOCHS, read_value
@@ -122,7 +122,10 @@ class TunerBase:
                     break
                 time.sleep(self.poll_s)
         except KeyboardInterrupt:
-            raise RemoteJobError(job.still_running) from None
+            raise RemoteJobError(f"stopped waiting; {job.still_running}") from None
+        except ServiceError as error:
+            error.args = (f"{error}\nIf it has not ended, {job.still_running}",)
+            raise
         if progress.status == "Failed" or progress.best is None:
             raise job.failure(progress)
 

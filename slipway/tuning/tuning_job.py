@@ -60,7 +60,7 @@ class TuningJob:
     def still_running(self) -> str:
         """Say how to follow or stop the job, for a user who no longer waits."""
         return (
-            f"stopped waiting; the tuning job {self.name} still runs and costs money: slipway tune --report "
+            f"the tuning job {self.name} still runs and costs money: slipway tune --report "
             f"{self.name} shows its trials, slipway stop {self.name} ends it. "
             f"{self.address}"
         )

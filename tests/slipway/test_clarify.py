@@ -8,7 +8,7 @@ import pytest
 
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
-from slipway.aws.session import aws_session
+from slipway.aws.session import AwsSession
 from slipway.aws.tags import OWN_TAG
 from slipway.clarify import ImageExplanation, class_names
 from slipway.errors import ArchiveError, RemoteJobError, ServiceError, SettingError
@@ -38,7 +38,7 @@ def configured(**arguments) -> ImageExplanation:
 
 def test_the_job_and_its_analysis_as_aws_gets_them(aws):
     aws.service("s3").call("CreateBucket", Bucket="my-dogs")
-    session = aws_session(aws)
+    session = AwsSession(aws)
     job = configured(**MODEL, samples=200).run(
         role=ROLE, instance_type="ml.m5.xlarge", sagemaker_session=session, wait=False
     )
@@ -73,7 +73,7 @@ def test_the_job_and_its_analysis_as_aws_gets_them(aws):
 def test_a_dry_run_shows_the_job_with_our_tag_and_sends_nothing(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     dry_run = DryRun()
-    session = aws_session(Aws(REGION, None), dry_run)
+    session = AwsSession(Aws(REGION, None), dry_run)
     job = configured(**MODEL).run(
         role=ROLE, instance_type="ml.c5.xlarge", sagemaker_session=session, wait=False, tags={"team": "vision"}
     )
@@ -84,9 +84,10 @@ def test_a_dry_run_shows_the_job_with_our_tag_and_sends_nothing(monkeypatch):
     assert {tag["Key"] for tag in body["Tags"]} == {"team", OWN_TAG}
 
 
-def test_an_endpoint_that_is_there_is_used_as_it_is(aws):
-    predictor = configured(endpoint_name="dogs-live", content_type="application/x-npy").model.get_predictor_config()
+def test_an_endpoint_that_is_there_is_used_as_it_is():
+    predictor = configured(endpoint_name="dogs-live", content_type="application/x-npy").analysis["predictor"]
     assert predictor == {
+        "label_headers": CLASSES,
         "endpoint_name": "dogs-live",
         "content_type": "application/x-npy",
         "accept_type": "application/json",
@@ -112,15 +113,15 @@ def test_what_cannot_work_is_said_before_any_call(arguments, message):
 def test_a_bucket_that_is_not_there(aws):
     with pytest.raises(ServiceError, match="no bucket nobodys-dogs"):
         configured(**MODEL, output="s3://nobodys-dogs/clarify").run(
-            role=ROLE, instance_type="ml.m5.xlarge", sagemaker_session=aws_session(aws), wait=False
+            role=ROLE, instance_type="ml.m5.xlarge", sagemaker_session=AwsSession(aws), wait=False
         )
 
 
 def test_a_job_that_fails_tells_its_own_reason_and_where_to_look(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     failed = {"ProcessingJobStatus": "Failed", "FailureReason": "ClientError: no pictures found"}
-    session = aws_session(Aws(REGION, None), DryRun(answers={"DescribeProcessingJob": failed}))
-    with pytest.raises(RemoteJobError, match=r"no pictures found.*processing-jobs/clarify-dogs"):
+    session = AwsSession(Aws(REGION, None), DryRun(answers={"DescribeProcessingJob": failed}))
+    with pytest.raises(RemoteJobError, match=r"(?s)no pictures found.*processing-jobs/clarify-dogs"):
         configured(**MODEL).run(
             role=ROLE, instance_type="ml.m5.xlarge", sagemaker_session=session, logs=False, job_name="clarify-dogs"
         )

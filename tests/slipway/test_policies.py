@@ -19,8 +19,8 @@ CLOUD = ["--bucket", "--subnet", "--security-group", "--network-isolation", "--k
 FLAGS = {
     "data sample": ["DIRECTORY"],
     "data explore": ["DIRECTORY", "--output"],
-    "data upload": ["DIRECTORY", "S3_ADDRESS", "--kms-key", "--dry-run", "--region", "--profile"],
-    "train": ["DATA", "--train", "--validation", "--test", "--job-dir", "--verbose"]
+    "data upload": ["DIRECTORY", "S3_ADDRESS", "--kms-key", "--dry-run", "--json", "--region", "--profile"],
+    "train": ["DATA", "--train", "--validation", "--test", "--job-dir", "--verbose", "--json"]
     + ["--instance-type", "--name", "--instance-count", "--spot", "--image", "--role", "--region", "--aws-profile"]
     + ["--dry-run", "--no-wait", "--max-run", "--volume-size", *CLOUD]
     + ["--keep-alive", "--tensorboard", "--rule", "--price-per-hour"]
@@ -81,14 +81,15 @@ FLAGS = {
         "--port",
         "--shift",
         "--delete",
+        "--json",
         *AWS,
         "--dry-run",
     ],
     "export": ["MODEL", "--format", "--int8", "--data"],
     "images": ["--json"],
-    "stop": ["JOB", *AWS],
+    "stop": ["JOB", "--json", *AWS],
     "endpoints": ["--json", *AWS],
-    "download": ["JOB|ENDPOINT", "--to", *AWS],
+    "download": ["JOB|ENDPOINT", "--to", "--json", *AWS],
     "report": ["RECORDS", "--output", "--kind", *AWS],
     "debug": [
         "TRIAL",
@@ -114,6 +115,7 @@ FLAGS = {
         "--predictions",
         "--labels",
         "--name",
+        "--json",
         *CLOUD,
         "--image",
         "--role",
@@ -130,11 +132,12 @@ FLAGS = {
         "--older-than",
         "--yes",
         "--dry-run",
+        "--json",
         "--region",
         "--profile",
     ],
     "doctor": ["--instance-type", "--role", "--bucket", *AWS, "--json"],
-    "init": ["--bucket", "--role-name", "--repository", "--yes", "--dry-run", *AWS],
+    "init": ["--bucket", "--role-name", "--repository", "--yes", "--dry-run", "--json", *AWS],
     "completion": ["{bash|zsh|fish}"],
 }
 

@@ -58,7 +58,7 @@ ctypes.CDLL.__init__ = library
 """
 
 SDK = """
-import sagemaker.estimator, sagemaker.local, sagemaker.tuner, sagemaker.predictor, sagemaker.clarify, sagemaker.debugger
+import sagemaker.estimator, sagemaker.local, sagemaker.tuner, sagemaker.predictor, sagemaker.debugger
 """
 IMPORT_ALL = """
 import importlib, pkgutil

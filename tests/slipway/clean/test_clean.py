@@ -128,6 +128,17 @@ def test_the_command_lists_deletes_and_leaves_what_is_not_ours(account, slipway)
     assert "There is nothing to delete in eu-west-1." in slipway("clean", "--yes").stdout
 
 
+def test_json_says_what_is_found_deleted_and_left(account, slipway_here):
+    listed = json.loads(slipway_here("clean", "--models", "--dry-run", "--json").stdout)
+    assert {one["name"] for one in listed["found"]} == {"dogs"} or listed["kept"]
+    done = slipway_here("clean", "--endpoints", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {"kind": "endpoint", "name": "dogs"} in found["deleted"]
+    assert found["remaining"] == []
+    assert "deleted: endpoint dogs" in done.stderr
+
+
 def test_without_an_answer_nothing_is_deleted(account, slipway):
     before = what_is_left()
     done = slipway("clean")

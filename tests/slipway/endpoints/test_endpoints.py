@@ -111,7 +111,32 @@ def test_a_job_that_has_ended_is_left_as_it_is(aws_account, slipway_here):
     assert done.stdout == "The training job dogs has ended already (Completed).\n"
     done = slipway_here("stop", "cats")
     assert done.returncode == 1
-    assert f"there is no training, tuning or transform job cats in {REGION}" in done.stderr
+    assert f"there is no training, tuning, transform or processing job cats in {REGION}" in done.stderr
+
+
+def test_what_is_no_job_is_said_with_what_to_use_instead(aws_account, slipway_here):
+    endpoint("dogs")
+    done = slipway_here("stop", "dogs")
+    assert done.returncode == 1
+    assert "dogs is an endpoint, which is not stopped but deleted: slipway deploy --delete dogs" in done.stderr
+    client("sagemaker").delete_endpoint(EndpointName="dogs")
+    assert "dogs is a model, which does not run" in slipway_here("stop", "dogs").stderr
+
+
+def test_a_processing_job_such_as_clarifys_is_stopped(aws_account, slipway_here):
+    client("sagemaker").create_processing_job(
+        ProcessingJobName="clarify-dogs",
+        ProcessingResources={
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 1}
+        },
+        AppSpecification={"ImageUri": "clarify"},
+        RoleArn=ROLE,
+    )
+    done = slipway_here("stop", "clarify-dogs", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["name"], found["kind"]) == ("clarify-dogs", "processing")
+    assert found["arn"].endswith(":processing-job/clarify-dogs")
 
 
 ARCHIVE = b"the content of an archive"
@@ -143,6 +168,8 @@ def test_the_outputs_of_a_transform_job_are_fetched(bucket, slipway_here, tmp_pa
     done = slipway_here("download", "batch", "--to", tmp_path / "here")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "here" / "sub" / "1.jpg.out").read_bytes() == b"{}"
+    again = slipway_here("download", "batch", "--to", tmp_path / "again", "--json")
+    assert json.loads(again.stdout)["files"] == [str(tmp_path / "again")]
 
 
 def test_the_model_of_an_endpoint_is_fetched(bucket, slipway_here, tmp_path):

@@ -51,6 +51,16 @@ def test_a_newcomer_gets_bucket_role_and_settings(here, slipway_here):
     }
 
 
+def test_json_says_what_is_there_and_what_was_created(here, slipway_here):
+    done = slipway_here("init", "--bucket", "my-dogs", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["account"], found["region"], found["bucket"]) == (ACCOUNT, REGION, "my-dogs")
+    assert found["role"] == f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
+    assert len(found["created"]) >= 3
+    assert "slipway doctor" in found["next"]
+
+
 def test_a_second_run_finds_everything_and_changes_nothing(here, slipway_here):
     slipway_here("init", "--bucket", "my-dogs", "--yes")
     before = Path("slipway.toml").read_bytes()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sagemaker.debugger import FrameworkProfile, ProfilerConfig, Rule, rule_configs
 
+from slipway.options.result import Result
 from slipway.train.on_sagemaker import print_debugger_results
 from slipway.training.rule_evaluations import evaluations_of, outputs_of
 from tests.slipway.sagemaker_account import DryAccount
@@ -71,7 +72,7 @@ def test_the_end_of_slipway_train_says_it_all_and_what_reads_it(account, capsys)
     estimator = trained(account, debug=True, rules=["Overfit", "ProfilerReport"])
     passed = {"RuleConfigurationName": "Overfit", "RuleEvaluationStatus": "NoIssuesFound"}
     ended(account, DebugRuleEvaluationStatuses=[passed])
-    print_debugger_results(estimator)
+    print_debugger_results(estimator, Result(None))
     base = "s3://my-dogs/jobs/dogs"
     assert capsys.readouterr().out.splitlines() == [
         f"  outputs  {base}/output/output.tar.gz",

@@ -83,10 +83,10 @@ def test_with_json_the_standard_output_is_the_trials_alone(grid, slipway_here, t
     assert "Best: trial-" in done.stderr
 
 
-def test_json_without_trials_is_wrong_usage(slipway_here):
-    done = slipway_here("tune", "s3://my-dogs/dogImages", "--instance-type", "ml.m5.large", "--no-wait", "--json")
+def test_json_of_a_sweep_is_wrong_usage(slipway_here):
+    done = slipway_here("tune", "s3://my-dogs/dogImages", "--wandb", "--json")
     assert done.returncode == 2
-    assert "--json prints the trials, and there are none yet" in done.stderr
+    assert "--json prints the trials, and a sweep has none yet" in done.stderr
 
 
 def test_a_trials_objective_is_that_of_the_best_epoch_whose_model_is_kept(grid):

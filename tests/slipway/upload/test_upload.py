@@ -2,12 +2,14 @@
 
 import base64
 import hashlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import boto3
 import pytest
@@ -199,6 +201,17 @@ def test_the_command_says_what_it_did_and_what_comes_next(dogs, bucket, slipway)
     assert "empty is an empty folder" in done.stdout
     assert f"Next: slipway train s3://{bucket}/dogImages --instance-type" in done.stdout
     assert "gone.jpg: is a link to nothing" in done.stderr
+
+
+def test_json_has_the_address_the_counts_and_what_comes_next(dogs, bucket, slipway_here):
+    (dogs / "train" / "gone.jpg").symlink_to(dogs / "nowhere")
+    done = slipway_here("data", "upload", dogs, f"s3://{bucket}", "--json", env={"XDG_CONFIG_HOME": str(dogs.parent)})
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert (found["place"], found["sent"], found["kept"]) == (f"s3://{bucket}/dogImages", 4, 0)
+    assert [Path(one["path"]).name for one in found["failed"]] == ["gone.jpg"]
+    assert found["next"] == [f"slipway train s3://{bucket}/dogImages --instance-type ml.g4dn.xlarge"]
+    assert any("no training image is named" in text for text in found["missing"])
 
 
 def test_a_dry_run_lists_and_calls_nobody(dogs, slipway):
