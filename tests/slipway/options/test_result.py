@@ -68,10 +68,14 @@ def test_an_endpoint_has_its_name_its_addresses_and_what_deletes_it(data, slipwa
 
 
 def test_what_was_started_is_printed_also_where_waiting_for_it_fails(capsys):
-    with pytest.raises(KeyboardInterrupt), result(as_json=True) as answer:
-        answer.add(job="dogs", test=None)
-        answer.place("console", "https://dogs")
-        raise KeyboardInterrupt
+    def waiting() -> None:
+        with result(as_json=True) as answer:
+            answer.add(job="dogs", test=None)
+            answer.place("console", "https://dogs")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        waiting()
     said = capsys.readouterr()
     assert json.loads(said.out) == {"job": "dogs", "console": "https://dogs"}
     assert said.err == "  console  https://dogs\n"
