@@ -1,7 +1,8 @@
 """Training jobs on SageMaker: waiting, billable time, and reasons of failures."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,34 +86,48 @@ def finished_job(
         RemoteJobError: The job failed or was stopped, or the wait was interrupted; the message says what to do.
         ServiceError: AWS refuses.
     """
-    follower = LogFollower(session.boto_session, TRAINING_GROUP, name) if show else None
     region = session.boto_region_name
     try:
-        while True:
-            with explained(f"looking at the training job {name}"):
-                description: Mapping[str, Any] = session.sagemaker_client.describe_training_job(TrainingJobName=name)
-            if follower and show:
-                for line in follower.new_lines():
-                    show(line)
-            if description["TrainingJobStatus"] in _ENDED:
-                break
-            time.sleep(poll_s)
+        with told_when_interrupted(name, region):
+            follower = LogFollower(session.boto_session, TRAINING_GROUP, name) if show else None
+            while True:
+                with explained(f"looking at the training job {name}"):
+                    description: Mapping[str, Any] = session.sagemaker_client.describe_training_job(
+                        TrainingJobName=name
+                    )
+                if follower and show:
+                    for line in follower.new_lines():
+                        show(line)
+                if description["TrainingJobStatus"] in _ENDED:
+                    break
+                time.sleep(poll_s)
     except ServiceError as error:
         error.args = (
             f"{error}\nThe training job {name} may still be running, and costs money then: slipway logs {name} "
             f"--follow shows it, slipway stop {name} stops it",
         )
         raise
+    left_model = description["TrainingJobStatus"] == "Stopped" and model_address(description) is not None
+    if description["TrainingJobStatus"] != "Completed" and not (accept_stopped and left_model):
+        raise RemoteJobError(failure_text(description, region))
+    return description
+
+
+@contextmanager
+def told_when_interrupted(name: str, region: str) -> Iterator[None]:
+    """Turn Ctrl-C in the body into the error that says that a training job still runs.
+
+    Raises:
+        RemoteJobError: The body was interrupted.
+    """
+    try:
+        yield
     except KeyboardInterrupt:
         raise RemoteJobError(
             f"stopped waiting; the training job {name} still runs and costs money: slipway logs {name} --follow shows "
             f"it, slipway stop {name} stops it. "
             f"{console_address('training job', name, region)}"
         ) from None
-    left_model = description["TrainingJobStatus"] == "Stopped" and model_address(description) is not None
-    if description["TrainingJobStatus"] != "Completed" and not (accept_stopped and left_model):
-        raise RemoteJobError(failure_text(description, region))
-    return description
 
 
 def model_address(description: Mapping[str, Any]) -> str | None:

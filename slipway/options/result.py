@@ -39,13 +39,19 @@ class Result:
         """Keep values for the JSON object; None is left out."""
         self._values.update({name: value for name, value in values.items() if value is not None})
 
-    def place(self, what: str, where: object) -> None:
-        """Print where a part of the result is, and keep it; a part that has several places is a list in JSON."""
+    def place(self, what: str, where: object, *, several: bool = False) -> None:
+        """Print where a part of the result is, and keep it.
+
+        Args:
+            what: One word for the part.
+            where: Its path or address.
+            several: There may be several such parts; JSON has a list of them.
+        """
         say_place(what, where)
-        known = self._values.get(what)
-        self._values[what] = (
-            str(where) if known is None else [*([known] if isinstance(known, str) else known), str(where)]
-        )
+        if several:
+            self._values.setdefault(what, []).append(str(where))
+        else:
+            self._values[what] = str(where)
 
     def next(self, *commands: str, between: str = ", and ", purpose: str = "Next") -> None:
         """Print the commands that come next, and keep them."""

@@ -107,7 +107,7 @@ def _summarize(job: JobDirectory, outcome: "Outcome", answer: Result) -> None:
     answer.add(status="Completed")
     answer.place("model", job.archive)
     for report in sorted(job.layout.output_data.glob("*.html")):
-        answer.place("report", report)
+        answer.place("report", report, several=True)
     answer.place("metrics", job.layout.output_data)
     answer.place("log", job.log)
     if job.layout.tensors.is_dir():

@@ -11,6 +11,7 @@ from container.contract.hyperparameters import TrainConfig
 from slipway.aws.console_address import console_address
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import AnySession, is_local
+from slipway.aws.training_job import told_when_interrupted
 from slipway.datasets.folder import SPLIT_FOLDERS, data_channels
 from slipway.datasets.s3_channels import find_s3_channels
 from slipway.options.aws import (
@@ -195,18 +196,20 @@ def train_on_sagemaker(
     if recorded is not None:
         show_requests(recorded, missing, answer)
         return
-    from slipway.terminal.training_view import training_view  # only here: it needs rich, which takes long to import
+    name = str(estimator.job_name)
+    with told_when_interrupted(name, session.boto_region_name):
+        # Only here: it needs rich, which takes long to import.
+        from slipway.terminal.training_view import training_view
 
-    with training_view(config.epochs, verbose=verbose) as view:
-        log = JobLog(view.show, verbose=verbose)
-        name = str(estimator.job_name)
         say(f"Started the training job {name}")
         answer.add(job=name, arn=estimator.latest_training_job.arn, status="InProgress")  # type: ignore[union-attr]
         answer.place("console", console_address("training job", name, session.boto_region_name))
         if options.no_wait:
             answer.next(f"slipway logs {name} --follow", "slipway jobs")
             return
-        estimator.wait(log.show)
+        with training_view(config.epochs, verbose=verbose) as view:
+            log = JobLog(view.show, verbose=verbose)
+            estimator.wait(log.show)
     answer.add(status="Completed", test=log.print_test())
     if (cost := estimator.cost) is not None:
         say(f"Done: {cost.describe(options.price_per_hour)}")
@@ -228,9 +231,9 @@ def print_debugger_results(estimator: "EstimatorBase", answer: Result) -> None:
     if outputs.profiler:
         answer.place("profiler", outputs.profiler)
     for evaluation in evaluations:
-        answer.place("rule", evaluation.describe())
+        answer.place("rule", evaluation.describe(), several=True)
     if outputs.report:
-        answer.place("report", outputs.report)
+        answer.place("report", outputs.report, several=True)
     if not all(evaluation.ended for evaluation in evaluations):
         say(f'  Rules run on after the job; for their results: Estimator.attach("{estimator.job_name}").rule_summary()')
     if outputs.tensors:

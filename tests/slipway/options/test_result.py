@@ -1,11 +1,19 @@
 """`--json` where something is started: one JSON object on the standard output, the rest on the standard error."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import boto3
 import pytest
 
 from slipway.options.result import result
+from tests.slipway.aws.test_refusals import answering
+
+ROOT = Path(__file__).parents[3]
 
 ROLE = "arn:aws:iam::111122223333:role/slipway-execution"
 MODEL = "s3://my-dogs/jobs/dogs/output/model.tar.gz"
@@ -91,3 +99,26 @@ def test_without_json_the_lines_are_on_the_standard_output(capsys):
         "Next: slipway serve model.tar.gz, and in another terminal: slipway predict PICTURE",
     ]
     assert said.err == ""
+
+
+def test_ctrl_c_while_waiting_says_what_still_runs_and_prints_the_job(data, monkeypatch):
+    running = {"TrainingJobArn": "arn:dogs", "TrainingJobName": "dogs", "TrainingJobStatus": "InProgress"}
+    command = ["train", "s3://my-dogs/dogImages", "--instance-type", CPU, "--name", "dogs", "--json", *data]
+    with answering((200, running)) as address:
+        environment = {**os.environ, "AWS_ENDPOINT_URL_SAGEMAKER": address, "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen(
+            [sys.executable, "-m", "slipway", *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        ) as process:
+            assert process.stderr
+            started = next(line for line in process.stderr if "console" in line)
+            process.send_signal(signal.SIGINT)
+            out, errors = process.communicate()
+    assert "#/jobs/dogs" in started
+    assert process.returncode == 130, errors
+    assert "the training job dogs still runs and costs money" in errors
+    assert "slipway stop dogs" in errors
+    assert json.loads(out)["job"] == "dogs"
