@@ -84,7 +84,7 @@ def test_what_has_no_log_yet_says_so(aws_account, slipway):
 def test_a_job_that_is_not_there_is_one_clear_paragraph(aws_account, slipway):
     done = slipway("logs", "cats")
     assert done.returncode == 1
-    assert f"there is no training, tuning or transform job cats in {REGION}" in done.stderr
+    assert f"there is no training, tuning, transform or processing job cats in {REGION}" in done.stderr
     assert "slipway jobs" in done.stderr
     assert "Traceback" not in done.stderr
 
