@@ -28,7 +28,7 @@ _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "40
 _QUOTA = ("ResourceLimitExceeded", "LimitExceededException", "ServiceQuotaExceededException")
 _NOT_ENABLED = ("InvalidClientTokenId", "UnrecognizedClientException", "OptInRequired", "AuthFailure")
 """Codes of good credentials, too, in a region that they are not for."""
-_IN_USE = ("ResourceInUse", "ResourceInUseException", "EntityAlreadyExists", "BucketAlreadyExists")
+_IN_USE = ("ResourceInUse", "ResourceInUseException")
 _OTHER_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "301")
 
 
@@ -149,7 +149,7 @@ def _refusal(action: str, error: Any) -> ServiceError:
             f"{action}: AWS throttles these calls ({code}), also after several attempts: too many are made from this "
             "account; run it again in a minute"
         )
-    if code in _IN_USE or "lready exist" in message:
+    if (code in _IN_USE or "lready exist" in message) and not action.startswith(("ecr:", "iam:", "s3:")):
         return AwsError(
             code,
             f"{action}: a name is in use already: {message or code} Choose another one; without --name it is made from "
