@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from sagemaker.clarify import (
+from slipway.aws.console_address import console_address
+from slipway.aws.refusals import explained
+from slipway.aws.tags import Tags, with_own_tag
+from slipway.errors import ArchiveError, RemoteJobError, SettingError
+from slipway.installed_sdk import require_sdk
+
+require_sdk("sdk2", __name__)
+
+from sagemaker.clarify import (  # noqa: E402 - only once it is known to be there
     DataConfig,
     ImageConfig,
     ModelConfig,
@@ -21,13 +29,8 @@ from sagemaker.clarify import (
     SageMakerClarifyProcessor,
     SHAPConfig,
 )
-from sagemaker.exceptions import UnexpectedStatusException
-from sagemaker.session import Session
-
-from slipway.aws.console_address import console_address
-from slipway.aws.refusals import explained
-from slipway.aws.tags import Tags, with_own_tag
-from slipway.errors import ArchiveError, RemoteJobError, SettingError
+from sagemaker.exceptions import UnexpectedStatusException  # noqa: E402
+from sagemaker.session import Session  # noqa: E402
 
 CARD = "model.json"
 
