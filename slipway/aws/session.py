@@ -106,38 +106,6 @@ def aws_session(aws: Aws, dry_run: DryRun | None = None) -> "Session":
     return Session(boto_session=aws.boto_session(), sagemaker_config=SDK_SETTINGS)
 
 
-def local_session(**local: Any) -> "Session":
-    """Create a session for the SDK's local mode: containers on this machine, through Docker Compose.
-
-    Args:
-        local: The SDK's settings of its local mode, such as serving_port or container_root.
-    """
-    import boto3
-    from sagemaker.local.local_session import LocalSession
-
-    _check_settings_once()
-    # No credentials and no region are needed, and a profile that would ask for a sign-in must not be used.
-    session = LocalSession(boto_session=boto3.Session(region_name=local_region()), sagemaker_config=SDK_SETTINGS)
-    session.config = {"local": {"local_code": True, **local}}
-    return session
-
-
-def session_for(
-    instance_type: str | None,
-    *,
-    region: str | None = None,
-    profile: str | None = None,
-    dry_run: DryRun | None = None,
-) -> "Session":
-    """Create the session for an instance type: local mode's or AWS's.
-
-    Raises:
-        CredentialsError: There is no such profile.
-        SettingError: No region is configured, or there is no such region.
-    """
-    return local_session() if is_local(instance_type) else aws_session(Aws(region, profile), dry_run)
-
-
 @cache
 def _check_settings_once() -> None:
     """Make the SDK validate its settings once instead of at every lookup, which costs a command about a second.

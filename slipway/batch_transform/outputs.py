@@ -86,18 +86,6 @@ def rows_below(output: Path, names: Sequence[str], refused: Mapping[str, str]) -
         )
 
 
-def link_name(number: int) -> str:
-    """Return the name of a picture's output in local mode."""
-    return f"{number:08d}"
-
-
-def rows_in_folder(output: Path, names: Sequence[str]) -> Iterator[Row]:
-    """Yield a row for each picture in local mode, where a refusal is an output like any other."""
-    for number, name in enumerate(names):
-        path = output / f"{link_name(number)}{_SUFFIX}"
-        yield _row(name, path.read_bytes()) if path.is_file() else Row(name, None, _UNKNOWN)
-
-
 def _row(name: str, body: bytes) -> Row:
     text = body.decode("utf-8", "replace")
     if text.startswith('{"error"'):

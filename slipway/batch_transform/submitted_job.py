@@ -13,17 +13,18 @@ from slipway.aws.refusals import explained
 from slipway.aws.s3_address import S3Address
 from slipway.aws.session import AnySession, is_local
 from slipway.batch_transform.labels import Tally
-from slipway.batch_transform.outputs import count_outputs, rows_in_folder, rows_in_s3
+from slipway.batch_transform.outputs import count_outputs, rows_below, rows_in_s3
 from slipway.batch_transform.pictures import Picture
 from slipway.batch_transform.predictions_file import Format, Row, write_predictions
 from slipway.errors import RemoteJobError, ServiceError, TransformError
+from slipway.installed_sdk import OnVersion3
 
 Advance = Callable[[int, int], None]
 _ENDED = ("Completed", "Failed", "Stopped")
 _POLL_S = 20.0
 
 
-class SubmittedJob:
+class SubmittedJob(OnVersion3):
     """A transform job that was started, with its pictures in order."""
 
     if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class SubmittedJob:
         _current_job_name: str | None
         _pictures: list[Picture]
         _labels: Mapping[str, str]
+        _refused: Mapping[str, str]
         _data: str
 
     def wait_for_pictures(
@@ -153,7 +155,7 @@ class SubmittedJob:
             raise _no_job()
         names = [picture.name for picture in self._pictures]
         if is_local(self.instance_type):
-            return rows_in_folder(Path(str(self.output_path).removeprefix("file://")), names)
+            return rows_below(Path(str(self.output_path).removeprefix("file://")), names, self._refused)
         return rows_in_s3(
             self.sagemaker_session.boto_session,
             job=self.job_name,

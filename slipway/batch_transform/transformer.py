@@ -1,8 +1,7 @@
 """A batch transform job for pictures, on SageMaker or in local mode."""
 
-import tempfile
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,7 +11,6 @@ from slipway.aws.s3_address import S3Address
 from slipway.aws.session import AnySession, AwsSession, answered_here, is_local
 from slipway.aws.tags import Tags, with_own_tag
 from slipway.batch_transform.labels import labels_from, local_pictures
-from slipway.batch_transform.outputs import link_name
 from slipway.batch_transform.pictures import Picture, list_pictures, load_for
 from slipway.batch_transform.predictions_file import ACCEPT, Format
 from slipway.batch_transform.submitted_job import Advance, SubmittedJob
@@ -23,6 +21,7 @@ from slipway.errors import TransformError
 from slipway.inference.invocations import ANY_PICTURE
 from slipway.requests.configurations import as_request
 from slipway.requests.names import new_name
+from slipway.requests.pipelines import in_pipeline, is_variable, step_arguments
 from slipway.requests.transform_job import TransformJob
 from slipway.settings.slipway_toml import Settings
 
@@ -41,7 +40,7 @@ class Transformer(SubmittedJob):
         instance_type: Such as ml.c7i.xlarge; `local` is local mode, with Docker.
         form: Format of the answers: jsonl (the most probable classes) or csv (the most probable one).
         output_path: Where SageMaker writes an object for each picture; None: s3://BUCKET/jobs/JOB, in the pictures'
-            bucket. In local mode file://FOLDER.
+            bucket. In local mode file://FOLDER; None: slipway-jobs/JOB.
         tags: Tags in addition to Slipway's.
         region: AWS region; None: Settings', AWS_REGION, else the profile's.
         sagemaker_session: Session to use instead of one for the region.
@@ -102,9 +101,9 @@ class Transformer(SubmittedJob):
         self.volume_kms_key = volume_kms_key
         self._current_job_name: str | None = None
         self._model: Model | None = None
-        self._links: tempfile.TemporaryDirectory[str] | None = None
         self._pictures: list[Picture] = []
         self._labels: Mapping[str, str] = {}
+        self._refused: Mapping[str, str] = {}
         self._data = ""
         self._own_output = output_path is None
 
@@ -176,7 +175,7 @@ class Transformer(SubmittedJob):
 
     def transform(
         self,
-        data: str,
+        data: Any,
         content_type: str = ANY_PICTURE,
         job_name: str | None = None,
         *,
@@ -193,11 +192,11 @@ class Transformer(SubmittedJob):
         experiment_config: Mapping[str, str] | None = None,
         model_client_config: Mapping[str, Any] | None = None,
         batch_data_capture_config: Any = None,
-    ) -> None:
+    ) -> Any:
         """Start the job, and wait for it.
 
         Args:
-            data: Pictures below s3://BUCKET/PREFIX/; in local mode a folder.
+            data: Pictures below s3://BUCKET/PREFIX/; in local mode also a folder.
             content_type: Content type of the pictures; the containers detect the formats themselves.
             job_name: Name of the job; None: `base_transform_job_name` and the time.
             labels: Manifest with the pictures' labels, to be written beside the predictions; None: in local mode the
@@ -210,88 +209,104 @@ class Transformer(SubmittedJob):
             experiment_config, model_client_config: ExperimentConfig and ModelClientConfig of the API.
             batch_data_capture_config: DataCaptureConfig of the API, or the SDK's BatchDataCaptureConfig.
 
+        Returns:
+            With a PipelineSession of either SDK, the arguments of a TransformStep; else None.
+
         Raises:
             TransformError: There are no pictures, one is too large, or a manifest lies beside them in S3.
             DataError: The manifest cannot be used.
             RemoteJobError: The job failed or was stopped; in local mode, the message has the container's last lines.
-            SettingError: Something else listens at the port of local mode's container.
-            ServiceError: AWS refuses.
+            SettingError: Local mode cannot do what an argument asks for.
+            ServiceError: AWS or Docker refuses.
         """
         name = check_name(job_name, "a job") if job_name else new_name(self.base_transform_job_name)
-        with explained("looking for the pictures"):
-            self._look_for(data, name, Path(labels) if labels else None)
-        load = load_for(self._pictures)
-        self.max_payload = self.max_payload or load.max_payload_mb
-        # Local mode sends one request at a time.
-        concurrent = 1 if is_local(self.instance_type) else load.max_concurrent
-        self.max_concurrent_transforms = self.max_concurrent_transforms or concurrent
-        started = nullcontext() if not is_local(self.instance_type) else self._here(name, advance, logs)
-        with explained("starting the transform job"), started:
-            self._start(
-                TransformJob(
-                    name=name,
-                    model=self.model_name,
-                    data=self._data,
-                    data_type=data_type,
-                    content_type=content_type,
-                    output_path=str(self.output_path),
-                    accept=self.accept,
-                    instance_type=self.instance_type,
-                    instance_count=self.instance_count,
-                    tags=self.tags,
-                    strategy=self.strategy,
-                    max_payload_mb=self.max_payload,
-                    max_concurrent=self.max_concurrent_transforms,
-                    environment=self.env,
-                    compression=compression_type,
-                    split=split_type,
-                    assemble=self.assemble_with,
-                    output_kms_key=self.output_kms_key,
-                    volume_kms_key=self.volume_kms_key,
-                    input_filter=input_filter,
-                    output_filter=output_filter,
-                    join_source=join_source,
-                    experiment=experiment_config,
-                    client=model_client_config,
-                    capture=as_request(batch_data_capture_config),
-                )
+        with self._found(data, name, Path(labels) if labels else None):
+            if self._pictures:
+                load = load_for(self._pictures)
+                self.max_payload = self.max_payload or load.max_payload_mb
+                self.max_concurrent_transforms = self.max_concurrent_transforms or load.max_concurrent
+            job = TransformJob(
+                name=name,
+                model=self.model_name,
+                data=self._data,
+                data_type=data_type,
+                content_type=content_type,
+                output_path=self.output_path or "",
+                accept=self.accept,
+                instance_type=self.instance_type,
+                instance_count=self.instance_count,
+                tags=self.tags,
+                strategy=self.strategy,
+                max_payload_mb=self.max_payload,
+                max_concurrent=self.max_concurrent_transforms,
+                environment=self.env,
+                compression=compression_type,
+                split=split_type,
+                assemble=self.assemble_with,
+                output_kms_key=self.output_kms_key,
+                volume_kms_key=self.volume_kms_key,
+                input_filter=input_filter,
+                output_filter=output_filter,
+                join_source=join_source,
+                experiment=experiment_config,
+                client=model_client_config,
+                capture=as_request(batch_data_capture_config),
             )
-        if wait and not is_local(self.instance_type):
+            if is_local(self.instance_type):
+                self._run_here(job, advance, print if logs else lambda line: None)
+                return None
+            if in_pipeline(self.sagemaker_session):
+                return step_arguments(self, "transform", job.request())
+            with explained("starting the transform job"):
+                self.sagemaker_session.sagemaker_client.create_transform_job(**job.request())
+        self._current_job_name = name
+        if wait:
             self.wait_for_pictures(advance, show=print if logs else None)
+        return None
 
-    def _start(self, job: TransformJob) -> None:
-        self._current_job_name = job.name
-        self.sagemaker_session.sagemaker_client.create_transform_job(**job.request())
+    def _run_here(self, job: TransformJob, advance: Advance, show: Callable[[str], None]) -> None:
+        from slipway.local import transform  # only here, with the Docker SDK
 
-    def _here(self, name: str, advance: Advance, logs: bool) -> AbstractContextManager[None]:
-        from slipway.batch_transform.local import transform_here  # only here: it needs more than jobs in AWS do
-
-        total = len(self._pictures)
-        return transform_here(
-            self.sagemaker_session, name, lambda done: advance(done, total), show=print if logs else None
+        names = [picture.name for picture in self._pictures]
+        with explained(f"looking for the model {job.model}"):
+            model = self.sagemaker_session.sagemaker_client.describe_model(ModelName=job.model)
+        self._refused = transform(
+            job.request(), model, names=names, answered=lambda done: advance(done, len(names)), show=show
         )
+        self._current_job_name = job.name
 
-    def _look_for(self, data: str, name: str, labels: Path | None) -> None:
+    @contextmanager
+    def _found(self, data: Any, name: str, labels: Path | None) -> Iterator[None]:
+        """Find the pictures; in local mode those of S3 are on this machine for as long as the body runs."""
         if is_local(self.instance_type):
-            found = local_pictures(Path(data.removeprefix("file://")), labels)
-            self._pictures = [
-                Picture(name, file.stat().st_size) for name, file in zip(found.names, found.files, strict=True)
-            ]
-            self._labels = found.labels
-            # The SDK does not look into folders below.
-            self._links = tempfile.TemporaryDirectory(prefix="slipway-pictures-")
-            for number, file in enumerate(found.files):
-                (Path(self._links.name) / link_name(number)).symlink_to(file.resolve())
-            self._data = f"file://{self._links.name}"
-            if self._own_output:
-                raise TransformError("no folder for the outputs is named; give output_path='file://…'")
+            from slipway.local.addresses import on_this_machine
+
+            with on_this_machine(str(data), "the folder of the pictures") as folder:
+                found = local_pictures(folder, labels)
+                files = zip(found.names, found.files, strict=True)
+                self._pictures = [Picture(name, file.stat().st_size) for name, file in files]
+                self._labels, self._data = found.labels, f"file://{folder}"
+                if self._own_output:
+                    self.output_path = f"file://{Path('slipway-jobs', name).resolve()}"
+                yield
             return
-        address = S3Address.parse(data.rstrip("/") + "/")
-        self._data = str(address)
-        if self._own_output:
-            self.output_path = f"s3://{address.bucket}/jobs/{name}"
-        self._pictures = self._below(address)
-        self._labels = labels_from(labels, [picture.name for picture in self._pictures]) if labels else {}
+        if in_pipeline(self.sagemaker_session):
+            # They need not be there yet, nor their place be known.
+            self._pictures, self._data = [], data
+            if self._own_output and is_variable(data):
+                raise TransformError("the outputs of a pipeline need a place; give output_path='s3://…'")
+            if self._own_output:
+                self.output_path = f"s3://{S3Address.parse(data).bucket}/jobs/{name}"
+            yield
+            return
+        with explained("looking for the pictures"):
+            address = S3Address.parse(data.rstrip("/") + "/")
+            self._data = str(address)
+            if self._own_output:
+                self.output_path = f"s3://{address.bucket}/jobs/{name}"
+            self._pictures = self._below(address)
+            self._labels = labels_from(labels, [picture.name for picture in self._pictures]) if labels else {}
+        yield
 
     def _below(self, address: S3Address) -> list[Picture]:
         if answered_here(self.sagemaker_session, "ListObjectsV2"):

@@ -45,8 +45,8 @@ def check_sdk() -> Finding:
     has_two, has_three = _in_sdk("estimator.py"), _in_sdk("train")
     try:
         found = installed_sdk()
-    except SettingError:
-        return _half(name, "parts of versions 2 and 3, which overwrite each other's files")
+    except SettingError as error:
+        return _half(name, str(error).partition(";")[0])
     if has_two and has_three:
         return _half(name, "files of versions 2 and 3 in one folder")
     if found is None and not has_two and not has_three:

@@ -18,15 +18,17 @@ from slipway.errors import SettingError
 from slipway.hosting.cpu_image import ImageChoice, names_here
 from slipway.hosting.model_data import model_of_job, require_in_s3, unpacked, upload
 from slipway.hosting.predictor import Predictor
+from slipway.installed_sdk import OnVersion3
 from slipway.requests.model import Container, create_model
 from slipway.requests.names import new_name
+from slipway.requests.pipelines import in_pipeline, model_step_arguments
 from slipway.settings.pushed_images import resolve_image
 from slipway.settings.slipway_toml import Settings
 
 _LOG = logging.getLogger(__name__)
 
 
-class CreatedModel:
+class CreatedModel(OnVersion3):
     """A model that can be created in SageMaker. The arguments are those of `Model`."""
 
     _predictor_class: ClassVar[type[Predictor]] = Predictor
@@ -126,29 +128,40 @@ class CreatedModel:
         made._image_choice.files = names_here(Path(path))
         return made
 
-    def create(self, instance_type: str | None = None, *, tags: Tags = None) -> None:
+    def create(self, instance_type: str | None = None, *, tags: Tags = None) -> Any:
         """Create the model in SageMaker, as batch transform needs it.
 
         Args:
             instance_type: The instances that it is for, by which the image is chosen.
             tags: Tags in addition to Slipway's.
 
+        Returns:
+            With a PipelineSession of either SDK, the arguments of a ModelStep; else None.
+
         Raises:
             ServiceError: AWS refuses.
         """
         self._name_model("slipway")
+        if in_pipeline(self.sagemaker_session):
+            return model_step_arguments(self, lambda: self._definition(instance_type, tags))
         self._create_sagemaker_model(instance_type, tags=tags)
+        return None
 
-    def _create_sagemaker_model(self, instance_type: str | None = None, *, tags: Tags = None) -> None:
+    def _definition(self, instance_type: str | None, tags: Tags, **container: Any) -> dict[str, Any]:
         self._choose_image(instance_type)
-        request = create_model(
+        return create_model(
             str(self.name),
             self.role,
-            self.prepare_container_def(instance_type),
+            self.prepare_container_def(instance_type, **container),
             vpc=self.vpc_config,
             isolated=self._enable_network_isolation,
             tags=with_own_tag(tags),
         )
+
+    def _create_sagemaker_model(self, instance_type: str | None = None, *, tags: Tags = None, **container: Any) -> None:
+        if self.name is None:
+            self._name_model("slipway")
+        request = self._definition(instance_type, tags, **container)
         try:
             with explained(f"creating the model {self.name}"):
                 self.sagemaker_session.sagemaker_client.create_model(**request)

@@ -18,6 +18,7 @@ from slipway.hosting.pending_prediction import PendingPrediction
 from slipway.inference.explanation import ExplainedPrediction, Explanation
 from slipway.inference.picture_bodies import ANY_PICTURE, LARGEST_BYTES, LIMIT_BYTES, Body, Picture, bodies, is_many
 from slipway.inference.prediction import Prediction, parse_predictions
+from slipway.installed_sdk import OnVersion3
 from slipway.settings.slipway_toml import Settings
 
 Answer = list[Prediction] | ExplainedPrediction
@@ -27,7 +28,7 @@ _ASYNC_LIMIT_BYTES = 1_000_000_000
 _ASYNC_TIMEOUT_S = 3600
 
 
-class Predictor:
+class Predictor(OnVersion3):
     """An endpoint that classifies pictures.
 
     `slipway.Predictor` is this class, or with an SDK installed its subclass for that SDK.

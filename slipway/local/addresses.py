@@ -10,6 +10,7 @@ from slipway.aws.connection import Aws
 from slipway.aws.s3_address import S3Address
 from slipway.aws.s3_folder import download_file, download_folder
 from slipway.errors import SettingError
+from slipway.settings.slipway_toml import Settings
 
 
 def require_local(address: str, what: str) -> Path:
@@ -29,13 +30,13 @@ def require_local(address: str, what: str) -> Path:
 
 
 @contextmanager
-def on_this_machine(address: str, what: str, aws: Aws | None) -> Iterator[Path]:
+def on_this_machine(address: str, what: str, aws: Aws | None = None) -> Iterator[Path]:
     """Yield the path of what an address names; what is in S3 is downloaded, and deleted after the body.
 
     Args:
         address: s3://BUCKET/PREFIX, file://PATH, or a path.
         what: As for `require_local`.
-        aws: Credentials and region for S3; None: the environment's.
+        aws: Credentials and region for S3; None: those of Settings.
 
     Raises:
         SettingError: Nothing is there, or the address is of another kind.
@@ -48,8 +49,9 @@ def on_this_machine(address: str, what: str, aws: Aws | None) -> Iterator[Path]:
             raise SettingError(f"{what} is {path}, which does not exist")
         yield path
         return
+    settings = Settings.read()
     with tempfile.TemporaryDirectory(prefix="slipway-s3-") as scratch:
-        yield _downloaded(S3Address.parse(address), Path(scratch), aws or Aws(None, None))
+        yield _downloaded(S3Address.parse(address), Path(scratch), aws or Aws(settings.region, settings.profile))
 
 
 def _downloaded(place: S3Address, scratch: Path, aws: Aws) -> Path:

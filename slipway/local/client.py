@@ -40,7 +40,11 @@ class LocalSageMaker:
     def create_model(self, **request: Any) -> None:
         self._models[request["ModelName"]] = request
 
-    def delete_model(self, *, ModelName: str) -> None:  # noqa: N803 - the API's names, here and below
+    def describe_model(self, *, ModelName: str) -> Mapping[str, Any]:  # noqa: N803 - the API's names, here and below
+        found: Mapping[str, Any] = _found(self._models, ModelName, "DescribeModel")
+        return found
+
+    def delete_model(self, *, ModelName: str) -> None:  # noqa: N803
         _found(self._models, ModelName, "DeleteModel")
         del self._models[ModelName]
 

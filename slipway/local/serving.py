@@ -133,7 +133,7 @@ def serve(
         port: Port of this machine, reachable from it alone; None: any free one.
         gpu: Give the container all GPUs.
         show: Called with each line of the container's output, from another thread.
-        aws: Credentials and region for S3; None: the environment's.
+        aws: Credentials and region for S3; None: those of Settings.
 
     Yields:
         The endpoint, once the container answers /ping with 200.

@@ -50,7 +50,7 @@ def train(request: Mapping[str, Any], show: Callable[[str], None] = print, *, aw
         request: As CreateTrainingJob takes it, with InstanceType `local` or `local_gpu`. The channels, the output path
             and the checkpoints may be folders (file://FOLDER or a path); a channel in S3 is downloaded first.
         show: Called with each line of the containers' output, with the host's name before it if there are several.
-        aws: Credentials and region for S3; None: the environment's.
+        aws: Credentials and region for S3; None: those of Settings.
 
     Returns:
         The archives, which belong to the calling user.

@@ -35,7 +35,7 @@ def transform(
         names: Files to send, relative to the folder; None: all below it.
         answered: Called with the number of files done so far.
         show: Called with each line of the container's output, from another thread.
-        aws: Credentials and region for S3; None: the environment's.
+        aws: Credentials and region for S3; None: those of Settings.
 
     Returns:
         For each file that the container refused, which has no output, the reason.
@@ -47,8 +47,7 @@ def transform(
     """
     source = request["TransformInput"]
     output = require_local(request["TransformOutput"]["S3OutputPath"], "the output path")
-    if source.get("SplitType", "None") != "None":
-        raise SettingError(f"SplitType is {source['SplitType']}; in local mode each file is one request: None")
+    _refuse_what_is_not_here(request)
     place, concurrent = source["DataSource"]["S3DataSource"]["S3Uri"], int(request.get("MaxConcurrentTransforms") or 1)
     name, kind = request["TransformJobName"], request["TransformResources"]["InstanceType"]
     accept = request["TransformOutput"].get("Accept", "application/json")
@@ -77,6 +76,19 @@ def transform(
     except (EndpointError, NoServerError) as error:
         raise RemoteJobError(f"the transform job {name} failed in local mode: {error}") from error
     return refused
+
+
+def _refuse_what_is_not_here(request: Mapping[str, Any]) -> None:
+    source = request["TransformInput"]
+    for member in ("SplitType", "CompressionType"):
+        if source.get(member, "None") != "None":
+            raise SettingError(f"{member} is {source[member]}; in local mode each file is one request: None")
+    if "DataProcessing" in request:
+        raise SettingError(
+            "local mode neither filters nor joins; leave out input_filter, output_filter and join_source"
+        )
+    if request["TransformResources"].get("InstanceCount", 1) != 1:
+        raise SettingError("local mode transforms in one container; leave out instance_count")
 
 
 def _batch(model: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:

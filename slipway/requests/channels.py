@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from slipway.requests.pipelines import is_variable
+
 
 def channel_config(value: Any) -> Mapping[str, Any] | None:
     """Return a channel in the form of AWS's API, from that form or from a TrainingInput of either SDK; else None."""
@@ -19,6 +21,10 @@ def channel(name: str, value: Any) -> dict[str, Any]:
     """
     config = channel_config(value)
     if config is None:
-        place = {"S3DataType": "S3Prefix", "S3Uri": str(value), "S3DataDistributionType": "FullyReplicated"}
+        place = {
+            "S3DataType": "S3Prefix",
+            "S3Uri": value if is_variable(value) else str(value),
+            "S3DataDistributionType": "FullyReplicated",
+        }
         config = {"DataSource": {"S3DataSource": place}}
     return {**config, "ChannelName": name}

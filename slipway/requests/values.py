@@ -8,7 +8,7 @@ def api_value(value: Any) -> Any:
     """Return a value in the API's form: a mapping as it is, and objects of either SDK as they would send themselves."""
     for method in ("_to_request_dict", "to_input_req"):  # version 2's classes
         if hasattr(value, method):
-            return getattr(value, method)()
+            return without_none(getattr(value, method)())
     if hasattr(value, "model_dump"):  # version 3's shapes
         return {_pascal(name): _deep(entry) for name, entry in value.model_dump(exclude_unset=True).items()}
     return value

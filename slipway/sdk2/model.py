@@ -6,7 +6,6 @@ from typing import Any
 from sagemaker.model import Model as SdkModel
 
 from slipway.aws.refusals import explained
-from slipway.aws.session import AnySession, AwsSession
 from slipway.aws.tags import Tags, with_own_tag
 from slipway.checks.arguments import known_arguments, refuse_unknown
 from slipway.checks.instance_type import check_instance_type
@@ -25,62 +24,33 @@ _ONLY_OWN = _OWN - known_arguments(SdkModel, "deploy") - {"show"}
 
 
 class Model(model.Model, SdkModel):  # type: ignore[misc]  # the SDK has no types
-    """The SDK's Model: `slipway.hosting.model` has the arguments, and every other of the SDK's still works, by name.
+    """The SDK's Model: `slipway.hosting.model` has the arguments, and the SDK's others still work, by name.
 
-    `create` is the SDK's, so that it also works in a pipeline; so is `deploy`, where an argument is given that only the
-    SDK has, such as resources.
+    `deploy` is the SDK's where an argument is given that only the SDK has, such as resources.
     """
 
     _predictor_class = Predictor
     _session = staticmethod(new_session)
-    create = SdkModel.create
     enable_network_isolation = SdkModel.enable_network_isolation
     delete_model = SdkModel.delete_model
 
-    def __init__(
-        self,
-        model_data: Any = None,
-        role: str | None = None,
-        image_uri: str | None = None,
-        *,
-        bucket: str | None = None,
-        region: str | None = None,
-        sagemaker_session: AnySession | None = None,
-        predictor_cls: Callable[..., Any] | None = None,
-        **sdk_arguments: Any,
-    ) -> None:
-        own: dict[str, Any] = {"bucket": bucket, "region": region, "sagemaker_session": sagemaker_session}
-        super().__init__(model_data, role, image_uri, predictor_cls=predictor_cls, **own, **sdk_arguments)
-        if sdk_arguments.get("entry_point"):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        if named.get("entry_point"):
             self._image_choice = ImageChoice(open_=False)
-        SdkModel.__init__(
-            self,
-            image_uri=self.image_uri,
-            model_data=self.model_data,
-            role=self.role,
-            predictor_cls=self.predictor_cls,
-            sagemaker_session=self.sagemaker_session,
-            **sdk_arguments,
-        )
+        of_the_sdk = known_arguments(SdkModel, "__init__")
+        given = {name: value for name, value in {**named, **vars(self)}.items() if name in of_the_sdk}
+        isolated = named.get("enable_network_isolation")
+        SdkModel.__init__(self, **{**given, "enable_network_isolation": isolated})
 
     def prepare_container_def(self, instance_type: str | None = None, **named: Any) -> dict[str, Any]:
         """Build the container definition of CreateModel; a script of the user's is uploaded for that."""
         return dict(SdkModel.prepare_container_def(self, instance_type, **named))
 
-    def _create_sagemaker_model(
-        self, instance_type: str | None = None, *arguments: Any, tags: Tags = None, **named: Any
-    ) -> None:
-        # deploy(), create() and transformer() all come through here.
-        if isinstance(self.sagemaker_session, AwsSession):
-            super()._create_sagemaker_model(instance_type, tags=tags)
-            return
-        self._choose_image(instance_type)
-        SdkModel._create_sagemaker_model(self, instance_type, *arguments, tags=with_own_tag(tags), **named)
-
     def deploy(
         self, initial_instance_count: int | None = None, instance_type: str | None = None, **arguments: Any
     ) -> predictor.Predictor:
-        """Create or update an endpoint, with the arguments of `slipway.hosting.model.Model.deploy` or of the SDK.
+        """Create or update an endpoint, with the arguments of `slipway.deploy.model.Model.deploy` or of the SDK.
 
         Raises:
             TypeError: An argument is unknown.
@@ -93,13 +63,16 @@ class Model(model.Model, SdkModel):  # type: ignore[misc]  # the SDK has no type
             return super().deploy(initial_instance_count, instance_type, **arguments)
         if mixed := [name for name in arguments if name in _ONLY_OWN]:
             raise SettingError(f"{mixed[0]} is Slipway's, and cannot be given with {of_the_sdk[0]}, which is the SDK's")
+        if arguments.get("serverless_inference_config") is None:
+            instance_type, initial_instance_count = (
+                check_instance_type(instance_type, "endpoint"),
+                initial_instance_count or 1,
+            )
         return self._deploy_by_the_sdk(initial_instance_count, instance_type, **arguments)
 
     def _deploy_by_the_sdk(
         self,
-        initial_instance_count: int | None,
-        instance_type: str | None,
-        *,
+        *instances: Any,
         endpoint_name: str | None = None,
         tags: Tags = None,
         wait: bool = True,
@@ -108,22 +81,12 @@ class Model(model.Model, SdkModel):  # type: ignore[misc]  # the SDK has no type
     ) -> predictor.Predictor:
         session = self.sagemaker_session
         name = check_name(endpoint_name, "an endpoint") if endpoint_name else new_name("slipway")
-        if sdk_arguments.get("serverless_inference_config") is None:
-            instance_type = check_instance_type(instance_type, "endpoint")
-            initial_instance_count = initial_instance_count or 1
-        self._choose_image(instance_type)
+        self._choose_image(instances[1])
         self.check()
         require_free_name(session, name)
+        named = {"endpoint_name": name, "tags": with_own_tag(tags), "wait": False}
         with explained(f"creating the endpoint {name}"):
-            by_the_sdk = SdkModel.deploy(
-                self,
-                initial_instance_count,
-                instance_type,
-                endpoint_name=name,
-                tags=with_own_tag(tags),
-                wait=False,
-                **sdk_arguments,
-            )
+            by_the_sdk = SdkModel.deploy(self, *instances, **named, **sdk_arguments)
         if wait:
             wait_until_in_service(session, name, show=show)
         # For an asynchronous endpoint the SDK wraps the predictor in a class that cannot handle pictures.

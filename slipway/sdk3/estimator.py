@@ -8,10 +8,11 @@ from sagemaker.train import ModelTrainer
 from sagemaker.train import configs as sdk
 from sagemaker.train.model_trainer import Mode
 
-import slipway
 from slipway.aws.session import SDK_SETTINGS
 from slipway.checks.inputs import Inputs
 from slipway.errors import SettingError
+from slipway.sdk3.model import Model
+from slipway.sdk3.transformer import Transformer
 from slipway.training import estimator
 
 _LOCAL = {"local": "local_cpu", "local_gpu": "local_gpu"}
@@ -26,15 +27,13 @@ _NO_PLACE = (
 
 
 class Estimator(estimator.Estimator):
-    """A training job: `slipway.training.estimator.Estimator` has the arguments."""
+    """A training job: `slipway.estimator.Estimator` has the arguments."""
 
-    @staticmethod
-    def _model_class() -> Any:
-        return slipway.Model
+    _model_class = staticmethod(lambda: Model)
+    _transformer_class = staticmethod(lambda: Transformer)
 
-    @staticmethod
-    def _transformer_class() -> Any:
-        return slipway.Transformer
+    # Looked for by version 3's TrainingStep; a script is a part of the request already.
+    source_code = None
 
     @property
     def trainer(self) -> ModelTrainer:

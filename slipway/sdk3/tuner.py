@@ -13,7 +13,7 @@ from slipway.tuning import tuner
 
 
 class Tuner(tuner.Tuner):
-    """A tuning job: `slipway.tuning.tuner.Tuner` has the arguments."""
+    """A tuning job: `slipway.tuner.Tuner` has the arguments."""
 
     estimator: Estimator
 

@@ -104,10 +104,9 @@ def _hook(
 
 
 def _configuration(rule: Rule, region: str, job: str) -> dict[str, Any]:
-    if isinstance(rule, BuiltInRule):
-        return rule.configuration(str(evaluator_image(region)))
-    parameters = {name: text.replace(JOB, job) for name, text in rule.get("RuleParameters", {}).items()}
-    return {**rule, **({"RuleParameters": parameters} if parameters else {})}
+    given = rule.configuration(str(evaluator_image(region))) if isinstance(rule, BuiltInRule) else dict(rule)
+    parameters = {name: text.replace(JOB, job) for name, text in given.get("RuleParameters", {}).items()}
+    return {**given, **({"RuleParameters": parameters} if parameters else {})}
 
 
 def check_region(region: str, asked: Sequence[object]) -> None:

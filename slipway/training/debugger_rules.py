@@ -111,20 +111,19 @@ class BuiltInRule:
         }
 
 
-def as_rules(given: Rules, *others: type) -> list[Any]:
+def as_rules(given: Rules) -> list[Any]:
     """Return the rules, with a `BuiltInRule` for each name.
 
     Args:
         given: Names such as VanishingGradient (also vanishing_gradient, vanishing-gradient), and rule configurations
             in the form of AWS's API.
-        others: Further classes of rules, which are kept as they are.
 
     Raises:
         SettingError: There is no such rule, two are named alike, or there are more than SageMaker takes.
     """
-    entries = [given] if isinstance(given, (str, Mapping, *others)) else [*(given or ())]
+    entries = [given] if isinstance(given, str | Mapping) else [*(given or ())]
     for entry in entries:
-        if not isinstance(entry, (str, Mapping, BuiltInRule, *others)):
+        if not isinstance(entry, str | Mapping | BuiltInRule):
             raise SettingError(
                 f"rules holds {entry!r}; give names such as VanishingGradient, rule configurations in the form of "
                 "AWS's API, or the Rule and ProfilerRule of version 2 of the SDK"

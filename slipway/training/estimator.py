@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from container.contract.hyperparameters import TrainConfig
 from slipway.aws.connection import Aws
 from slipway.aws.refusals import explained
 from slipway.aws.session import AnySession, AwsSession, is_local
@@ -16,6 +15,7 @@ from slipway.checks.inputs import Inputs
 from slipway.errors import RemoteJobError, SettingError
 from slipway.requests.channels import channel
 from slipway.requests.names import base_name
+from slipway.requests.pipelines import in_pipeline, is_variable, step_arguments
 from slipway.requests.training_job import TrainingJobRequest
 from slipway.requests.values import api_value
 from slipway.settings.slipway_toml import Settings
@@ -28,7 +28,7 @@ from slipway.training.debugger_request import (
     refuse_in_local_mode,
 )
 from slipway.training.debugger_rules import Rules, as_rules, on_tensors, rule_name
-from slipway.training.estimator_base import EstimatorBase
+from slipway.training.estimator_base import EstimatorBase, checked
 from slipway.training.script import SCRIPT_ARGUMENTS, Script
 from slipway.training.trained_model import TrainedModel
 
@@ -135,7 +135,7 @@ class Estimator(TrainedModel, EstimatorBase):
         self.rules = as_rules(rules)
         self.profiler_config = api_value(given["profiler_config"])
         self.disable_profiler = bool(given["disable_profiler"])
-        of_the_job = not self.own_script and TrainConfig.from_strings(self._hyperparameters).debug
+        of_the_job = not self.own_script and checked(self._hyperparameters).debug
         if self.is_local:
             refuse_in_local_mode(self.rules, hook=self.debugger_hook_config is not None)
         self._debug(everything=debug is True or hook is True or of_the_job)
@@ -157,7 +157,7 @@ class Estimator(TrainedModel, EstimatorBase):
         return bool(self._everything or self.debugger_hook_config or self.rules)
 
     @staticmethod
-    def _session(instance_type: str | None, region: str, profile: str | None) -> AnySession:
+    def _session(instance_type: str | None, region: str | None, profile: str | None) -> AnySession:
         if is_local(instance_type):
             from slipway.local.session import local_session  # only here, with the Docker SDK
 
@@ -224,7 +224,7 @@ class Estimator(TrainedModel, EstimatorBase):
             job_name=job,
             enable_network_isolation=self._enable_network_isolation,
             channels=[channel(name, value) for name, value in {**channels, **found}.items()],
-            hyperparameters={**{name: str(value) for name, value in self._hyperparameters.items()}, **code},
+            hyperparameters={**{name: _as_sent(value) for name, value in self._hyperparameters.items()}, **code},
             experiment_config=experiment,
             debugger={}
             if self.is_local
@@ -249,7 +249,7 @@ class Estimator(TrainedModel, EstimatorBase):
         experiment_config: Mapping[str, str] | None = None,
         *,
         show: Callable[[str], None] | None = None,
-    ) -> None:
+    ) -> Any:
         """Check everything that can be checked, start the job, and wait for it.
 
         Args:
@@ -262,6 +262,9 @@ class Estimator(TrainedModel, EstimatorBase):
                 TrialComponentDisplayName, RunName.
             show: Called with each line of the log; None: print it.
 
+        Returns:
+            With a PipelineSession of either SDK, the arguments of a TrainingStep; else None.
+
         Raises:
             SettingError: A channel is misnamed or missing, or a folder where S3 is needed; or the request has a value
                 that SageMaker would refuse.
@@ -272,13 +275,16 @@ class Estimator(TrainedModel, EstimatorBase):
         channels = self.prepare_inputs(inputs, job)
         if self.is_local:
             self._run_here(job, channels, show or print)
-            return
+            return None
         request = self.definition(job, channels, experiment_config).request()
+        if in_pipeline(self.sagemaker_session):
+            return step_arguments(self, "train", request)
         with explained("starting the training job"):
             answer = self.sagemaker_session.sagemaker_client.create_training_job(**request)
-        self.latest_training_job = StartedJob(job, answer["TrainingJobArn"])
+        self._remember(job, answer["TrainingJobArn"])
         if wait:
             self.wait(show or print if logs not in (False, "None", "Rules") else None)
+        return None
 
     def _run_here(self, job: str, channels: Mapping[str, Any], show: Callable[[str], None]) -> None:
         from slipway.local import train  # only here, with the Docker SDK
@@ -288,7 +294,11 @@ class Estimator(TrainedModel, EstimatorBase):
         trained = train(self.definition(job, channels).request(), show)
         if trained.stopped and trained.model is None:
             raise RemoteJobError(f"the training job {job} was stopped before it had a model")
-        self.latest_training_job = StartedJob(job)
+        self._remember(job)
+
+    def _remember(self, job: str, arn: str = "") -> None:
+        """Keep the job that was started or attached to as the latest."""
+        self.latest_training_job = StartedJob(job, arn)
 
     def logs(self) -> None:
         """Print the log of the latest job until it has ended.
@@ -313,11 +323,15 @@ class Estimator(TrainedModel, EstimatorBase):
             RemoteJobError: The job failed, or was stopped and left no model.
         """
         settings = Settings.read()
-        session = sagemaker_session or AwsSession(Aws(region or settings.region, settings.profile))
+        session = sagemaker_session or cls._session(None, region or settings.region, settings.profile)
         description = finished_job(session, training_job_name, accept_stopped=True)
         with explained(f"attaching to the training job {training_job_name}"):
             tags = session.sagemaker_client.list_tags(ResourceArn=description["TrainingJobArn"])["Tags"]
         base = base_name(training_job_name)
         attached = cls(**arguments_of(description), base_job_name=base, tags=tags, sagemaker_session=session)
-        attached.latest_training_job = StartedJob(training_job_name)
+        attached._remember(training_job_name)
         return attached
+
+
+def _as_sent(value: Any) -> Any:
+    return value if is_variable(value) else str(value)

@@ -16,8 +16,10 @@ from slipway.checks.inputs import Inputs, as_channels, check_channels
 from slipway.checks.instance_type import check_instance_type
 from slipway.checks.request import check_image, check_role
 from slipway.errors import SettingError
+from slipway.installed_sdk import OnVersion3
 from slipway.requests.missing import Missing
 from slipway.requests.names import new_name
+from slipway.requests.pipelines import in_pipeline, is_variable
 from slipway.settings.pushed_images import resolve_image
 from slipway.settings.slipway_toml import Settings
 from slipway.training.attached_job import CHECKPOINTS
@@ -25,7 +27,7 @@ from slipway.training.job_definition import board_below, has_script, python_name
 from slipway.training.rule_evaluations import DebuggerOutputs, RuleEvaluation, evaluations_of, outputs_of
 
 
-class EstimatorBase:
+class EstimatorBase(OnVersion3):
     """The shared part of both Estimators."""
 
     if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class EstimatorBase:
         else:
             asked = {**({"debug": True} if debug else {}), **({} if profile else {"profile": False})}
             values = python_names({**asked, **values})
-            found.setdefault("base_job_name", f"slipway-{TrainConfig.from_strings(values).slug}")
+            found.setdefault("base_job_name", f"slipway-{checked(values).slug}")
         if found.get("instance_groups"):
             found |= {"instance_type": None, "instance_count": None}
         else:
@@ -102,7 +104,7 @@ class EstimatorBase:
         }
 
     @staticmethod
-    def _session(instance_type: str | None, region: str, profile: str | None) -> Any:
+    def _session(instance_type: str | None, region: str | None, profile: str | None) -> Any:
         """Create a session; the region does not matter to local mode."""
         raise NotImplementedError
 
@@ -124,7 +126,7 @@ class EstimatorBase:
             self._hyperparameters.update(hyperparameters)
             return
         given = python_names(hyperparameters)
-        config = TrainConfig.from_strings({**self._hyperparameters, **given})
+        config = checked({**self._hyperparameters, **given})
         self._hyperparameters.update(given)
         self._debug(config.debug)
 
@@ -161,6 +163,9 @@ class EstimatorBase:
         return channels
 
     def _check_places(self, channels: Mapping[str, Any]) -> None:
+        # A pipeline's need not be there yet.
+        if in_pipeline(self.sagemaker_session):
+            return
         check_image(self.sagemaker_session, str(self.image_uri))
         check_channels(self.sagemaker_session, channels)
 
@@ -224,3 +229,12 @@ class EstimatorBase:
             client = self.sagemaker_session.sagemaker_client
             found: Mapping[str, Any] = client.describe_training_job(TrainingJobName=self.job_name)
             return found
+
+
+def checked(hyperparameters: Mapping[str, Any]) -> TrainConfig:
+    """Check the hyperparameters; a pipeline's parameters among them have no values yet, and are checked by the job.
+
+    Raises:
+        HyperparameterError: One is unknown or out of range.
+    """
+    return TrainConfig.from_strings({name: value for name, value in hyperparameters.items() if not is_variable(value)})

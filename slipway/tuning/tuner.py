@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from slipway.aws.connection import Aws
 from slipway.aws.refusals import explained
-from slipway.aws.session import AnySession, AwsSession
+from slipway.aws.session import AnySession
 from slipway.aws.tags import with_own_tag
 from slipway.checks.arguments import refuse_unknown
 from slipway.checks.inputs import Inputs
 from slipway.errors import SettingError
 from slipway.requests.names import base_name
 from slipway.requests.objective import DEFAULT_OBJECTIVE, Goal
+from slipway.requests.pipelines import in_pipeline, step_arguments
 from slipway.requests.tuning_job import TuningJobRequest, parameter_range, ranges_of
 from slipway.requests.values import api_value
 from slipway.settings.slipway_toml import Settings
@@ -100,7 +100,6 @@ class Tuner(TunerBase):
         )
         self._further = _Further(**further)
         self.estimator = estimator
-        self.sagemaker_session = estimator.sagemaker_session
         self.strategy = strategy
         self.objective_metric_name = objective_metric_name
         self.objective_type = self._search.objective.goal
@@ -111,6 +110,11 @@ class Tuner(TunerBase):
         self.tags = with_own_tag(tags)
         self.base_tuning_job_name = self._further.base_tuning_job_name or "slipway"
         self.latest_tuning_job: StartedJob | None = None
+
+    @property
+    def sagemaker_session(self) -> AnySession:
+        """The estimator's session."""
+        return self.estimator.sagemaker_session  # type: ignore[no-any-return]  # of either kind
 
     def definition(self, job: str, channels: Mapping[str, Any]) -> TuningJobRequest:
         """Return the definition of a tuning job.
@@ -163,7 +167,7 @@ class Tuner(TunerBase):
         wait: bool = True,
         *,
         say: Callable[[str], None] = print,
-    ) -> None:
+    ) -> Any:
         """Check everything that can be checked, start the tuning job, and wait for it.
 
         Args:
@@ -172,6 +176,9 @@ class Tuner(TunerBase):
             wait: Wait until all training jobs have ended, and show the progress.
             say: Called with the name and the console address of the tuning job.
 
+        Returns:
+            With a PipelineSession of either SDK, the arguments of a TuningStep; else None.
+
         Raises:
             SettingError: A channel is misnamed or missing.
             ServiceError: AWS refuses; nothing was started.
@@ -179,12 +186,19 @@ class Tuner(TunerBase):
         """
         job = job_name or self._new_name()
         request = self.definition(job, self.estimator.prepare_inputs(inputs, job)).request()
+        if in_pipeline(self.sagemaker_session):
+            return step_arguments(self, "tune", request)
         with explained("starting the tuning job"):
             answer = self.sagemaker_session.sagemaker_client.create_hyper_parameter_tuning_job(**request)
-        self.latest_tuning_job = StartedJob(job, answer["HyperParameterTuningJobArn"])
+        self._remember(job, answer["HyperParameterTuningJobArn"])
         say(f"Tuning job {job}: {self.job.address}")
         if wait:
             self.wait()
+        return None
+
+    def _remember(self, job: str, arn: str = "") -> None:
+        """Keep the tuning job that was started or attached to as the latest."""
+        self.latest_tuning_job = StartedJob(job, arn)
 
     def best_estimator(self) -> Estimator:
         """Return the Estimator of the best training job.
@@ -214,7 +228,8 @@ class Tuner(TunerBase):
             ServiceError: There is no such job, or AWS refuses.
         """
         settings = Settings.read()
-        session = sagemaker_session or AwsSession(Aws(region or settings.region, settings.profile))
+        make = cls._estimator_class()._session
+        session = sagemaker_session or make(None, region or settings.region, settings.profile)
         with explained(f"attaching to the tuning job {tuning_job_name}"):
             client = session.sagemaker_client
             found = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=tuning_job_name)
@@ -240,7 +255,7 @@ class Tuner(TunerBase):
             base_tuning_job_name=base_name(tuning_job_name),
             autotune=found.get("Autotune", {}).get("Mode") == "Enabled",
         )
-        attached.latest_tuning_job = StartedJob(tuning_job_name)
+        attached._remember(tuning_job_name)
         return attached
 
     @staticmethod

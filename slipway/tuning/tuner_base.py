@@ -9,8 +9,10 @@ from container.contract.hyperparameters import TrainConfig, Value
 from container.contract.metric_lines import METRIC_DEFINITIONS
 from slipway.aws.connection import Service
 from slipway.errors import RemoteJobError, SearchSpaceError, ServiceError, SettingError
+from slipway.installed_sdk import OnVersion3
 from slipway.requests.names import new_name
 from slipway.requests.objective import Goal, Objective, objective
+from slipway.requests.pipelines import is_variable
 from slipway.requests.search_space import EPOCHS, read_value
 from slipway.tuning.plan import with_strategy
 from slipway.tuning.ranges import Ranges, check_ranges
@@ -40,16 +42,18 @@ class CheckedSearch:
     early_stopping_type: str
 
 
-class TunerBase:
+class TunerBase(OnVersion3):
     """The shared part of both Tuners."""
 
     poll_s: float = 15.0
     """Seconds between polls while waiting for a tuning job."""
 
     if TYPE_CHECKING:
-        sagemaker_session: Any
         base_tuning_job_name: Any
         latest_tuning_job: Any
+
+        @property
+        def sagemaker_session(self) -> Any: ...
 
     @staticmethod
     def _check(
@@ -177,10 +181,15 @@ class TunerBase:
 
 
 def _searched(estimator: Any, given: Ranges, strategy: str, strategy_config: Any) -> tuple[Ranges, dict[str, str], Any]:
-    fixed = {name: str(value) for name, value in estimator.hyperparameters().items() if name not in given}
+    own_values = {name: value for name, value in estimator.hyperparameters().items() if name not in given}
+    of_pipeline = {name for name, value in own_values.items() if is_variable(value)}
+    fixed = {name: str(value) for name, value in own_values.items() if name not in of_pipeline}
     space, static = with_strategy(strategy, check_ranges(given), fixed)  # type: ignore[arg-type]  # checked
+    space = {name: entry for name, entry in space.items() if name not in of_pipeline}
     own: dict[str, str] = {}
     if strategy == "Hyperband":
+        if EPOCHS in of_pipeline:
+            raise SearchSpaceError("Hyperband decides on the epochs, which cannot be a pipeline's parameter then")
         if EPOCHS not in fixed:
             own = {EPOCHS: str(most_epochs({}, TrainConfig.from_strings(static).epochs))}
         epochs = hyperband_epochs(TrainConfig.from_strings(static).epochs)

@@ -1,13 +1,17 @@
-"""Train, deploy, predict and delete in local mode with Slipway's classes; the same script for each version of the SDK.
+"""Train, deploy, predict, delete and transform in local mode with Slipway's classes; the same script for each version
+of the SDK, and for none.
 
 See test_local_mode.py. Its last line of output is JSON.
 """
 
 import argparse
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from slipway import Estimator, local_session
+import slipway
 
 
 def main() -> None:
@@ -19,23 +23,53 @@ def main() -> None:
     parser.add_argument("--serve-image", required=True, help="deploy there what was trained")
     parser.add_argument("--port", type=int, required=True, help="the endpoint's on this machine")
     parser.add_argument("--picture", type=Path, required=True, help="a JPEG to ask about")
+    parser.add_argument("--pictures", type=Path, required=True, help="folder of pictures to predict")
+    parser.add_argument("--classes", choices=["installed", "none", "sdk"], required=True)
     arguments = parser.parse_args()
 
-    estimator = Estimator(
+    classes = without_an_sdk() if arguments.classes == "none" else slipway
+    make_session = local_mode_of_version_2 if arguments.classes == "sdk" else classes.local_session
+    estimator = classes.Estimator(
         instance_type="local",
         instance_count=arguments.instances,
         image_uri=arguments.train_image,
         hyperparameters=arguments.hyperparameters,
-        sagemaker_session=local_session(serving_port=arguments.port),
+        sagemaker_session=make_session(serving_port=arguments.port),
     )
     channels = sorted(path.name for path in arguments.data.iterdir() if path.is_dir())
     estimator.fit({name: f"file://{arguments.data / name}" for name in channels})
     predictor = estimator.deploy(instance_type="local", image_uri=arguments.serve_image)
     answer = {each.label: each.probability for each in predictor.predict(arguments.picture)}
     removed = predictor.delete()
-    classes = [Estimator.__module__, type(predictor).__module__]
-    found = {"model_data": estimator.model_data, "answer": answer, "removed": len(removed), "classes": classes}
+    transformer = estimator.transformer(1, "local", image_uri=arguments.serve_image)
+    transformer.transform(str(arguments.pictures))
+    found = {
+        "model_data": estimator.model_data,
+        "answer": answer,
+        "removed": len(removed),
+        "rows": {row.image: json.loads(row.answer) if row.answer else row.reason for row in transformer.rows()},
+        "outputs": transformer.output_path,
+        "modules": [type(one).__module__ for one in (estimator, predictor, transformer)],
+        "sdk": "sagemaker" in sys.modules,
+    }
     print("\n" + json.dumps(found))  # noqa: T201 - its answer
+
+
+def without_an_sdk() -> Any:
+    """The classes for those who have no SDK."""
+    from slipway.local.session import local_session
+    from slipway.training.estimator import Estimator
+
+    return SimpleNamespace(Estimator=Estimator, local_session=local_session)
+
+
+def local_mode_of_version_2(serving_port: int) -> Any:
+    """A session of the SDK's own local mode."""
+    from sagemaker.local import LocalSession
+
+    session = LocalSession()
+    session.config = {"local": {"local_code": True, "serving_port": serving_port}}
+    return session
 
 
 if __name__ == "__main__":

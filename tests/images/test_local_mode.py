@@ -1,7 +1,7 @@
-"""Local mode through Python: one script of Slipway's classes under both versions of the SDK, and version 3 by itself.
+"""Local mode through Python: one script of Slipway's classes with each version of the SDK and none, and the SDKs' own.
 
-The SDKs write the configuration, start the containers through Docker Compose, and read what those leave; with version 3
-Slipway's classes start them by themselves. No AWS is reached: its address is a closed port."""
+The SDKs' own local modes write the configuration, start the containers through Docker Compose, and read what those
+leave. No AWS is reached: its address is a closed port."""
 
 import json
 import os
@@ -124,8 +124,11 @@ def asked(images: Images, data: Path, tmp_path: Path) -> list[str]:
     """Arguments of slipway_job.py."""
     red = tmp_path / "red.jpg"
     picture("asked about", (200, 40, 40)).save(red)
+    write_image_folder(tmp_path / "pictures", {"red": 1, "green": 1})
+    (tmp_path / "pictures" / "bad.png").write_text("no picture")
     of_images = [f"--train-image={images.train}", f"--serve-image={images.serve}"]
-    return [*of_images, f"--data={data}", f"--port={free_port()}", f"--picture={red}"]
+    folders = [f"--data={data}", f"--pictures={tmp_path / 'pictures'}"]
+    return [*of_images, *folders, f"--port={free_port()}", f"--picture={red}"]
 
 
 def check_served(found: dict[str, Any]) -> None:
@@ -133,29 +136,41 @@ def check_served(found: dict[str, Any]) -> None:
     assert sorted(found["answer"]) == ["blue", "green", "red"]
     assert sum(found["answer"].values()) == pytest.approx(1, abs=1e-3)
     assert found["removed"] == 3, "the endpoint, its configuration and its model"
+    assert list(found["rows"]) == ["bad.png", "green/000.png", "red/000.png"]
+    assert "cannot be decoded" in found["rows"].pop("bad.png")
+    assert all(len(row["predictions"]) == 3 for row in found["rows"].values())
+    outputs = Path(found["outputs"].removeprefix("file://"))
+    assert sorted(path.relative_to(outputs).as_posix() for path in outputs.rglob("*.out")) == [
+        "green/000.png.out",
+        "red/000.png.out",
+    ]
 
 
-def test_the_same_script_trains_and_serves_under_version_3(
-    docker: Docker, images_for_local_mode: Images, data: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("version", "package"), [("2", "slipway.sdk2."), ("3", "slipway.sdk3."), (None, "slipway.")], ids=str
+)
+def test_the_same_script_trains_serves_and_transforms_with_any_sdk_or_none(
+    docker: Docker, images_for_local_mode: Images, data: Path, tmp_path: Path, version: str | None, package: str
 ):
-    """There Slipway's classes run the containers by themselves, as without an SDK."""
     (tmp_path / "work").mkdir()
     (tmp_path / "path").mkdir()
-    sdk = Sdk(python_with_version_3(), HERE / "slipway_job.py")
-    more = {"PYTHONPATH": search_path(tmp_path / "path")}
-    found = run(sdk, docker, tmp_path, "--instances=1", *asked(images_for_local_mode, data, tmp_path), **more)
+    python = python_with_version_3() if version == "3" else Path(sys.executable)
+    more = {"PYTHONPATH": search_path(tmp_path / "path")} if version == "3" else {}
+    options = ["--instances=1", f"--classes={'installed' if version else 'none'}"]
+    sdk = Sdk(python, HERE / "slipway_job.py")
+    found = run(sdk, docker, tmp_path, *options, *asked(images_for_local_mode, data, tmp_path), **more)
     check_served(found)
-    assert found["classes"] == ["slipway.sdk3.estimator", "slipway.sdk3.predictor"]
+    assert all(module.startswith(package) for module in found["modules"])
+    assert found["sdk"] is bool(version)
     assert docker("ps", "--all", "--quiet", f"--filter=label={LABEL}") == ""
 
 
-def test_version_2_trains_on_two_instances_deploys_predicts_and_deletes(
+def test_a_session_of_version_2s_own_local_mode_runs_the_script_there(
     docker: Docker, images_for_local_mode: Images, sdk2: Sdk, data: Path, compose: Compose, tmp_path: Path
 ):
     """The two train one model between them, and Docker Compose stops the second when the first has ended."""
-    found = run(sdk2, docker, tmp_path, "--instances=2", *asked(images_for_local_mode, data, tmp_path))
-    check_served(found)
-    assert found["classes"] == ["slipway.sdk2.estimator", "slipway.sdk2.predictor"]
+    arguments = ["--instances=2", "--classes=sdk", *asked(images_for_local_mode, data, tmp_path)]
+    check_served(run(sdk2, docker, tmp_path, *arguments))
     containers = compose.containers()
     assert [(state["Running"], state["ExitCode"]) for state in containers.values()] == [(False, 0)] * 3
     logs = [log for name in containers if "training on " in (log := docker.try_("logs", name).stdout)]

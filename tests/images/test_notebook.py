@@ -1,10 +1,8 @@
-"""notebooks/walkthrough.ipynb from top to bottom: the SDK's local mode, the real images, and no AWS."""
+"""notebooks/walkthrough.ipynb from top to bottom: local mode, the real images, and no AWS."""
 
 import itertools
 import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -12,8 +10,9 @@ import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from tests.images.containers import Docker, Images, unavailable
-from tests.images.test_local_mode import Compose, free_port
+from slipway.local.containers import LABEL
+from tests.images.containers import Docker, Images
+from tests.images.test_local_mode import free_port
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "walkthrough.ipynb"
 
@@ -35,15 +34,6 @@ def test_every_code_cell_is_introduced_and_short():
         if cell.cell_type == "code":
             assert before.cell_type == "markdown"
             assert len(cell.source.splitlines()) <= 15
-
-
-@pytest.fixture
-def compose(docker: Docker, tmp_path: Path) -> Iterator[Compose]:
-    if not shutil.which("docker-compose") and docker.try_("compose", "version").returncode != 0:
-        unavailable("no Docker Compose; on Debian: apt-get install docker-compose")
-    made = Compose(docker, tmp_path)
-    yield made
-    made.remove()
 
 
 @pytest.fixture
@@ -69,7 +59,7 @@ def printed(notebook: NotebookNode) -> str:
     return "".join(output.get("text", "") for output in outputs)
 
 
-def test_it_runs_from_top_to_bottom(environment: None, compose: Compose, docker: Docker, tmp_path: Path):
+def test_it_runs_from_top_to_bottom(environment: None, docker: Docker, tmp_path: Path):
     notebook = read_notebook()
     [parameters] = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
     parameters.source += f"\nepochs, trials, serving_port = 1, 2, {free_port()}"
@@ -84,4 +74,4 @@ def test_it_runs_from_top_to_bottom(environment: None, compose: Compose, docker:
     assert text.count("; it is ") == 2
     assert (tmp_path / "explore.html").is_file()
     assert (tmp_path / "training-report.html").is_file()
-    assert not [name for name, state in compose.containers().items() if state["Running"]]
+    assert docker("ps", "--all", "--quiet", f"--filter=label={LABEL}") == ""

@@ -146,7 +146,7 @@ def _modules() -> list[str]:
     # The SDK of version 3 cannot be installed beside version 2.
     found = pkgutil.walk_packages(slipway.__path__, "slipway.")
     names = [module.name for module in found if not module.name.endswith("__main__")]
-    return [name for name in names if not name.startswith("slipway.sdk3.")]
+    return [name for name in names if not name.startswith("slipway.sdk3")]
 
 
 def _commands(group: click.Group, prefix: str = "") -> dict[str, click.Command]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from slipway.aws.session import local_session
+from slipway import local_session
 from slipway.errors import EndpointError, SettingError
 from slipway.hosting.local import require_free_port, serving_port, started_here
 from tests.images.registry import aws_api

@@ -127,8 +127,14 @@ def test_a_new_driver_suits_an_image():
         ({}, (), "absent", "none"),
         ({"sagemaker": "2.257.7", "sagemaker-core": "1.0.78"}, ("estimator.py",), "ok", "version 2.257.7"),
         ({"sagemaker-train": "1.27.0", "sagemaker-core": "2.27.0"}, ("train",), "ok", "version 3"),
-        ({"sagemaker": "2.257.7", "sagemaker-train": "1.27.0"}, ("estimator.py", "train"), "failed", "in one folder"),
-        ({"sagemaker": "2.257.7", "sagemaker-core": "2.27.0"}, ("estimator.py",), "failed", "versions 2 and 3"),
+        (
+            {"sagemaker": "2.257.7", "sagemaker-train": "1.27.0"},
+            ("estimator.py", "train"),
+            "failed",
+            "of both versions",
+        ),
+        ({"sagemaker": "2.257.7", "sagemaker-core": "2.27.0"}, ("estimator.py",), "failed", "of both versions"),
+        ({"sagemaker-core": "2.27.0"}, (), "failed", "half installed: sagemaker-core 2.27.0 without sagemaker-train"),
         (
             {"sagemaker-train": "1.27.0", "sagemaker-core": "2.27.0"},
             ("estimator.py", "train"),

@@ -8,8 +8,7 @@ import pytest
 from sagemaker.async_inference import AsyncInferenceConfig
 from sagemaker.serverless import ServerlessInferenceConfig
 
-from slipway import Model, Predictor
-from slipway.aws.session import local_session
+from slipway import Model, Predictor, local_session
 from slipway.errors import ArchiveError, EndpointError, JobError, RemoteJobError, SettingError
 from slipway.hosting.autoscaling import Autoscaling
 from slipway.hosting.multi_model import MultiModel

@@ -15,12 +15,13 @@ import pytest
 from PIL import Image
 from sagemaker.async_inference import AsyncInferenceConfig
 from sagemaker.deserializers import JSONDeserializer
+from sagemaker.local import LocalSession
 from sagemaker.serializers import IdentitySerializer
 
 from slipway import Model, Predictor
 from slipway.aws.connection import Aws
 from slipway.aws.refusals import AwsError
-from slipway.aws.session import aws_session, local_session
+from slipway.aws.session import aws_session
 from slipway.errors import ArchiveError, EndpointError, RequestError
 from slipway.hosting.multi_model import MultiModel
 from slipway.hosting.rollout import shift_traffic
@@ -178,8 +179,10 @@ def test_answers_of_another_form_are_errors(predictor, pictures):
         predictor.predict(pictures[0], initial_args={"Accept": "application/json"}, explain=True)
 
 
-def test_local_mode_answers_and_refuses_likewise(platform, pictures):
-    here = Predictor("any", local_session(serving_port=platform.container_port))
+def test_the_sdks_own_local_mode_answers_and_refuses_likewise(platform, pictures):
+    session = LocalSession(boto3.Session(region_name=REGION))
+    session.config = {"local": {"serving_port": platform.container_port}}
+    here = Predictor("any", session)
     assert here.predict(pictures[0])[0].label == "red"
     with pytest.raises(RequestError, match=r"the container refused it \(422\): "):
         here.predict(b"no picture")

@@ -1,17 +1,17 @@
-"""Pipelines of version 2 of the SDK take our Estimator and Tuner as steps."""
+"""Pipelines of both versions of the SDK take our Estimator, Tuner, Model and Transformer as steps."""
 
 import json
+import os
+import subprocess
+from typing import Any
 
-import boto3
 import pytest
-from sagemaker.workflow.parameters import ParameterString
-from sagemaker.workflow.pipeline import Pipeline
-from sagemaker.workflow.pipeline_context import PipelineSession
-from sagemaker.workflow.steps import TrainingStep, TuningStep
+from sagemaker.workflow.parameters import ParameterInteger
 
-from slipway.sdk2.estimator import Estimator
-from slipway.sdk2.tuner import Tuner
-from tests.slipway.sagemaker_account import IMAGE, REGION, ROLE
+import slipway
+from slipway.errors import SearchSpaceError
+from tests.sdk3 import python_with_version_3, search_path
+from tests.slipway.sdks import pipeline
 
 
 @pytest.fixture(autouse=True)
@@ -20,23 +20,59 @@ def no_settings(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-def test_a_pipeline_trains_and_tunes():
-    session = PipelineSession(
-        boto_session=boto3.Session(region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b"),
-        default_bucket="my-dogs",
-    )
-    data = ParameterString("Pictures", "s3://my-dogs/dogImages/train")
-    estimator = Estimator(
-        ROLE, "ml.g4dn.xlarge", image_uri=IMAGE, bucket="my-dogs", spot=True, sagemaker_session=session
-    )
-    steps = [
-        TrainingStep("Train", step_args=estimator.fit({"train": data})),
-        TuningStep("Tune", step_args=Tuner(estimator).fit({"train": data})),
-    ]
-    pipeline = Pipeline("dogs", parameters=[data], steps=steps, sagemaker_session=session)
-    train, tune = (step["Arguments"] for step in json.loads(pipeline.definition())["Steps"])
-    for job in (train, tune["TrainingJobDefinition"]):
+@pytest.fixture(scope="module")
+def version_3(tmp_path_factory) -> list[dict[str, Any]]:
+    """The definitions where version 3 is installed, whose import needs a region."""
+    folder = tmp_path_factory.mktemp("sdk3")
+    out = folder / "definitions.json"
+    environment = {
+        **os.environ, "PYTHONPATH": search_path(folder), "XDG_CONFIG_HOME": str(folder), "AWS_ACCESS_KEY_ID": "unused",
+        "AWS_SECRET_ACCESS_KEY": "unused", "AWS_DEFAULT_REGION": pipeline.REGION,
+    }  # fmt: skip
+    command = [python_with_version_3(), "-m", "tests.slipway.sdks.pipeline", out]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(out.read_text()))
+
+
+def steps_of(definition: dict[str, Any]) -> dict[str, Any]:
+    return {step["Name"]: step for step in definition["Steps"]}
+
+
+def test_a_pipeline_trains_tunes_creates_the_model_and_transforms_with_it():
+    definition = pipeline.trained_and_served()
+    found = {name: step["Arguments"] for name, step in steps_of(definition).items()}
+    train, tune, create, predict = found.values()
+    search = tune["TrainingJobDefinition"]
+    for job, hyperparameters in ((train, train["HyperParameters"]), (search, search["StaticHyperParameters"])):
         [channel] = job["InputDataConfig"]
         assert channel["DataSource"]["S3DataSource"]["S3Uri"] == {"Get": "Parameters.Pictures"}
-        assert job["AlgorithmSpecification"]["TrainingImage"] == IMAGE
+        assert job["AlgorithmSpecification"]["TrainingImage"] == f"{pipeline.IMAGE}:train"
         assert job["EnableManagedSpotTraining"] is True
+        assert hyperparameters == {"model-type": "resnet18", "epochs": {"Get": "Parameters.Epochs"}}
+    assert create["PrimaryContainer"]["ModelDataUrl"] == {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"}
+    assert predict["ModelName"] == {"Get": "Steps.Create-CreateModel.ModelName"}
+    assert predict["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"] == "s3://my-dogs/dogImages/test"
+    assert predict["TransformOutput"] == {"S3OutputPath": "s3://my-dogs/out", "Accept": "application/jsonlines"}
+
+
+def test_the_pipeline_is_the_same_whichever_sdk_is_installed(version_3):
+    of_version_2 = json.dumps(steps_of(pipeline.trained_and_served()))
+    # Version 2 adds to the name of a ModelStep what it does.
+    assert steps_of(version_3[0]) == json.loads(of_version_2.replace("Create-CreateModel", "Create"))
+
+
+def test_version_3s_own_classes_of_our_settings_are_steps_too(version_3):
+    train, tune = (step["Arguments"] for step in steps_of(version_3[1]).values())
+    assert train["AlgorithmSpecification"]["TrainingImage"] == f"{pipeline.IMAGE}:train"
+    assert train["HyperParameters"] == {"model-type": "resnet18"}
+    assert tune["HyperParameterTuningJobConfig"]["Strategy"] == "Bayesian"
+
+
+def test_hyperband_needs_epochs_that_are_known():
+    estimator = slipway.Estimator(
+        pipeline.ROLE, "ml.g4dn.xlarge", image_uri=f"{pipeline.IMAGE}:train", bucket="my-dogs",
+        sagemaker_session=pipeline.pipeline_session(), hyperparameters={"epochs": ParameterInteger("Epochs", 5)},
+    )  # fmt: skip
+    with pytest.raises(SearchSpaceError, match="the epochs, which cannot be a pipeline's parameter then"):
+        slipway.Tuner(estimator, strategy="Hyperband")

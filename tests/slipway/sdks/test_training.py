@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +15,6 @@ from slipway.sdk2.tuner import Tuner as TunerOfVersion2
 from slipway.training.estimator import Estimator
 from slipway.tuning.tuner import Tuner
 from tests.sdk3 import python_with_version_3, search_path
-from tests.serve.server_process import REPOSITORY
 from tests.slipway.sdks import training
 
 WITHOUT = SimpleNamespace(Estimator=Estimator, Tuner=Tuner)
@@ -76,14 +74,3 @@ def test_version_3s_own_classes_ask_for_the_same(version_3):
     # The API takes the instances under either name.
     definition["HyperParameterTuningResourceConfig"] = definition.pop("ResourceConfig")
     assert tuners == own
-
-
-def test_parts_of_both_versions_are_one_clear_sentence(tmp_path):
-    metadata = tmp_path / "sagemaker_core-2.27.0.dist-info" / "METADATA"
-    metadata.parent.mkdir()
-    metadata.write_text("Metadata-Version: 2.1\nName: sagemaker-core\nVersion: 2.27.0\n")
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"}
-    command = [sys.executable, "-c", "import slipway; slipway.Estimator"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert "parts of both versions of the SageMaker SDK are installed (sagemaker 2." in done.stderr
-    assert "remove both, and install one: pip uninstall" in done.stderr

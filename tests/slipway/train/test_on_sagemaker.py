@@ -4,15 +4,10 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
-from pathlib import Path
-from types import SimpleNamespace
 
 import boto3
 import pytest
 
-from slipway.errors import RemoteJobError
-from slipway.local.sdk_local_mode import local_job
 from tests.serve.server_process import REPOSITORY
 
 ROLE = "arn:aws:iam::111122223333:role/slipway-execution"
@@ -183,30 +178,3 @@ def test_a_tag_without_a_value_is_refused(slipway_here, tmp_path):
     done = slipway_here("train", "s3://my-dogs/d", *ON_SAGEMAKER, "--tag", "team", cwd=tmp_path, env=NO_CREDENTIALS)
     assert done.returncode == 1
     assert "--tag is 'team'; write it like --tag team=dogs" in done.stderr
-
-
-def fail_in_local_mode(root: Path, output: str, shown: list[str], failure: str | None = None) -> None:
-    """A job in local mode whose container fails, with what the SDK prints and leaves then."""
-    session = SimpleNamespace(config={"local": {"container_root": str(root)}})
-    with local_job(session, "dogs", "", shown.append):
-        sys.stdout.write(output)
-        if failure is not None:
-            outputs = root / "job" / "compressed_artifacts"
-            outputs.mkdir(parents=True)
-            (root / "failure").write_text(failure)
-            with tarfile.open(outputs / "output.tar.gz", "w:gz") as archive:
-                archive.add(root / "failure", "failure")
-        raise RuntimeError("docker-compose: exit code 1")
-
-
-def test_the_failure_file_is_what_local_mode_says_too(tmp_path):
-    shown: list[str] = []
-    output = "Attaching to algo-1\n\x1b[36malgo-1-xyz |\x1b[0m EVAL: Average loss: 1.0\r\n"
-    with pytest.raises(RemoteJobError, match=r"dogs failed in local mode: DataError: no pictures$"):
-        fail_in_local_mode(tmp_path, output, shown, "DataError: no pictures\n\nTraceback …")
-    assert shown == ["EVAL: Average loss: 1.0"]
-
-
-def test_without_a_failure_file_docker_has_the_word(tmp_path):
-    with pytest.raises(RemoteJobError, match=r"pull access denied .*exit code 1"):
-        fail_in_local_mode(tmp_path, "ERROR: pull access denied for slipway\n", [])

@@ -149,6 +149,17 @@ def test_rules_of_the_sdks_and_names_may_be_mixed(account):
     assert profiler["mine"] == {"CPUBottleneck_threshold": "60", "rule_to_invoke": "ProfilerReport"}
 
 
+@pytest.mark.parametrize("shared", [True], indirect=True, ids=["version 2"])
+def test_an_action_of_a_rule_of_the_sdks_is_on_the_job_that_is_started(account):
+    stop = Rule.sagemaker(rule_configs.overfit(), actions=rule_configs.ActionList(rule_configs.StopTraining()))
+    twice = account.estimator(rules=stop)
+    for name in ("first", "second"):
+        twice.fit(TRAIN, wait=False, job_name=name)
+        [rule] = account.body("CreateTrainingJob")["DebugRuleConfigurations"]
+        action = rule["RuleParameters"]["action_json"].replace("\\", "")
+        assert f'"training_job_prefix": "{name}"' in action
+
+
 def test_a_rule_on_measurements_alone_has_them_taken_and_saves_no_tensors(account):
     body = request(account, rules=["ProfilerReport"])
     assert body["ProfilerConfig"] == {"S3OutputPath": "s3://my-dogs/jobs", "DisableProfiler": False}
@@ -246,7 +257,7 @@ def test_local_mode_says_what_it_cannot_do(account, arguments, message):
 def test_local_mode_has_the_debugger_by_the_hyperparameter():
     here = Estimator(instance_type="local", image_uri="slipway:train", debug=True)
     assert here.hyperparameters() == {"debug": True}
-    assert here.debugger_hook_config is False
+    assert not here.debugger_hook_config
 
 
 @pytest.mark.parametrize("arguments", [{"debug": True}, {"rules": ["ProfilerReport"]}])

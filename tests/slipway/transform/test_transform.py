@@ -3,19 +3,22 @@
 import csv
 import json
 import os
+from pathlib import Path
 
 import boto3
 import pytest
+from sagemaker.workflow.parameters import ParameterString
+from sagemaker.workflow.pipeline_context import PipelineSession
 
 import slipway
 from container.contract.errors import DataError
-from slipway import Estimator
+from slipway import Estimator, Model, local_session
 from slipway.aws.connection import Aws
 from slipway.aws.dry_run import DryRun
 from slipway.aws.s3_address import S3Address
 from slipway.aws.session import aws_session
 from slipway.batch_transform.labels import Tally, labels_from
-from slipway.batch_transform.outputs import link_name, rows_in_folder, rows_in_s3
+from slipway.batch_transform.outputs import rows_in_s3
 from slipway.batch_transform.pictures import Load, Picture, load_for
 from slipway.batch_transform.predictions_file import Row, require_absent, write_predictions
 from slipway.batch_transform.transformer import Transformer
@@ -229,13 +232,30 @@ def test_an_instance_type_that_batch_transform_does_not_have_is_refused():
         Transformer("dogs", instance_type="ml.p5.48xlarg")
 
 
-def test_in_local_mode_a_refusal_is_an_output_like_any_other(tmp_path):
-    (tmp_path / f"{link_name(0)}.out").write_text('{"predictions": []}')
-    (tmp_path / f"{link_name(1)}.out").write_text('{"error": {"status": 422, "message": "not a picture"}}')
-    (tmp_path / f"{link_name(2)}.out").write_text('{"error": "own words"}')
-    rows = list(rows_in_folder(tmp_path, ["a", "b", "c", "d"]))
-    assert [(row.image, row.reason) for row in rows[:3]] == [("a", ""), ("b", "not a picture"), ("c", "")]
-    assert rows[3].answer is None
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"join_source": "Input"}, "local mode neither filters nor joins; leave out input_filter, output_filter and"),
+        ({"split_type": "Line"}, "SplitType is Line; in local mode each file is one request: None"),
+        ({"compression_type": "Gzip"}, "CompressionType is Gzip; in local mode each file is one request: None"),
+    ],
+)
+def test_local_mode_refuses_what_it_does_not_do_also_with_pictures_in_s3(bucket, trained, arguments, message):
+    model = Model(trained.directory, image_uri="slipway:serve", sagemaker_session=local_session())
+    job = Transformer.from_model(model, "local")
+    with pytest.raises(SettingError, match=message):
+        job.transform("s3://my-dogs/pictures/", job_name="t1", **arguments)
+    assert job.picture_count == 3
+    assert str(job.output_path) == f"file://{Path('slipway-jobs', 't1').resolve()}"
+    with pytest.raises(SettingError, match="local mode transforms in one container; leave out instance_count"):
+        Transformer.from_model(model, "local", instance_count=2).transform("s3://my-dogs/pictures/")
+
+
+def test_a_pipeline_needs_a_place_for_the_outputs_of_pictures_of_unknown_place():
+    session = PipelineSession(boto3.Session(region_name=REGION), default_bucket="my-dogs")
+    job = Transformer("dogs", instance_type="ml.c7i.xlarge", sagemaker_session=session)
+    with pytest.raises(TransformError, match="the outputs of a pipeline need a place; give output_path='s3://"):
+        job.transform(ParameterString("Pictures"))
 
 
 def test_a_trained_model_has_a_transformer(monkeypatch, tmp_path):
