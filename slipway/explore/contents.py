@@ -113,9 +113,7 @@ class Contents:
                 )
             )
         if self.without:
-            found.append(
-                Remark(level="notice", text=f"Pictures were compared by their grey values only: {self.without}.")
-            )
+            found.append(Remark(level="notice", text=f"Pictures were compared by their pixels only: {self.without}."))
         return found
 
 
@@ -133,7 +131,7 @@ def look_at(
         dataset: From `scan`.
         network: The hyperparameter model-type of the network that embeds them.
         weights: A file of its weights; None: those that are found.
-        embeddings: False: compare pictures by their grey values only.
+        embeddings: False: compare pictures by their pixels only.
         advance: Called with the number of pictures embedded so far, and the total.
     """
     pictures = dataset.pictures
@@ -144,10 +142,10 @@ def look_at(
         embedded = embed([picture.path for picture in pictures], network=network, weights=weights, advance=advance)
         vectors, text = embedded.vectors, embedded.text
     outlines = stack([picture.outline for picture in pictures])
-    kinds = [Features("their grey values", _projected(outlines.reshape(len(outlines), -1)))]
+    kinds = [Features("their pixels, shrunk", _projected(outlines.features()))]
     if vectors is not None:
         kinds.append(Features(f"features of {text}", _projected(vectors)))
-    pairs = find_pairs(outlines, unit(kinds[-1].values) if vectors is not None else None)
+    pairs = find_pairs(outlines.grey, unit(kinds[-1].values) if vectors is not None else None)
     labels = sorted({picture.label for picture in pictures})
     indices = {label: index for index, label in enumerate(labels)}
     judged = judge(kinds, np.array([indices[picture.label] for picture in pictures], np.int64), len(labels))

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from container.cpus import SPIN
-from slipway.process import child_process
+from slipway.processes.process import child_process
 
 NETWORK = "tf_efficientnet_lite0"
 """The network, unless another is asked for: quick on a CPU, and its weights are a package."""

@@ -21,10 +21,10 @@ Integers = npt.NDArray[np.int64]
 ENOUGH = 0.8
 """Share of a class's mean probability from which on a picture counts as one of it; see `find_label_errors`."""
 
-LEAST_ACCURACY = 0.6
+LEAST_ACCURACY = 0.8
 """Share of labels that the features must predict before a label is doubted by them."""
 
-OUTLIER_FACTOR = 2.0
+OUTLIER_FACTOR = 3.0
 """How many times farther from its neighbours than the median picture an outlier is."""
 
 LEAST_OVERLAP = 0.05

@@ -34,7 +34,7 @@ class Picture(Entry):
     pixel_digest: str
     """Hash of the decoded RGB pixels and their size: equal for a picture saved twice losslessly."""
     outline: bytes = b""
-    """Grey values on a small grid, as `slipway.explore.outline` makes them."""
+    """As `slipway.explore.outline` makes it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,7 +73,7 @@ def test_a_picture_of_noise_is_an_outlier(dataset, contents):
 
 
 def test_without_embeddings_it_says_so(contents):
-    assert any("grey values only: they were not asked for" in remark.text for remark in contents.remarks())
+    assert any("pixels only: they were not asked for" in remark.text for remark in contents.remarks())
 
 
 def test_the_list_removes_copies_from_train_and_cleaning_obeys_it(planted, dataset, contents, tmp_path):
