@@ -116,7 +116,8 @@ def _show(found: Sequence[Measured]) -> None:
     pictures = found[0].pictures
     print(f"{pictures:,} pictures, {available_cpus()} CPUs, means of {len(found)} plantings")
     for kind in CHANGES:
-        print(f"near-duplicates, {kind:14}{100 * mean(lambda each, kind=kind: each.copies[kind]):7.1f} % found")
+        share = sum(each.copies[kind] for each in found) / len(found)
+        print(f"near-duplicates, {kind:14}{100 * share:7.1f} % found")
     copies, labels = mean(lambda each: each.copies_recall), mean(lambda each: each.labels_recall)
     precision, seconds = mean(lambda each: each.labels_precision), mean(lambda each: each.seconds)
     rows = [

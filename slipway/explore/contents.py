@@ -137,7 +137,7 @@ def look_at(
     pictures = dataset.pictures
     if len(pictures) < 2:
         return Contents(by="", without="there are too few pictures", accuracy=None)
-    vectors, text = None, "they were not asked for"
+    vectors, text = None, "embeddings were not asked for"
     if embeddings:
         embedded = embed([picture.path for picture in pictures], network=network, weights=weights, advance=advance)
         vectors, text = embedded.vectors, embedded.text

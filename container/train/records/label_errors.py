@@ -62,6 +62,6 @@ def write_label_errors(directory: Path, found: Sequence[Predicted], classes: Seq
         writer.writerow([split, printable(sample.path), classes[sample.target], classes[wrong[2]], f"{margin:.4f}"])
     try:
         write_atomically(directory / LIST, lambda path: path.write_text(text.getvalue(), encoding="utf-8"))
-        write_pictures(directory / FOLDER, [(wrong, sample) for _, _, wrong, sample in rows], classes)
+        write_pictures(directory / FOLDER, [row[2:] for row in rows], classes, "label errors")
     except OSError as error:
         logger.warning("the probable label errors cannot be kept: %s; the training report omits them", error)

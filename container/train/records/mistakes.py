@@ -77,18 +77,19 @@ def write_mistakes(
     """
     worst = sorted((wrong for of_process in found for wrong in of_process), reverse=True)
     try:
-        write_pictures(directory / FOLDER, [(wrong, samples[wrong[1]]) for wrong in worst], classes)
+        write_pictures(directory / FOLDER, [(wrong, samples[wrong[1]]) for wrong in worst], classes, "worst mistakes")
     except OSError as error:
         logger.warning("the worst mistakes cannot be kept: %s; the training report omits them", error)
 
 
-def write_pictures(folder: Path, found: Sequence[tuple[Wrong, Sample]], classes: Sequence[str]) -> None:
+def write_pictures(folder: Path, found: Sequence[tuple[Wrong, Sample]], classes: Sequence[str], what: str) -> None:
     """Write the first `MOST` pictures as thumbnails, and NAME/NAME.json about them, in place of an earlier job's.
 
     Args:
         folder: NAME is its own.
         found: Which, and what was predicted.
         classes: Class names, in the order of the model's outputs.
+        what: What they are called in messages.
 
     Raises:
         OSError: They cannot be written.
@@ -100,7 +101,7 @@ def write_pictures(folder: Path, found: Sequence[tuple[Wrong, Sample]], classes:
         try:
             picture = read_picture(sample.path, shrink_to=SIDE)
         except PictureError as error:
-            logger.warning("left out of the %s: %s", folder.name, error)
+            logger.warning("left out of the %s: %s", what, error)
             continue
         folder.mkdir(parents=True, exist_ok=True)
         _save(picture, folder / name)

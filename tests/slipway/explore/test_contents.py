@@ -9,7 +9,7 @@ from slipway.explore import examine, look_at, scan
 from slipway.explore.clean import clean
 from slipway.explore.neighbours import neighbours, unit
 from slipway.explore.suspects import Suspect, list_suspects, read_suspects, write_suspects
-from tests.slipway.scenes import scene, scene_folder
+from tests.slipway.explore.scenes import scene, scene_folder
 
 CHANGES = {
     "recompressed.jpg": lambda picture: picture,
@@ -73,7 +73,7 @@ def test_a_picture_of_noise_is_an_outlier(dataset, contents):
 
 
 def test_without_embeddings_it_says_so(contents):
-    assert any("pixels only: they were not asked for" in remark.text for remark in contents.remarks())
+    assert any("pixels only: embeddings were not asked for" in remark.text for remark in contents.remarks())
 
 
 def test_the_list_removes_copies_from_train_and_cleaning_obeys_it(planted, dataset, contents, tmp_path):
