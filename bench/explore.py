@@ -38,6 +38,8 @@ class Measured:
 
     pictures: int
     seconds: float
+    cpu_seconds: float
+    """Of all processes, which other programs on the machine do not change much."""
     peak_mb: float
     """Of the largest process."""
     copies: dict[str, float]
@@ -86,9 +88,9 @@ def _explore(folder: Path, planted: Planted, weights: str) -> Measured:
     listing = folder.parent / f"{folder.name}.csv"
     command = [sys.executable, "-m", "slipway", "data", "explore", str(folder), "--write", str(listing)]
     command += ["--output", str(folder.parent / "page.html"), *([f"--weights={weights}"] if weights else [])]
-    started = time.perf_counter()
+    started, used = time.perf_counter(), _cpu_seconds()
     done = subprocess.run(command, capture_output=True, text=True)
-    seconds = time.perf_counter() - started
+    seconds, used = time.perf_counter() - started, _cpu_seconds() - used
     if done.returncode:
         sys.exit(f"slipway data explore ended with exit code {done.returncode}: {done.stderr.strip()}")
     for line in done.stdout.splitlines():
@@ -101,12 +103,18 @@ def _explore(folder: Path, planted: Planted, weights: str) -> Measured:
     return Measured(
         pictures=planted.pictures,
         seconds=seconds,
+        cpu_seconds=used,
         peak_mb=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
         copies={kind: sum(hits) / max(1, len(hits)) for kind, hits in right.items()},
         copies_precision=len(pairs & planted.copies.keys()) / max(1, len(pairs)),
         labels_recall=len(labels & planted.labels) / max(1, len(planted.labels)),
         labels_precision=len(labels & planted.labels) / max(1, len(labels)),
     )
+
+
+def _cpu_seconds() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime
 
 
 def _show(found: Sequence[Measured]) -> None:
@@ -128,6 +136,7 @@ def _show(found: Sequence[Measured]) -> None:
     ]
     for name, value, holds, target in rows:
         print(f"{name:31}{value:>9}  target {target}: {'holds' if holds else 'MISSED'}")
+    print(f"{'seconds of a CPU':32}{mean(lambda each: each.cpu_seconds):6.0f} s")
     print(f"{'of those listed, near-duplicates':32}{100 * mean(lambda each: each.copies_precision):6.1f} %")
     print(f"{'peak memory of a process':32}{max(each.peak_mb for each in found):6.0f} MB")
 

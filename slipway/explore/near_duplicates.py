@@ -28,6 +28,8 @@ LEAST_CORRELATION = 0.9
 
 _PER_QUERY = 4
 _DIMENSIONS = 64
+_SAMPLE = 10_000
+_BLOCK = 4_096
 
 # Parts of a picture by which its crops are looked for: the centre and the corners.
 _CROPS = tuple((top, left, 0.9) for top, left in ((0.05, 0.05), (0, 0), (0, 0.1), (0.1, 0), (0.1, 0.1)))
@@ -108,14 +110,12 @@ def _candidates(outlines: npt.NDArray[np.uint8], embeddings: Floats | None, adva
     count, side = outlines.shape[:2]
     best = np.full((count, CANDIDATES), -2.0, np.float32)
     chosen = np.full((count, CANDIDATES), -1, np.int64)
-    # A descriptor of the whole picture, in which the queries are looked for.
-    grey = standardised(outlines.astype(np.float32))
-    project = _projection(grey.reshape(count, -1))
-    vectors = project(grey)
+    sample = outlines[np.random.default_rng(0).permutation(count)[:_SAMPLE]]
+    basis = principal_components(standardised(sample).reshape(len(sample), -1), min(_DIMENSIONS, side * side)).basis
+    vectors = _described(outlines, basis, window_matrices(side, *WINDOWS[0]))
     for turned in (outlines, outlines[:, :, ::-1]):
         for window in (WINDOWS[0], *_CROPS):
-            vertical, horizontal = window_matrices(side, *window)
-            queries = project(standardised(vertical @ turned.astype(np.float32) @ horizontal))
+            queries = _described(turned, basis, window_matrices(side, *window))
             for rows, found, near in neighbours(queries, vectors, _PER_QUERY, advance):
                 _merge(best[rows], chosen[rows], near, found)
     if embeddings is not None:
@@ -126,9 +126,15 @@ def _candidates(outlines: npt.NDArray[np.uint8], embeddings: Floats | None, adva
     return chosen
 
 
-def _projection(grey: Floats) -> Callable[[Floats], Floats]:
-    basis = principal_components(grey, min(_DIMENSIONS, grey.shape[1])).basis
-    return lambda pictures: unit(pictures.reshape(len(pictures), -1) @ basis)
+def _described(outlines: npt.NDArray[np.uint8], basis: Floats, window: tuple[Floats, Floats]) -> Floats:
+    """Describe a part of each picture by a few numbers: rows of length 1."""
+    vertical, horizontal = window
+    described = np.empty((len(outlines), basis.shape[1]), np.float32)
+    for start in range(0, len(outlines), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        part = standardised(vertical @ outlines[rows].astype(np.float32) @ horizontal)
+        described[rows] = unit(part.reshape(len(part), -1) @ basis)
+    return described
 
 
 def _merge(best: Floats, chosen: Integers, near: Floats, found: Integers) -> None:

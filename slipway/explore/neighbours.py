@@ -10,8 +10,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
-_BLOCK_VALUES = 32_000_000
-"""Similarities of a block, 128 MB."""
+_BLOCK_VALUES = 8_000_000
+"""Similarities of a block, 32 MB."""
 
 _SAMPLE = 10_000
 _PROJECTED_ROWS = 4_096
