@@ -39,9 +39,9 @@ class Measured:
     pictures: int
     seconds: float
     cpu_seconds: float
-    """Of all processes, which other programs on the machine do not change much."""
+    """CPU time of all processes, which other programs on the machine do not change much."""
     peak_mb: float
-    """Of the largest process."""
+    """Peak memory of the largest process."""
     copies: dict[str, float]
     """Share of the near-duplicates found, by change."""
     copies_precision: float

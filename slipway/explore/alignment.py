@@ -30,9 +30,9 @@ class Aligned:
     """The correlations of pairs, at most 1."""
 
     whole: Floats
-    """Of the whole pictures, the better of mirrored or not, (pairs,)."""
+    """Correlation of the whole pictures, the better of mirrored or not, (pairs,)."""
     cut: Floats
-    """Of the whole of one and the best part of the other, (pairs,)."""
+    """Correlation of the whole of one and the best part of the other, (pairs,)."""
     mirrored: npt.NDArray[np.bool_]
     """Whether the better of both is of a mirrored picture, (pairs,)."""
 

@@ -28,7 +28,7 @@ class PicturePair:
 
     pictures: tuple[Picture, Picture]
     correlation: float
-    """Of the grey values, at most 1."""
+    """Correlation of the grey values, at most 1."""
     mirrored: bool
 
     @property
@@ -133,6 +133,9 @@ def look_at(
         weights: A file of its weights; None: those that are found.
         embeddings: False: compare pictures by their pixels only.
         advance: Called with the number of pictures embedded so far, and the total.
+
+    Raises:
+        JobError: The weights or the network that were asked for cannot be used.
     """
     pictures = dataset.pictures
     if len(pictures) < 2:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from container.cpus import SPIN
+from slipway.errors import JobError
 from slipway.processes.process import child_process
 
 NETWORK = "tf_efficientnet_lite0"
@@ -48,7 +49,18 @@ def embed(
         network: The hyperparameter model-type.
         weights: A file of its weights; None: those that training would find, or the package's.
         advance: Called with the number of pictures done so far, and the total.
+
+    Raises:
+        JobError: There are none, although a file of weights or another network was asked for.
+        KeyboardInterrupt: This process was asked to end.
     """
+    embedded = _embed(paths, network, weights, advance)
+    if embedded.vectors is None and (weights is not None or network != NETWORK):
+        raise JobError(f"the pictures cannot be embedded: {embedded.text}")
+    return embedded
+
+
+def _embed(paths: Sequence[Path], network: str, weights: Path | None, advance: Callable[[int, int], None]) -> Embedded:
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
         return Embedded(None, f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed")
     if not paths:
@@ -67,7 +79,10 @@ def embed(
                     advance(int(line), len(paths))
                 else:
                     source = line.strip()
-            if child.wait():
+            code = child.wait()
+            if child.received:
+                raise KeyboardInterrupt
+            if code:
                 errors.seek(0)
                 lines = errors.read().strip().splitlines() or ["it was ended"]
                 return Embedded(None, lines[-1])

@@ -57,7 +57,7 @@ class Overlap:
     mistaken: int
     """Pictures of either that are predicted as the other."""
     share: float
-    """Of the pictures of both."""
+    """The same as a share of the pictures of both."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Judgement:
     errors: LabelErrors
     """Empty if the features predict too few labels."""
     nearest: Integers
-    """Of each picture, the nearest one that is labelled as it is predicted, (N,); -1 if there is none."""
+    """Each picture's nearest one that is labelled as it is predicted, (N,); -1 if there is none."""
     overlaps: Sequence[Overlap]
     outliers: Integers
     """The farthest first."""

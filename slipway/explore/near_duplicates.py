@@ -42,7 +42,7 @@ class Pair:
     first: int
     second: int
     correlation: float
-    """Of the grey values, at most 1."""
+    """Correlation of the grey values, at most 1."""
     mirrored: bool
 
 
