@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from container.cpus import SPIN
 from slipway.errors import JobError
 from slipway.processes.process import child_process
 
@@ -72,7 +71,7 @@ def _embed(paths: Sequence[Path], network: str, weights: Path | None, advance: C
         source, errors = "", Path(folder, "errors").open("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         with (
             errors,
-            child_process(command, {SPIN[0]: SPIN[1], **os.environ}, stdout=subprocess.PIPE, stderr=errors) as child,
+            child_process(command, dict(os.environ), stdout=subprocess.PIPE, stderr=errors) as child,
         ):
             for line in child.stdout:
                 if line.strip().isdecimal():
