@@ -23,7 +23,7 @@ from container.cpus import available_cpus, threads_asked_for
 from container.embed.network import Network, load_network
 from container.picture import read_picture
 
-_BATCH = 32
+_BATCH = 16
 
 
 def main(arguments: Sequence[str]) -> int:
