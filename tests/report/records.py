@@ -190,7 +190,9 @@ def write_operators(directory: Path, device: str) -> None:
     (directory / "window" / "operators.json").write_text(json.dumps(content))
 
 
-def write_training(directory: Path, *, classes: int = 3, mistakes: int = 5, epochs: int = 6) -> Path:
+def write_training(
+    directory: Path, *, classes: int = 3, mistakes: int = 5, epochs: int = 6, label_errors: int = 0
+) -> Path:
     """What a job leaves for the training report."""
     directory.mkdir(parents=True, exist_ok=True)
     names = [f"{index:03d}.<i>Breed_{index}" for index in range(classes)]
@@ -233,10 +235,19 @@ def write_training(directory: Path, *, classes: int = 3, mistakes: int = 5, epoc
         "best_epoch": epochs - 1,
     }
     (directory / "job.json").write_text(json.dumps(card))
-    folder = directory / "mistakes"
+    _write_pictures(directory / "mistakes", names, mistakes)
+    if label_errors:
+        _write_pictures(directory / "label-errors", names, label_errors)
+        rows = [["test", "a.jpg", names[0], names[1], "0.9"]] * (label_errors + 3)
+        _write_csv(directory / "label_errors.csv", [["split", "path", "label", "suggestion", "margin"], *rows])
+    return directory
+
+
+def _write_pictures(folder: Path, names: list[str], count: int) -> None:
+    random = np.random.default_rng(3)
     folder.mkdir(exist_ok=True)
     entries = []
-    for index in range(mistakes):
+    for index in range(count):
         pixels = random.integers(0, 255, (60, 80, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{index:03d}.jpg")
         entries.append(
@@ -250,8 +261,7 @@ def write_training(directory: Path, *, classes: int = 3, mistakes: int = 5, epoc
                 "loss": 4.6 - index / 10,
             }
         )
-    (folder / "mistakes.json").write_text(json.dumps({"format_version": 1, "mistakes": entries}))
-    return directory
+    (folder / f"{folder.name}.json").write_text(json.dumps({"format_version": 1, folder.name: entries}))
 
 
 def _write_csv(file: Path, rows: list[list[Any]]) -> None:

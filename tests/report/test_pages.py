@@ -170,6 +170,18 @@ def test_the_training_report_shows_what_is_wrong(small: Path, browser: Browser):
     page.close()
 
 
+def test_probable_label_errors_are_shown_and_the_rest_is_counted(tmp_path: Path, browser: Browser):
+    write_training_report(write_training(tmp_path / "records", label_errors=2), tmp_path)
+    page = Opened(browser.new_page(), tmp_path / TRAINING_REPORT).page
+    section = page.locator("#label-errors")
+    assert section.locator("figure").count() == 2
+    first = section.locator("figcaption").first.inner_text()
+    assert "labelled 000.<i>Breed_0 1.0 %" in first
+    assert "probably 001.<i>Breed_1 98.0 %" in first
+    assert "3 more in label_errors.csv" in section.inner_text()
+    page.close()
+
+
 def test_a_page_alone_links_to_none(tmp_path: Path):
     write_profiler_report(PlannedJob(epochs=1).write(tmp_path / "profile"), tmp_path)
     assert TRAINING_REPORT not in (tmp_path / PROFILER_REPORT).read_text()

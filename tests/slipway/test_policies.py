@@ -18,7 +18,8 @@ CLOUD = ["--bucket", "--subnet", "--security-group", "--network-isolation", "--k
 
 FLAGS = {
     "data sample": ["DIRECTORY"],
-    "data explore": ["DIRECTORY", "--output"],
+    "data explore": ["DIRECTORY", "--output", "--write", "--model-type", "--weights"],
+    "data clean": ["DIRECTORY", "--from", "--output"],
     "data upload": ["DIRECTORY", "S3_ADDRESS", "--kms-key", "--dry-run", "--json", "--region", "--profile"],
     "train": ["DATA", "--train", "--validation", "--test", "--job-dir", "--verbose", "--json"]
     + ["--instance-type", "--name", "--instance-count", "--spot", "--image", "--role", "--region", "--aws-profile"]

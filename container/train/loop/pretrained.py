@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,19 +13,16 @@ from torch import nn
 from container.contract.errors import WeightsError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.networks import is_resnet
+from container.networks.baked import baked_file
 from container.networks.build import build_model
 from container.networks.download import download
-from container.networks.hub_folder import FILES, read_config
+from container.networks.hub_folder import read_config
 from container.networks.pretrained import landmark, load_pretrained
-from container.networks.weights_file import SUFFIXES, find_weights_file, read_weights_file
+from container.networks.weights_file import find_weights_file, read_weights_file
 from container.train.data.channels import find_channel
 from container.train.launch.distributed import World
 
 logger = logging.getLogger(__name__)
-
-# build.sh --weights puts a file or folder here that is named for its architecture.
-_BAKED = "SLIPWAY_WEIGHTS_DIR"
-_BAKED_DEFAULT = "/opt/slipway/weights"
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ def find_given(config: TrainConfig, channels: Path) -> Given:
     if config.weights == "none":
         return Given()
     channel = find_channel(channels, "weights")
-    file = find_weights_file(channel) if channel else _baked_file(config.model_type)
+    file = find_weights_file(channel) if channel else baked_file(config.model_type)
     found = read_config(file) if file else None
     if file is None or found is None:
         return Given(file)
@@ -72,19 +68,6 @@ def find_given(config: TrainConfig, channels: Path) -> Given:
             f"model-type to {found.architecture}"
         )
     return Given(file, found.pretrained_cfg)
-
-
-def _baked_file(architecture: str) -> Path | None:
-    directory = Path(os.environ.get(_BAKED) or _BAKED_DEFAULT)
-    for suffix in SUFFIXES:
-        if (file := directory / f"{architecture}{suffix}").is_file():
-            return file
-    name, _, tag = architecture.partition(".")
-    for file in (directory / name / file for file in FILES):
-        found = read_config(file) if file.is_file() else None
-        if found and tag in ("", found.pretrained_cfg.get("tag")):
-            return file
-    return None
 
 
 def initial_model(

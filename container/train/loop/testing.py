@@ -1,6 +1,7 @@
 """The test of the best model, loaded as serving will load it, and the files that describe the result."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -12,13 +13,15 @@ from container.contract.metric_lines import EvaluationLine, emit
 from container.model_card import save_card
 from container.networks.build import build_model
 from container.preprocessing import Preprocessing
+from container.train.data.channels import Sample
 from container.train.loop.evaluate import Observe, evaluate
 from container.train.loop.exporting import export_best
 from container.train.loop.job import Job
 from container.train.loop.loaders import evaluation_loader
 from container.train.loop.progress import Progress
-from container.train.records.calibration import calibrate
+from container.train.records.calibration import Floats, Integers, calibrate
 from container.train.records.evaluation import Evaluation
+from container.train.records.label_errors import Predicted, write_label_errors
 from container.train.records.logits import Logits
 from container.train.records.mistakes import WrongPictures, write_mistakes
 from container.train.records.outputs import write_confusion_matrix, write_per_class
@@ -45,7 +48,8 @@ def test_model(job: Job, progress: Progress) -> dict[str, Any]:
         preprocessing = job.preprocessing
     model.load_state_dict(world.share(dict(model.state_dict())))
     model = model.to(job.device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    calibration = _calibrate(model, preprocessing, job) if job.config.calibrate else {}
+    predicted: list[Predicted] = []
+    calibration = _calibrate(model, preprocessing, job, predicted) if job.config.calibrate else {}
     wrong, logits = WrongPictures(), Logits(len(job.splits.test), len(job.splits.classes))
 
     def observe(of_batch: torch.Tensor, targets: torch.Tensor) -> None:
@@ -54,10 +58,13 @@ def test_model(job: Job, progress: Progress) -> dict[str, Any]:
 
     result = _evaluate(model, "test", preprocessing, job, observe)
     tested = logits.gather(world)
+    places = logits.places(world)
     mistakes = world.gather(wrong.worst(rank=world.rank, size=world.size))
     if result.total < len(job.splits.test):
         logger.warning("the worst mistakes are not kept: which pictures they are is not known where some have vanished")
         mistakes = []
+    else:
+        predicted.append(_predicted("test", *tested, places, job.splits.test, calibration))
     job.profiler.gather()
     if not world.is_first:
         return {}
@@ -80,15 +87,34 @@ def test_model(job: Job, progress: Progress) -> dict[str, Any]:
             exported=exported,
         )
         write_mistakes(output, mistakes, job.splits.test, card.classes)
+        write_label_errors(output, predicted, card.classes)
         write_probability_metrics(output, probability_metrics(*tested, calibration, card.classes))
     return test
 
 
-def _calibrate(model: nn.Module, preprocessing: Preprocessing, job: Job) -> dict[str, Any]:
-    """Fit `ModelCard.calibration` on the validation split."""
-    logits = Logits(len(job.splits.validation), len(job.splits.classes))
-    _evaluate(model, "validation", preprocessing, job, logits.observe)
-    return calibrate(*logits.gather(job.world))
+def _calibrate(model: nn.Module, preprocessing: Preprocessing, job: Job, predicted: list[Predicted]) -> dict[str, Any]:
+    """Fit `ModelCard.calibration` on the validation split, whose predictions are added to `predicted`."""
+    samples = job.splits.validation
+    logits = Logits(len(samples), len(job.splits.classes))
+    result = _evaluate(model, "validation", preprocessing, job, logits.observe)
+    validated, places = logits.gather(job.world), logits.places(job.world)
+    calibration = calibrate(*validated)
+    if result.total == len(samples):
+        predicted.append(_predicted("validation", *validated, places, samples, calibration))
+    return calibration
+
+
+def _predicted(
+    split: str,
+    logits: Floats,
+    targets: Integers,
+    places: Integers,
+    samples: Sequence[Sample],
+    calibration: Mapping[str, Any],
+) -> Predicted:
+    return Predicted(
+        split, logits / calibration.get("temperature", 1.0), targets, [samples[place] for place in places.tolist()]
+    )
 
 
 def _evaluate(

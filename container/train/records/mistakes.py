@@ -75,23 +75,33 @@ def write_mistakes(
         samples: The test split.
         classes: Class names, in the order of the model's outputs.
     """
+    worst = sorted((wrong for of_process in found for wrong in of_process), reverse=True)
     try:
-        _write(directory / FOLDER, found, samples, classes)
+        write_pictures(directory / FOLDER, [(wrong, samples[wrong[1]]) for wrong in worst], classes, "worst mistakes")
     except OSError as error:
         logger.warning("the worst mistakes cannot be kept: %s; the training report omits them", error)
 
 
-def _write(folder: Path, found: Sequence[Sequence[Wrong]], samples: Sequence[Sample], classes: Sequence[str]) -> None:
+def write_pictures(folder: Path, found: Sequence[tuple[Wrong, Sample]], classes: Sequence[str], what: str) -> None:
+    """Write the first `MOST` pictures as thumbnails, and NAME/NAME.json about them, in place of an earlier job's.
+
+    Args:
+        folder: NAME is its own.
+        found: Which, and what was predicted.
+        classes: Class names, in the order of the model's outputs.
+        what: What they are called in messages.
+
+    Raises:
+        OSError: They cannot be written.
+    """
     shutil.rmtree(folder, ignore_errors=True)  # an earlier job's
-    worst = sorted((wrong for of_process in found for wrong in of_process), reverse=True)[:MOST]
     entries: list[dict[str, object]] = []
-    for loss, index, predicted, probability, probability_true in worst:
-        sample = samples[index]
+    for (loss, _, predicted, probability, probability_true), sample in found[:MOST]:
         name = f"{len(entries):03d}.jpg"
         try:
             picture = read_picture(sample.path, shrink_to=SIDE)
         except PictureError as error:
-            logger.warning("left out of the worst mistakes: %s", error)
+            logger.warning("left out of the %s: %s", what, error)
             continue
         folder.mkdir(parents=True, exist_ok=True)
         _save(picture, folder / name)
@@ -107,8 +117,8 @@ def _write(folder: Path, found: Sequence[Sequence[Wrong]], samples: Sequence[Sam
             }
         )
     if entries:
-        text = json.dumps({"format_version": 1, "mistakes": entries}, indent=2, ensure_ascii=False) + "\n"
-        write_atomically(folder / "mistakes.json", lambda path: path.write_text(text, encoding="utf-8"))
+        text = json.dumps({"format_version": 1, folder.name: entries}, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(folder / f"{folder.name}.json", lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def _save(picture: Image.Image, path: Path) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from container.contract.errors import DataError
 from container.train.data.channels import list_splits
-from slipway.explore import examine, render_page, scan
+from slipway.explore import examine, look_at, render_page, scan
 from slipway.explore.charts import size_chart
 from slipway.explore.findings import find_imbalance
 from slipway.explore.scan import Dataset, Picture
@@ -157,7 +157,7 @@ def test_explore_and_training_see_a_folder_alike(tmp_path, colours):
     assert "1 file lies beside the class folders and will be skipped, the first train/loose.png" in text
     assert "Folders beside the splits are ignored: extra." in text
     assert "1 link leads to a folder that contains it and will not be followed, the first train/red/up" in text
-    assert "\udce9" not in render_page(dataset, examine(dataset))
+    assert "\udce9" not in render_page(dataset, examine(dataset), look_at(dataset, embeddings=False))
 
 
 def test_a_sound_data_set_is_called_good(colours):

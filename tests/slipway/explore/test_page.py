@@ -81,6 +81,24 @@ def test_duplicates_and_leakage_are_listed(opened):
     assert "equal pixels in different files" in text
 
 
+def test_near_duplicates_are_shown_side_by_side_with_names_and_labels(opened):
+    pairs = opened.page.locator("#near-duplicates article")
+    assert pairs.count() > 0
+    for pair in pairs.all():
+        assert pair.locator("img").count() == 2
+        for caption in pair.locator("figcaption").all_inner_texts():
+            label, name = caption.split("\n")
+            assert label in name
+
+
+def test_a_point_of_the_map_shows_its_picture(opened):
+    picture = opened.page.locator("#map-picture")
+    assert not picture.is_visible()
+    opened.page.locator("#map-chart").scroll_into_view_if_needed()
+    opened.page.locator("#map-chart .point").first.hover(force=True)
+    picture.wait_for(state="visible")
+
+
 def test_the_numbers_are_there_as_a_table(opened):
     opened.page.locator("summary").click()
     rows = opened.page.locator("#classes tbody tr").all_inner_texts()
@@ -95,7 +113,9 @@ def test_the_numbers_are_there_as_a_table(opened):
 
 def test_every_picture_is_inside_the_file_and_has_a_text(opened):
     pictures = opened.page.locator("img").evaluate_all("images => images.map(i => [i.src, i.alt, i.naturalWidth])")
-    assert len(pictures) == 15 + 3  # of every class that has any, and of each group of duplicates
+    assert len(pictures) == opened.page.locator("#samples img, #duplicates img, .two img, .outliers img").count()
+    samples = opened.page.locator("#samples img, #duplicates img")
+    assert samples.count() == 15 + 3  # of every class that has any, and of each group of duplicates
     for address, alternative, width in pictures:
         assert address.startswith("data:image/webp;base64,")
         assert alternative

@@ -116,6 +116,7 @@ def test_the_model_directory_predicts_what_the_job_reported(finished: tuple[JobD
             confusion[target][predicted] += 1
     assert card.training["test"]["test_accuracy"] == pytest.approx(100 * right / 15)
     found = json.loads((job.data / "probabilities.json").read_text())
+    assert (job.data / "label_errors.csv").read_text().startswith("split,path,label,suggestion,margin\n")
     assert (found["pictures"], found["correct"], found["calibration"]) == (15, right, card.calibration)
     assert card.calibration["uncalibrated"] == "30 validation pictures are needed, and there are 18"
     header, *rows = csv.reader((job.data / "confusion_matrix.csv").open())
