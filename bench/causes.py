@@ -76,7 +76,10 @@ def measure(scratch: Path, plants: Sequence[str], seconds: float) -> Outcome:
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """Format the outcomes as a table in Markdown."""
-    lines = ["| planted | named first | right | promised | had | promised / had |", "| --- | --- | --- | ---: | ---: | ---: |"]
+    lines = [
+        "| planted | named first | right | promised | had | promised / had |",
+        "| --- | --- | --- | ---: | ---: | ---: |",
+    ]
     return "\n".join([*lines, *map(row, outcomes)])
 
 
@@ -100,7 +103,8 @@ def _planted(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.causes", description="Compare the gains that the profiler's report promises with real ones."
+        prog="python -m bench.causes",
+        description="Compare the gains that the profiler's report promises with real ones.",
     )
     parser.add_argument("--seconds", type=float, default=25.0, metavar="S", help="of training in each job; default: 25")
     parser.add_argument("--only", nargs="+", metavar="CAUSE", help=f"some of: {', '.join(CAUSES)}")

@@ -1,6 +1,6 @@
 """Small real trainings, recorded by our hook: sound ones, and a fault for each rule, each different by its seed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,14 +79,15 @@ def _without_norm(scale: float) -> Callable[[Net], None]:
         for block in (net.block1, net.block2):
             block.norm = nn.Identity()
             with torch.no_grad():
-                block.conv.weight.mul_(scale)
+                for weight in block[0].parameters():
+                    weight.mul_(scale)
 
     return change
 
 
 def _kill_the_second_block(net: Net) -> None:
     with torch.no_grad():
-        net.block2.norm.bias.fill_(-100)
+        net.block2.get_parameter("norm.bias").fill_(-100)
 
 
 def _zero_the_head(net: Net) -> None:
@@ -118,14 +119,14 @@ def _at_random(labels: torch.Tensor) -> torch.Tensor:
     return labels[torch.randperm(len(labels))]
 
 
-SOUND: Mapping[str, Training] = {
+SOUND: dict[str, Training] = {
     "sound": Training(),
     "sound, noisy": Training(batch=6, strength=0.5),
     "sound, slow start": Training(warm_up=50, learning_rate=0.004),
     "sound, noisy, slow start": Training(batch=6, strength=0.5, warm_up=50, learning_rate=0.004),
 }
 
-FAULTS: Mapping[str, Training] = {
+FAULTS: dict[str, Training] = {
     "PoorWeightInitialization": Training(change=_without_norm(0.01), learning_rate=1e-5),
     "VanishingGradient": Training(change=_without_norm(1e-4)),
     "ExplodingTensor": Training(fault_step=30),
@@ -141,7 +142,7 @@ FAULTS: Mapping[str, Training] = {
 }
 """By the rule that must fire."""
 
-SUMS: Mapping[str, Training] = {"sound, validation loss a sum": Training(evaluation_sum=True)}
+SUMS: dict[str, Training] = {"sound, validation loss a sum": Training(evaluation_sum=True)}
 """Sound too: Overfit must say that the loss is a sum."""
 
 

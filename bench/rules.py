@@ -84,7 +84,7 @@ def count(judged: Judged, seeds: int) -> dict[str, Any]:
     alarms = {
         sound: Counter(rule for seed in range(seeds) for rule in fired[f"{sound} #{seed}"]) for sound in (*SOUND, *SUMS)
     }
-    rules = {}
+    rules: dict[str, Any] = {}
     for rule in FAULTS:
         missed = sum(rule not in fired[f"{rule} #{seed}"] for seed in range(seeds))
         rules[rule] = {

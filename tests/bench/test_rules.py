@@ -24,7 +24,10 @@ def test_no_rule_fires_on_a_sound_training_and_each_does_for_its_fault(tmp_path:
 
 def test_alarms_and_misses_are_counted_and_judged():
     judged = {
-        f"{name} #{seed}": {"fired": {name: "it fired"} if name in FAULTS else {}, "messages": {"Overfit": "it is a sum"}}
+        f"{name} #{seed}": {
+            "fired": {name: "it fired"} if name in FAULTS else {},
+            "messages": {"Overfit": "it is a sum"},
+        }
         for name in SOUND | FAULTS | SUMS
         for seed in range(2)
     }

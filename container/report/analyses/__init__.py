@@ -23,6 +23,9 @@ from container.report.profile_record import Profile
 _MACHINE = (other_programs, cpu_quota, cpu_steal, host_memory)
 """What the job does not do itself; ours."""
 
+_EFFECTS = ("LowGPUUtilization",)
+"""What follows from others' causes, and comes after them."""
+
 _ANALYSES = (
     dataloader,
     batch_size,
@@ -39,7 +42,7 @@ _ANALYSES = (
 
 
 def analyse(profile: Profile) -> list[Finding]:
-    """Run every analysis; what fired comes first: what the machine does to the job, then by gain.
+    """Run every analysis; what fired comes first: what the machine does to the job, then causes by gain.
 
     Nothing in a job's settings helps as long as the machine is not its own, and the other measurements are made while
     it is not.
@@ -47,7 +50,7 @@ def analyse(profile: Profile) -> list[Finding]:
     findings = [(True, analysis(profile)) for analysis in _MACHINE]
     findings += [(False, analysis(profile)) for analysis in _ANALYSES]
     fired = [entry for entry in findings if entry[1].fired]
-    fired.sort(key=lambda entry: (not (entry[0] and entry[1].gain > 1), -entry[1].gain))
+    fired.sort(key=lambda entry: (not (entry[0] and entry[1].gain > 1), entry[1].rule in _EFFECTS, -entry[1].gain))
     others = [finding for _, finding in findings if not finding.fired]
     return [*_without_repetition([finding for _, finding in fired]), *others]
 

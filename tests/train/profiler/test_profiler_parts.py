@@ -317,7 +317,10 @@ def test_a_container_s_own_limits_are_what_is_full(tmp_path: Path, version: int)
 def test_what_other_programs_take_is_read_beside_the_job_s_own(tmp_path: Path):
     """Of a tree of one process that works, and another that is none of it."""
     works = "while True: pass"
-    with subprocess.Popen([sys.executable, "-c", works]) as mine, subprocess.Popen([sys.executable, "-c", works]) as other:
+    with (
+        subprocess.Popen([sys.executable, "-c", works]) as mine,
+        subprocess.Popen([sys.executable, "-c", works]) as other,
+    ):
         try:
             readings = ProcessReadings(mine.pid, mine.pid, 2**40)
             used = {mine.pid: 0.0, other.pid: 0.0}
