@@ -128,7 +128,7 @@ SOUND: dict[str, Training] = {
 
 FAULTS: dict[str, Training] = {
     "PoorWeightInitialization": Training(change=_without_norm(0.01), learning_rate=1e-5),
-    "VanishingGradient": Training(change=_without_norm(1e-4)),
+    "VanishingGradient": Training(change=_without_norm(1e-6)),
     "ExplodingTensor": Training(fault_step=30),
     "Overfit": Training(memory=1, wrong=_at_random, learning_rate=0.01),
     "Overtraining": Training(memory=1, learning_rate=0.02),

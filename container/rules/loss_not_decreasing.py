@@ -17,6 +17,7 @@ _ADVICE = (
 _LOSSES = 5  # at least in a window, so that its mean is not that of one batch
 _WINDOWS = 3
 _FALLEN = 0.1
+_LOST = 2.0  # times the first loss; a network that has learned nothing is not so far above it
 _SEEN = 0.03  # share of the loss: a fall of this much must be visible before its absence means anything
 
 
@@ -34,10 +35,11 @@ class _Series:
 class LossNotDecreasing(BuiltInRule[LossNotDecreasingParameters]):
     """Compares the mean loss of a window of `num_steps` steps, of five values or more, with those of earlier windows.
 
-    Fires if the mean rises by more than `increase_threshold_percent` and more than chance explains, or if the mean of
-    the last three windows or more is not `diff_percent`, nor a standard error, below that of as many before. The
-    noisier the losses, the more windows are taken together, until a fall of three per cent would have shown. A loss
-    that has fallen to a tenth of its first value has converged, and may stand still.
+    Fires if the mean rises by more than `increase_threshold_percent` and more than chance explains; if it stays above
+    twice the first loss for three windows; or if the mean of the last three windows or more is not `diff_percent`, nor
+    a standard error, below that of as many before. The noisier the losses, the more windows are taken together, until a
+    fall of three per cent would have shown. A loss that has fallen to a tenth of its first value has converged, and may
+    stand still.
     """
 
     def __init__(self, base_trial: Any, **parameters: object) -> None:
@@ -83,7 +85,8 @@ class LossNotDecreasing(BuiltInRule[LossNotDecreasingParameters]):
         if window.mean <= _FALLEN * first:
             return
         # A few losses tell their variance badly.
-        noise = Sample.pooled([*series.windows[1 - _WINDOWS :], window])
+        latest = [*series.windows[1 - _WINDOWS :], window]
+        noise = Sample.pooled(latest)
         error = math.sqrt(noise.variance * (1 / before.count + 1 / window.count))
         rise = window.mean - before.mean
         if rise > max(wanted.increase_threshold_percent / 100 * abs(before.mean), SURE * error):
@@ -92,13 +95,16 @@ class LossNotDecreasing(BuiltInRule[LossNotDecreasingParameters]):
                 "or more"
             )
             self.find(step, name, window.mean, what, _ADVICE)
+        elif len(latest) == _WINDOWS and min(each.mean for each in latest) > _LOST * abs(series.first):
+            what = f"the loss is {window.mean:.4g}, and was {series.first:.4g} in the first step"
+            self.find(step, name, window.mean, what, _ADVICE)
         elif found := _standing([*series.windows, window], wanted.diff_percent / 100):
-            earlier, latest, count = found
+            earlier, now, count = found
             what = (
                 f"the loss has not fallen by {wanted.diff_percent:g} % for {count} windows of {wanted.num_steps} steps "
-                f"or more: it is {latest.mean:.4g}, and was {earlier.mean:.4g}"
+                f"or more: it is {now.mean:.4g}, and was {earlier.mean:.4g}"
             )
-            self.find(step, name, latest.mean, what, _ADVICE)
+            self.find(step, name, now.mean, what, _ADVICE)
 
 
 def _standing(windows: Sequence[Sample], fall: float) -> tuple[Sample, Sample, int] | None:

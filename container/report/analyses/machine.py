@@ -117,7 +117,7 @@ def _judge(
         fired,
         f"{100 * lost:.0f} % of the time lost{where}: {words(worst)}",
         advice=[advice] if fired else (),
-        details=_details(worst),
+        details=_details(worst) if rule is _OTHER_PROGRAMS else {},
         headline=headline if fired else "",
     )
 
@@ -161,8 +161,8 @@ def host_memory(profile: Profile) -> Finding:
     fired = grown[node] > TAKEN and (level > FULL or 100 * stalled > LOST)
     gain = 1 / (1 - min(0.97, stalled)) if 100 * stalled > LOST else 1.0
     advice = Advice(
-        text="the job's own processes do not explain it: stop what else runs there, or the kernel will kill the largest "
-        "program, which may be this job; checkpoint-every=1 limits what is lost"
+        text="the job's own processes do not explain it: stop what else runs there, or the kernel will kill the "
+        "largest program, which may be this job; checkpoint-every=1 limits what is lost"
         + (f"; about {gain:.2f} times as fast without" if gain > 1 else ""),
         times_as_fast=gain,
     )
