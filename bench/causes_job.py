@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from container.cpus import SPIN
-
 READ_BYTES = 6 << 20
 """What a slow disk makes of a picture."""
 
@@ -22,7 +20,6 @@ LATENCY_S = 0.02
 def main(arguments: Sequence[str] | None = None) -> None:
     base, seconds, *plants = sys.argv[1:] if arguments is None else arguments
     os.environ["SAGEMAKER_BASE_DIR"] = base
-    os.environ.setdefault(*SPIN)
     if group := os.environ.get("SLIPWAY_BENCH_CGROUP"):
         _enter(Path(group), Path(base))
     for plant in plants:

@@ -1,9 +1,9 @@
 """What other programs, a CPU quota and the hypervisor take from the job, computed from what its threads waited for.
 
 A thread that can run and has no CPU is counted as waiting by the kernel (schedstat). On a CPU, the threads of a process
-that trains divide each operation and the slowest ends it, so what one of them waits is lost to all: their waits add up,
-as long as the sum is not more than the time in which the main thread neither ran nor waited for data. Where the loop
-waits for data, only what the readers wait is lost.
+that trains divide each operation and the slowest ends it, while the others wait or spin: so what each of them waits for
+other programs is lost to all, and what the main thread waits for a quota, since that stops all of them at once. Where
+the loop waits for data, only what the readers wait is lost.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,9 @@ from container.report.profile_record import Profile, Series
 
 _MOST = 0.97
 """Share of the time, so that the gain of a job that hardly ran stays a number."""
+
+_MOST_OF_TEAM = 0.9
+"""Likewise, of the time that all threads but the main one waited: they may wait at the same time."""
 
 _READERS_DECIDE = 0.05
 """Share of the loop that waits for data, from which on the DataLoader workers decide how fast it is."""
@@ -45,25 +48,11 @@ class Contention:
         return self.mean("others", "CPUUtilization") or 0.0
 
     @cached_property
-    def lost(self) -> float:
-        """Share of the time in which the job could have gone on, and had no CPU."""
-        profile = self.profile
-        data = profile.first.usual.share("data") if profile.first else 0.0
-        waited = self.mean("trainer", "ThreadsCPUWaitPercentage" if profile.device == "cpu" else "CPUWaitPercentage")
-        ran = self.mean("trainer", "CPUUtilization") or 0.0
-        data = data if profile.workers else 0.0
-        computing = min(waited or 0.0, max(0.0, 1 - ran - data))
-        if data < _READERS_DECIDE:
-            return min(_MOST, computing)
-        # Batches come as fast as they are read, and computing them sooner gains nothing.
-        return min(_MOST, computing + data, self.mean("readers", "CPUWaitPercentage") or 0.0)
-
-    @cached_property
     def lost_to_quota(self) -> float:
-        """Share of the time lost to the container's CPU quota."""
-        throttled = self.mean("cpu", "ThrottledTimePercentage", "kernel") or 0.0
-        waited = self.mean("job", "CPUWaitPercentage") or 0.0
-        return self.lost * throttled / max(throttled, waited, 1e-9)
+        """Share of the time lost to the container's CPU quota, which stops all threads at once."""
+        if self._readers_decide:
+            return self._reader_waits * self._throttled
+        return min(_MOST, (self.mean("trainer", "CPUWaitPercentage") or 0.0) * self._throttled)
 
     @cached_property
     def lost_to_others(self) -> float:
@@ -71,9 +60,32 @@ class Contention:
 
         Where a quota is used up, the job would only use it up sooner without them.
         """
-        own = max(0.0, self.job - (self.mean("trainer", "CPUUtilization") or 0.0))
+        main = self.mean("trainer", "CPUWaitPercentage") or 0.0
+        team = max(0.0, (self.mean("trainer", "ThreadsCPUWaitPercentage") or 0.0) - main)
+        team = team if self.profile.device == "cpu" else 0.0
+        free = 1 - self._throttled
+        lost = 1 - (1 - min(_MOST, main * free)) * (1 - min(_MOST_OF_TEAM, team * free))
+        if self._readers_decide:
+            lost = self._reader_waits * free
         unlimited = 1 - (self.mean("cpu", "ThrottledPercentage", "kernel") or 0.0)
-        return (self.lost - self.lost_to_quota) * unlimited * self.others / max(self.others + own, 1e-9)
+        own = max(0.0, self.job - (self.mean("trainer", "CPUUtilization") or 0.0))
+        return min(_MOST, lost) * unlimited * self.others / max(self.others + own, 1e-9)
+
+    @property
+    def _readers_decide(self) -> bool:
+        """Whether batches come as fast as they are read, so that computing them sooner gains nothing."""
+        profile = self.profile
+        return bool(profile.workers and profile.first and profile.first.usual.share("data") >= _READERS_DECIDE)
+
+    @property
+    def _reader_waits(self) -> float:
+        return min(_MOST, self.mean("readers", "CPUWaitPercentage") or 0.0)
+
+    @property
+    def _throttled(self) -> float:
+        """Share of what the job's threads waited for a CPU that was due to the quota."""
+        throttled = self.mean("cpu", "ThrottledTimePercentage", "kernel") or 0.0
+        return throttled / max(throttled, self.mean("job", "CPUWaitPercentage") or 0.0, 1e-9)
 
     @cached_property
     def stolen(self) -> float:
