@@ -37,7 +37,7 @@ class Sample:
     mean: float
     count: int
     variance: float
-    """Of one loss."""
+    """The variance of one loss."""
 
     @classmethod
     def of(cls, losses: Sequence[float]) -> Self:

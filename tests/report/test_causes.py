@@ -28,7 +28,7 @@ class Slowed:
 
     plants: frozenset[str]
     fair_share: float = 0.45
-    """Of a CPU, beside neighbours that want all."""
+    """CPUs that it gets beside neighbours that want all."""
     quota: float = 0.35
     """In CPUs."""
     read_s: float = 0.45
@@ -51,7 +51,7 @@ class Slowed:
 
     @property
     def speed(self) -> float:
-        """Of a CPU."""
+        """CPUs that it gets."""
         share = self.fair_share if NEIGHBOUR in self.plants else 1.0
         return min(share, self.quota) if QUOTA in self.plants else share
 

@@ -44,7 +44,7 @@ def test_a_container_s_own_limits_are_what_is_full(tmp_path: Path, version: int)
 
 
 def test_what_other_programs_take_is_read_beside_the_job_s_own(tmp_path: Path):
-    """Of a tree of one process that works, and another that is none of it."""
+    """A tree of one process works, and another process beside it."""
     works = "while True: pass"
     with (
         subprocess.Popen([sys.executable, "-c", works]) as mine,
