@@ -16,8 +16,8 @@ _ADVICE = (
     "pictures that are confused, for wrong labels and for classes that look alike"
 )
 
-_SURE = 2.0
-"""Standard errors."""
+_SURE = 1.0
+"""Standard errors by which a share must be beyond its limit."""
 
 
 def _bound(share: float, count: int, side: int) -> float:
@@ -32,7 +32,7 @@ class Confusion(BuiltInRule[ConfusionParameters]):
 
     The matrix is that of the last evaluation (steps in the mode EVAL), or of all steps if there is none. SageMaker's
     guide divides the diagonal by its sum, which fires for any matrix of several equal classes; here both shares are
-    those of the column, and must be beyond the limit by more than chance explains.
+    those of the column, and must be beyond the limit by a standard error (Wilson's).
     """
 
     def __init__(self, base_trial: Any, **parameters: object) -> None:
