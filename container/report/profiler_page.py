@@ -26,6 +26,14 @@ _GROUPS = (
     ("GPU memory", "gpu", "GPUMemoryUtilization", None, "%", 1.0),
     ("GPU power", "gpu", "GPUPower", None, "W", 1.0),
     ("CPU", "cpu", None, None, "", 1.0),
+    (
+        "CPU of the job's processes and of other programs (100 % is one CPU)",
+        "process",
+        "CPUUtilization",
+        None,
+        "%",
+        1.0,
+    ),
     ("Memory of the host", "memory", None, "MemoryUsedPercent", "%", 1.0),
     ("Memory of the job's processes", "memory", "MemoryUsedBytes", None, "MiB", 2**20),
     ("Disk", "i/o", None, None, "MB/s", 1e6),
@@ -88,14 +96,15 @@ def render_profiler_page(profile: Profile, findings: Sequence[Finding], related:
 
 
 def _heading(profile: Profile, fired: Sequence[Finding]) -> str:
-    """Sum up the findings in one line."""
+    """Sum up the findings in one line, by the one that comes first."""
     if not fired:
         return "The job ran well: no rule fired" if profile.steps else "No rule fired"
-    gains = {finding.rule: max((advice.times_as_fast for advice in finding.advice), default=1.0) for finding in fired}
-    best = max(gains, key=lambda rule: gains[rule])
-    if gains[best] < 1.05:
-        return f"What to look at: {', '.join(gains)}"
-    return f"The job could be up to {gains[best]:.1f} times as fast: {best}"
+    first = fired[0]
+    if first.gain < 1.05:
+        return first.headline or f"What to look at: {', '.join(finding.rule for finding in fired)}"
+    if first.headline:
+        return f"{first.headline}: without that, it would be about {first.gain:.1f} times as fast"
+    return f"The job could be up to {first.gain:.1f} times as fast: {first.rule}"
 
 
 def _totals(profile: Profile, fired: int) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """The rule Confusion."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,23 @@ _ADVICE = (
     "pictures that are confused, for wrong labels and for classes that look alike"
 )
 
+_SURE = 1.0
+"""Standard errors by which a share must be beyond its limit."""
+
+
+def _bound(share: float, count: int, side: int) -> float:
+    """Compute the bound of Wilson's interval of a share: the upper one for side 1, the lower one for -1."""
+    spread = _SURE**2 / count
+    half = _SURE * math.sqrt(share * (1 - share) / count + spread / (4 * count))
+    return (share + spread / 2 + side * half) / (1 + spread)
+
 
 class Confusion(BuiltInRule[ConfusionParameters]):
     """A class's precision is below `min_diag`, or more than `max_off_diag` of its predictions belong to another class.
 
     The matrix is that of the last evaluation (steps in the mode EVAL), or of all steps if there is none. SageMaker's
     guide divides the diagonal by its sum, which fires for any matrix of several equal classes; here both shares are
-    those of the column.
+    those of the column, and must be beyond the limit by a standard error (Wilson's).
     """
 
     def __init__(self, base_trial: Any, **parameters: object) -> None:
@@ -57,17 +68,19 @@ class Confusion(BuiltInRule[ConfusionParameters]):
             np.add.at(matrix, (one.labels, inside), 1)
         for column in np.flatnonzero(matrix.sum(axis=0) >= _FEW):
             self.judged += 1
-            self._column(step, matrix[:, column] / matrix[:, column].sum(), int(column))
+            self._column(step, matrix[:, column], int(column))
 
-    def _column(self, step: SavedStep, shares: Any, number: int) -> None:
+    def _column(self, step: SavedStep, counted: Any, number: int) -> None:
+        count = int(counted.sum())
+        shares = counted / count
         right = float(shares[number])
         others = shares.copy()
         others[number] = 0
         worst = int(others.argmax())
-        if right < self.parameters.min_diag:
+        if _bound(right, count, 1) < self.parameters.min_diag:
             what = f"{100 * right:.0f} % of what is predicted as class {number} is of it"
             self.find(step, self.parameters.predictions, right, what, _ADVICE, key=f"diagonal {number}")
-        elif others[worst] > self.parameters.max_off_diag:
+        elif _bound(float(others[worst]), count, -1) > self.parameters.max_off_diag:
             what = f"{100 * others[worst]:.0f} % of what is predicted as class {number} is of class {worst}"
             self.find(step, self.parameters.predictions, float(others[worst]), what, _ADVICE, key=f"beside {number}")
 

@@ -19,7 +19,7 @@ class PoorWeightInitializationParameters:
     activation_inputs_regex: tuple[str, ...] = declare((".*relu_input",), "Inputs of activations.", patterns=True)
     threshold: float = declare(10.0, "Largest ratio of the layers' variances in those inputs.", low=1)
     distribution_range: float = declare(0.001, "Smallest distance of a gradient's 5th and 95th percentile.", low=0)
-    patience: int = declare(5, "Number of first and of last losses that are compared.", low=1)
+    patience: int = declare(5, "A tenth of the number of losses within which the loss must fall.", low=1)
     steps: int = declare(10, "Number of first saved training steps that are judged.", low=1)
 
 
@@ -133,8 +133,8 @@ class Definition:
 
 RULES: Mapping[str, Definition] = {
     "PoorWeightInitialization": Definition(
-        fires="in the first steps a gradient is zero throughout; or the loss does not fall, and gradients are narrow "
-        "or the layers' inputs of very different variance",
+        fires="in the first steps a gradient is zero throughout; or gradients are narrow or the layers' inputs of very "
+        "different variance, and the loss does not fall thereafter",
         reads="gradients, losses, relu_input",
         parameters=PoorWeightInitializationParameters,
     ),
@@ -147,7 +147,7 @@ RULES: Mapping[str, Definition] = {
         fires="a tensor has values that are not finite", reads="any tensor", parameters=ExplodingTensorParameters
     ),
     "Overfit": Definition(
-        fires="the validation loss is above the training loss by more than the ratio",
+        fires="the validation loss is above the training loss by more than the ratio, and than chance explains",
         reads="losses in the modes TRAIN and EVAL",
         parameters=OverfitParameters,
     ),
@@ -157,8 +157,8 @@ RULES: Mapping[str, Definition] = {
         parameters=OvertrainingParameters,
     ),
     "LossNotDecreasing": Definition(
-        fires="the loss rises, or has not fallen for three windows of steps, while it is above a tenth of its first "
-        "value",
+        fires="the loss rises, or has not fallen for three windows of steps or more, by more than chance explains and "
+        "while it is above a tenth of its first value",
         reads="losses",
         parameters=LossNotDecreasingParameters,
     ),

@@ -1,7 +1,9 @@
 """The losses of a trial, step by step and by evaluation."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 
@@ -24,6 +26,47 @@ def loss_of(step: SavedStep, patterns: Sequence[str] | None = None) -> float | N
     return float(np.mean(found)) if found else None
 
 
+SURE = 3.0
+"""Standard errors by which two means differ by more than chance: a rule compares many times in a job."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """The mean of some losses, and how well it is known."""
+
+    mean: float
+    count: int
+    variance: float
+    """The variance of one loss."""
+
+    @classmethod
+    def of(cls, losses: Sequence[float]) -> Self:
+        """Compute it from one loss or more; of one, the variance is taken as 0."""
+        variance = float(np.var(losses, ddof=1)) if len(losses) > 1 else 0.0
+        return cls(mean=float(np.mean(losses)), count=len(losses), variance=variance)
+
+    @classmethod
+    def pooled(cls, parts: Sequence["Sample"]) -> Self:
+        """Join samples between which the mean may have moved."""
+        count = sum(part.count for part in parts)
+        within = sum((part.count - 1) * part.variance for part in parts) / max(1, count - len(parts))
+        return cls(mean=sum(part.count * part.mean for part in parts) / count, count=count, variance=within)
+
+    def error(self, other: "Sample") -> float:
+        """Compute the standard error of the difference of the means, from the variance of both together."""
+        free = self.count + other.count - 2
+        variance = ((self.count - 1) * self.variance + (other.count - 1) * other.variance) / max(1, free)
+        return math.sqrt(variance * (1 / self.count + 1 / other.count))
+
+    def is_below(self, other: "Sample", errors: float) -> bool:
+        """Whether this mean is lower by more than so many standard errors."""
+        return other.mean - self.mean > errors * self.error(other)
+
+    def resolves(self, other: "Sample", share: float, errors: float) -> bool:
+        """Whether a difference of that share of this mean is so many standard errors, or more."""
+        return errors * self.error(other) <= share * abs(self.mean)
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluationLosses:
     """The mean losses of one evaluation, and of training since the previous one."""
@@ -33,6 +76,8 @@ class EvaluationLosses:
     training: float | None
     validation: float
     tensor: str
+    error: float = 0.0
+    """Standard error of their difference; 0 if it cannot be told."""
 
 
 @dataclass
@@ -69,5 +114,8 @@ class Evaluations:
             validation=float(np.mean(self._validation)),
             tensor=self._tensor,
         )
+        if self._training and len(self._training) + len(self._validation) > 2:
+            training, validation = Sample.of(self._training), Sample.of(self._validation)
+            found = replace(found, error=validation.error(training))
         self._training, self._validation = [], []
         return found

@@ -4,7 +4,7 @@ from typing import Any
 
 from container.rules.built_in import BuiltInRule
 from container.rules.definitions import OverfitParameters
-from container.rules.losses import LACKS_BOTH, EvaluationLosses, Evaluations
+from container.rules.losses import LACKS_BOTH, SURE, EvaluationLosses, Evaluations
 from container.rules.saved_step import SavedStep
 
 _ADVICE = (
@@ -12,14 +12,21 @@ _ADVICE = (
     "fewer epochs (early-stopping-patience)"
 )
 
+_SUM = 4.0
+"""Times the first training loss, from which on a validation loss is a sum."""
+
 
 class Overfit(BuiltInRule[OverfitParameters]):
     """The validation loss exceeds the training loss by more than the threshold, `patience` evaluations in a row.
 
     The ratio is (validation loss - training loss) / training loss.
 
-    The losses are means: over the evaluation, and over the training losses saved since the previous one. A later
-    evaluation below the ratio withdraws the finding: a network may do badly in validation at first.
+    The losses are means: over the evaluation, and over the training losses saved since the previous one; they must
+    differ by more than chance explains. A later evaluation that is not above the ratio withdraws the finding: a network
+    may do badly in validation at first.
+
+    A validation loss that is many times the first training loss in every evaluation is a sum over the batch: no network
+    is that much worse than chance. It is divided by the number of labels if they are saved, else it is not judged.
     """
 
     def __init__(self, base_trial: Any, **parameters: object) -> None:
@@ -27,10 +34,17 @@ class Overfit(BuiltInRule[OverfitParameters]):
         self.lacks = LACKS_BOTH
         self._evaluations = Evaluations(self.parameters.tensor_regex)
         self._above = 0
+        self._first: float | None = None
+        self._is_sum = True
+        self._labels: list[int] = []
 
     def judge(self, step: SavedStep) -> None:
-        if step.number >= self.parameters.start_step:
-            self._compare(self._evaluations.add(step))
+        if step.number < self.parameters.start_step:
+            return
+        self._compare(self._evaluations.add(step))
+        if step.mode == "EVAL" and (labels := step.members(["labels"])):
+            values = step.whole(labels[0])
+            self._labels += [] if values is None else [values.size]
 
     def finish(self) -> None:
         self._compare(self._evaluations.end())
@@ -38,16 +52,43 @@ class Overfit(BuiltInRule[OverfitParameters]):
     def _compare(self, evaluation: EvaluationLosses | None) -> None:
         if evaluation is None or not evaluation.training:
             return
+        validation = self._as_mean(evaluation)
+        if validation is None:
+            return
         self.judged += 1
-        ratio = (evaluation.validation - evaluation.training) / abs(evaluation.training)
-        if not ratio > self.parameters.ratio_threshold:
+        ratio = (validation - evaluation.training) / abs(evaluation.training)
+        chance = SURE * evaluation.error * validation / evaluation.validation
+        if not (ratio > self.parameters.ratio_threshold and validation - evaluation.training > chance):
             self._above = 0
             self.findings.clear()
             return
         self._above += 1
         if self._above >= self.parameters.patience:
             what = (
-                f"the mean validation loss is {evaluation.validation:.4g} and the mean training loss "
+                f"the mean validation loss is {validation:.4g} and the mean training loss "
                 f"{evaluation.training:.4g}: {100 * ratio:.0f} % more"
+                + (", once the sum over a batch is divided by its labels" if self._is_sum else "")
             )
             self.find(evaluation.step, evaluation.tensor, ratio, what, _ADVICE)
+
+    def _as_mean(self, evaluation: EvaluationLosses) -> float | None:
+        """Return the validation loss as a mean over pictures; None if it is a sum over an unknown number of them."""
+        labels, self._labels = self._labels, []
+        if self._first is None:
+            self._first = evaluation.training
+        first = self._first or 0.0
+        self._is_sum = self._is_sum and evaluation.validation > _SUM * first > 0
+        if not self._is_sum:
+            self.note = ""
+            return evaluation.validation
+        times = evaluation.validation / first
+        self.note = (
+            f"the validation loss is {times:.3g} times the first training loss: it is a sum over the batch, and the "
+            "training loss a mean (use the same reduction for both)"
+        )
+        count = sum(labels) / len(labels) if labels else 0.0
+        if count <= 1:
+            self.note += "; save the labels, and it is divided by their number"
+            return None
+        self.note += f"; divided by the batch's {count:.4g} labels"
+        return evaluation.validation / count

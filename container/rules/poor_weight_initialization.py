@@ -6,7 +6,7 @@ import numpy as np
 
 from container.rules.built_in import WHERE, BuiltInRule
 from container.rules.definitions import PoorWeightInitializationParameters
-from container.rules.losses import loss_of
+from container.rules.losses import Sample, loss_of
 from container.rules.saved_step import SavedStep
 
 _ADVICE = (
@@ -14,15 +14,25 @@ _ADVICE = (
     "does (nn.init.kaiming_normal_); no layer may be zero or constant"
 )
 
+_LOSSES = 10
+"""Times `patience`: losses after which the loss must have fallen."""
+
+_SURE = 2.0
+"""Standard errors by which a loss that falls must have fallen; it is compared once."""
+
+_SEEN = 0.2
+"""Share of the loss: a fall of this much must be twice as many standard errors, or nothing can be said."""
+
 
 class PoorWeightInitialization(BuiltInRule[PoorWeightInitializationParameters]):
     """The first `steps` saved steps of training show signs of poor initial weights.
 
     SageMaker's guide names three signs: the variances of the layers' activation inputs differ by more than
     `threshold`; the 5th and 95th percentile of a gradient are closer than `distribution_range`; the loss does not fall.
-    Healthy residual networks show the first or second, and batches differ, so here one of these counts only if the loss
-    does not fall either (means of the last and of the first `patience` losses). A gradient that is zero throughout
-    counts by itself: nothing below it can learn.
+    Healthy residual networks show the first or second, batches differ, and a sound training may start slowly, so here
+    one of these counts only if the loss does not fall in the first 10 times `patience` losses either: the mean of the
+    last third is not below that of the first by more than chance explains, and their difference is known well enough
+    that a fall would have shown. A gradient that is zero throughout counts by itself: nothing below it can learn.
     """
 
     def __init__(self, base_trial: Any, **parameters: object) -> None:
@@ -30,21 +40,30 @@ class PoorWeightInitialization(BuiltInRule[PoorWeightInitializationParameters]):
         self.lacks = f"the first steps hold no gradients and no relu_input; {WHERE}"
         self._steps = 0
         self._losses: list[float] = []
+        self._over = False
         self._signs: dict[str, tuple[SavedStep, float, str]] = {}
 
     def judge(self, step: SavedStep) -> None:
-        if not step.trains or self._steps >= self.parameters.steps or not step.names:
+        if not step.trains or not step.names or self._over:
             return
-        self._steps += 1
         loss = loss_of(step)
         if loss is not None:
             self._losses.append(loss)
-        self._gradients(step)
-        self._activations(step)
+        if self._steps < self.parameters.steps:
+            self._steps += 1
+            self._gradients(step)
+            self._activations(step)
+        if len(self._losses) >= _LOSSES * self.parameters.patience:
+            self.finish()
+
+    def finish(self) -> None:
+        """Judge the signs by the losses so far, once."""
+        if self._over:
+            return
+        self._over = True
         if self._loss_stands():
             for name, (seen, value, what) in self._signs.items():
                 self.find(seen, name, value, f"{what}, and the loss does not fall", _ADVICE)
-            self._signs.clear()
 
     def _gradients(self, step: SavedStep) -> None:
         for name in step.members(["gradients"]):
@@ -83,7 +102,8 @@ class PoorWeightInitialization(BuiltInRule[PoorWeightInitializationParameters]):
         return None if least is None or most is None else most - least
 
     def _loss_stands(self) -> bool:
-        patience = self.parameters.patience
-        if len(self._losses) < min(2 * patience, self.parameters.steps):
+        if len(self._losses) < 2 * self.parameters.patience:
             return False
-        return not float(np.mean(self._losses[-patience:])) < float(np.mean(self._losses[:patience]))
+        third = max(self.parameters.patience, len(self._losses) // 3)
+        first, last = Sample.of(self._losses[:third]), Sample.of(self._losses[-third:])
+        return not last.is_below(first, _SURE) and first.resolves(last, _SEEN, 2 * _SURE)

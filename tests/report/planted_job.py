@@ -27,7 +27,7 @@ from container.preprocessing import Preprocessing
 from container.train import program
 from container.train.launch.torchrun import free_port
 from container.train.loop import prepare
-from container.train.profiler import host_readings, sampler, start
+from container.train.profiler import host_readings, process_readings, sampler, start
 from container.train.profiler.profiler import Profiler
 from container.train.profiler.system_samples import Reading, SystemFiles
 from container.train.profiler.timing import HostClock
@@ -99,7 +99,7 @@ def _place(rank: int, ranks: int, port: int) -> Mapping[str, str]:
 
 
 class QuietMachine(host_readings.HostReadings):
-    """The job's own memory is real, and read each time."""
+    """Its memory is read each time."""
 
     def __call__(self) -> list[Reading]:
         self._count = 0
@@ -110,6 +110,26 @@ class QuietMachine(host_readings.HostReadings):
 
     def _memory_percent(self) -> float:
         return 40.0
+
+
+class QuietProcesses(process_readings.ProcessReadings):
+    """The job's own memory is real, and read each time; its CPUs are its own."""
+
+    def __call__(self) -> list[Reading]:
+        self._count = process_readings.SAMPLES_PER_READING - 1
+        memory = [reading for reading in super().__call__() if reading.dimension.startswith("MemoryUsed")]
+        return [
+            *memory,
+            Reading("process", "job", "CPUUtilization", 60.0),
+            Reading("process", "others", "CPUUtilization", 0.0),
+            Reading("process", "trainer", "CPUUtilization", 60.0),
+            Reading("process", "trainer", "CPUWaitPercentage", 0.0),
+            Reading("process", "trainer", "ThreadsCPUWaitPercentage", 0.0),
+        ]
+
+
+def quiet_kernel() -> sampler.Reader:
+    return lambda: [Reading("kernel", "cpu", "StealPercentage", 0.0)]
 
 
 class PhaseSampler(sampler.Sampler):
@@ -139,6 +159,8 @@ def _watch_a_quiet_machine(clock: JobClock) -> None:
     sampler.INTERVAL_S = 0
     start.Sampler = PhaseSampler
     start.HostReadings = QuietMachine
+    start.ProcessReadings = QuietProcesses
+    start.KernelReadings = quiet_kernel
     start.HostClock = SamplingClock
     start.DeviceClock = lambda device: SamplingClock()
 

@@ -14,6 +14,25 @@ from PIL import Image
 T0 = 1_700_000_000.0
 COLUMNS = ["step", "epoch", "start", "wall", "pictures"]
 PHASES = ["data", "copy", "forward", "backward", "optimizer", "debugger"]
+PROCESSES = ("job", "others", "trainer", "readers")
+QUIET = {
+    ("job", "CPUUtilization"): 110.0,
+    ("job", "CPUWaitPercentage"): 3.0,
+    ("job", "MemoryUsedPercent"): 12.0,
+    ("others", "CPUUtilization"): 4.0,
+    ("trainer", "CPUUtilization"): 95.0,
+    ("trainer", "CPUWaitPercentage"): 1.0,
+    ("trainer", "ThreadsCPUWaitPercentage"): 2.0,
+    ("trainer", "DiskWaitPercentage"): 0.0,
+    ("readers", "CPUUtilization"): 15.0,
+    ("readers", "CPUWaitPercentage"): 1.0,
+    ("readers", "DiskWaitPercentage"): 1.0,
+    ("cpu", "StealPercentage"): 0.2,
+    ("cpu", "PressurePercentage"): 3.0,
+    ("io", "PressurePercentage"): 0.5,
+    ("memory", "PressurePercentage"): 0.0,
+}
+"""The job's own processes and the kernel's counters on a machine that does nothing else, by name and dimension."""
 
 
 @dataclass
@@ -52,6 +71,10 @@ class PlannedJob:
             self.system[("cpu", f"cpu{core}", "I/OWaitPercentage")] = lambda share: abs(self.noise(2))
         self.system[("memory", "MemoryUsedPercent", "")] = lambda share: 40 + self.noise(0.5)
         self.system[("memory", "process", "MemoryUsedBytes")] = lambda share: 900e6 + self.noise(5e6)
+        for (name, dimension), value in QUIET.items():
+            self.system[("process" if name in PROCESSES else "kernel", name, dimension)] = lambda share, value=value: (
+                value
+            )
         self.system[("i/o", "ReadThroughputInBytesPerSecond", "")] = lambda share: 4e6 + self.noise(1e5)
         self.system[("i/o", "IOPS", "")] = lambda share: 30.0
         self.system[("network", "ReceiveBytesPerSecond", "Algorithm")] = lambda share: 1e5 + self.noise(1e4)

@@ -16,7 +16,7 @@ Plant = Callable[[PlannedJob], None]
 
 def fired(job: PlannedJob, directory: Path) -> dict[str, Finding]:
     findings = analyse(read_profile(job.write(directory / "profile")))
-    assert len(findings) == 11
+    assert len(findings) == 15
     return {finding.rule: finding for finding in findings if finding.fired}
 
 
@@ -30,6 +30,7 @@ def a_leak_of_process_memory(job: PlannedJob) -> None:
 
 def a_leak_of_host_memory(job: PlannedJob) -> None:
     job.system[("memory", "MemoryUsedPercent", "")] = lambda share: 40 + 30 * share
+    job.system[("process", "job", "MemoryUsedPercent")] = lambda share: 12 + 28 * share
 
 
 def a_leak_of_gpu_memory(job: PlannedJob) -> None:

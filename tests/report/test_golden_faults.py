@@ -36,6 +36,10 @@ ON_A_GPU = {
     "Dataloader": "passed",
     "GPUMemoryIncrease": "passed",
     "StepOutlier": "passed",
+    "OtherPrograms": "passed",
+    "CPUQuota": "passed",
+    "CPUSteal": "passed",
+    "HostMemory": "passed",
     "LoadBalancing": "no data",
     "MaxInitializationTime": "passed",
     "OverallSystemUsage": "information",
@@ -119,14 +123,14 @@ def test_the_analysis_that_must_fire_does_and_names_what_to_set(
         (
             faults.a_loader_that_lets_a_gpu_idle,
             {},
-            {"Dataloader": ["set num-workers="], "LowGPUUtilization": ["set num-workers="]},
+            {"Dataloader": ["set num-workers="], "LowGPUUtilization": ["what to do about Dataloader"]},
         ),
         (
             faults.a_gpu_with_little_to_do,
             TINY_BATCH,
             {
                 "BatchSize": ["set batch-size=4 (now 2)"],
-                "LowGPUUtilization": ["set batch-size=4 (now 2)", "set amp=auto"],
+                "LowGPUUtilization": ["what to do about BatchSize helps here too", "set amp=auto"],
             },
         ),
         (faults.a_leak_of_gpu_memory, {}, {"GPUMemoryIncrease": ["memory of gpu0, algo-1 grows", "debug=true"]}),

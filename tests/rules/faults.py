@@ -48,13 +48,13 @@ def together(*others: Fault) -> Fault:
     return change
 
 
-def slow_start(other: Fault) -> Fault:
-    """Beside another fault, the loss does not fall in the first ten steps."""
+def slow_start(other: Fault, steps: int) -> Fault:
+    """Beside another fault, the loss does not fall in the first steps."""
 
     def change(moment: Moment, tensors: Tensors) -> None:
         other(moment, tensors)
-        tensors[LOSS] = np.float32(2.3 * math.exp(-max(0, moment.time - 9) / 20))
-        if moment.mode == "TRAIN" and moment.time < 10:
+        tensors[LOSS] = np.float32(2.3 * math.exp(-max(0, moment.time - steps + 1) / 20))
+        if moment.mode == "TRAIN" and moment.time < steps:
             tensors[LOSS] = np.float32(2.3 + 0.001 * moment.time)
 
     return change
@@ -63,6 +63,12 @@ def slow_start(other: Fault) -> Fault:
 def overfitted(moment: Moment, tensors: Tensors) -> None:
     if moment.mode == "EVAL":
         tensors[LOSS] = tensors[LOSS] * np.float32(1.6)
+
+
+def summed(moment: Moment, tensors: Tensors) -> None:
+    """The validation loss is the sum over the batch."""
+    if moment.mode == "EVAL":
+        tensors[LOSS] = tensors[LOSS] * np.float32(BATCH)
 
 
 def trained_for_long(moment: Moment, tensors: Tensors) -> None:

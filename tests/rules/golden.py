@@ -33,12 +33,14 @@ CASES = {
     "tiny gradient": Case(fault=faults.times(GRADIENT, 1e-7), fires={"VanishingGradient": {GRADIENT}}),
     "NaN": Case(fault=faults.with_nan, fires={"ExplodingTensor": {HIGH}}),
     "narrow gradients, loss stands": Case(
-        fault=faults.slow_start(faults.times(GRADIENT, 1e-3)), fires={"PoorWeightInitialization": {GRADIENT}}
+        fault=faults.slow_start(faults.times(GRADIENT, 1e-3), 50), fires={"PoorWeightInitialization": {GRADIENT}}
     ),
     "uneven activations, loss stands": Case(
-        fault=faults.slow_start(faults.times("block1.relu_input_0", 0.1)),
+        fault=faults.slow_start(faults.times("block1.relu_input_0", 0.1), 50),
         fires={"PoorWeightInitialization": {"block1.relu_input_0"}},
     ),
+    "narrow gradients, slow start": Case(fault=faults.slow_start(faults.times(GRADIENT, 1e-3), 15)),
+    "validation loss a sum": Case(fault=faults.summed),
     "narrow gradients, loss falls": Case(fault=faults.times(GRADIENT, 1e-3)),
     "worse in validation": Case(fault=faults.overfitted, fires={"Overfit": {faults.LOSS}}),
     "trained for long": Case(fault=faults.trained_for_long, fires={"Overtraining": {faults.LOSS}}),

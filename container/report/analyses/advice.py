@@ -2,8 +2,12 @@
 
 import math
 
+from container.report.analyses.contention import contentions, free_cpus
 from container.report.analyses.finding import Advice
 from container.report.profile_record import OTHER, Profile, Steps
+
+_WORTHWHILE = 1.05
+"""Times as fast; below it, more workers are not advised."""
 
 
 def more_workers(profile: Profile, steps: Steps) -> Advice:
@@ -23,19 +27,26 @@ def more_workers(profile: Profile, steps: Steps) -> Advice:
     # Without workers, reading and computing alternate; with them, they overlap.
     reading = wall * now if now else waited
     enough = max(now + 1, math.ceil(reading / max(busy, 1e-9)))
-    if profile.cpus > now:
-        new = min(enough, profile.cpus)
-        fastest = wall / max(busy, reading / new)
+    new = min(enough, profile.cpus)
+    fastest = wall / max(busy, reading / max(new, 1), wall * _cpus_in_use(profile))
+    if profile.cpus > now and fastest > _WORTHWHILE:
         return Advice(
             text=f"{waiting}: set num-workers={new} (now {now}); at best {fastest:.2f} times as fast",
             times_as_fast=fastest,
         )
     return Advice(
-        text=f"{waiting}, with {now} DataLoader workers on {profile.cpus} CPUs: choose an instance type with more "
-        "vCPUs for each GPU, store the pictures smaller (training needs little more than "
+        text=f"{waiting}, with {now} DataLoader workers on {profile.cpus} CPUs, which give no more: choose an instance "
+        "type with more vCPUs for each GPU, store the pictures smaller (training needs little more than "
         f"image-size={profile.setting('image-size')}), or set augmentation=light; at best {bound:.2f} times as fast",
         times_as_fast=bound,
     )
+
+
+def _cpus_in_use(profile: Profile) -> float:
+    """Compute the share of the CPUs left to it that the job uses: workers cannot make more of it; 0 if unknown."""
+    free = free_cpus(profile)
+    used = max((each.job for each in contentions(profile)), default=0.0)
+    return min(1.0, used / free) if free else 0.0
 
 
 def larger_batch(profile: Profile, steps: Steps) -> Advice:

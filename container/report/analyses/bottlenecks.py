@@ -7,6 +7,7 @@ import numpy as np
 from container.page.charts import figure, limit, line
 from container.report.analyses.advice import more_workers
 from container.report.analyses.finding import NO_GPU, NO_SAMPLES, Advice, Chart, Finding, Rule
+from container.report.analyses.reading import DISK, DiskWait, disk_wait
 from container.report.analyses.samples import LEAST, SKIPPED, minutes, nodes, together
 from container.report.profile_record import Profile
 
@@ -40,10 +41,11 @@ def cpu_bottleneck(profile: Profile) -> Finding:
 def io_bottleneck(profile: Profile) -> Finding:
     """Judge by SageMaker's defaults: 50 % of the samples with a GPU below 10 % and a core's I/O wait above 50 %.
 
-    Without a GPU, only the I/O wait counts.
+    Without a GPU, only the I/O wait counts. Ours: the job's own readers wait for the disk, and the loop for them.
     """
     rule = _rule("IOBottleneck", "How often does the job wait for the disk instead of computing?", _IO_WAIT, profile)
-    return _judge(profile, rule, _IO_WAIT)
+    rule = replace(rule, threshold=f"{rule.threshold}; or readers that wait for it over {DISK} % of the time (ours)")
+    return _judge(profile, rule, _IO_WAIT, disk_wait(profile))
 
 
 def _rule(name: str, question: str, metric: _Metric, profile: Profile) -> Rule:
@@ -51,8 +53,12 @@ def _rule(name: str, question: str, metric: _Metric, profile: Profile) -> Rule:
     return Rule(name, question, threshold + (f" and a GPU below {IDLE} %" if profile.has_gpu else ""))
 
 
-def _judge(profile: Profile, rule: Rule, metric: _Metric) -> Finding:
-    """Count the samples at which any core's metric is high and any GPU of that host is idle."""
+def _judge(profile: Profile, rule: Rule, metric: _Metric, disk: DiskWait | None = None) -> Finding:
+    """Count the samples at which any core's metric is high and any GPU of that host is idle.
+
+    Args:
+        disk: The readers' waits for the disk, for which the rule fires too.
+    """
     cores = profile.in_training("cpu", metric.dimension)
     gpus = profile.in_training("gpu", "GPUUtilization")
     bad, idle, total = 0, 0, 0
@@ -70,7 +76,7 @@ def _judge(profile: Profile, rule: Rule, metric: _Metric) -> Finding:
     if total < LEAST:
         return rule.no_data(NO_SAMPLES if not total else f"only {total} samples were taken while it trained")
     share = 100 * bad / total
-    fired = share > THRESHOLD
+    fired = share > THRESHOLD or (disk is not None and disk.decides)
     ends = [traces[0]["x"][0], traces[0]["x"][-1]]
     drawn = figure(
         [*traces, limit("threshold", metric.limit, *ends)], "minutes", f"{metric.name}, %", yaxis={"range": [0, 102]}
@@ -78,25 +84,30 @@ def _judge(profile: Profile, rule: Rule, metric: _Metric) -> Finding:
     rule = replace(rule, threshold=f"{rule.threshold}; {SKIPPED}")
     return rule.judged(
         fired,
-        f"{share:.1f} % of {total:,} samples",
-        advice=_advice(profile, metric) if fired else (),
+        f"{share:.1f} % of {total:,} samples"
+        + (f"; readers waited for the disk {100 * disk.share:.0f} % of the time" if disk else ""),
+        advice=_advice(profile, metric, disk) if fired else (),
         charts=[Chart(name="samples", figure=drawn, description=f"Line: {metric.name}; dashed: the threshold.")],
         details={"samples with an idle GPU": f"{idle:,}"} if profile.has_gpu else {},
     )
 
 
-def _advice(profile: Profile, metric: _Metric) -> list[Advice]:
+def _advice(profile: Profile, metric: _Metric, disk: DiskWait | None) -> list[Advice]:
     advice = []
-    if profile.first is not None and profile.first.usual.share("data") > 0.02:
+    decides = disk is not None and disk.decides
+    if not decides and profile.first is not None and profile.first.usual.share("data") > 0.02:
         advice.append(more_workers(profile, profile.first.usual))
     if metric is _IO_WAIT:
+        gain = disk.times_as_fast if disk is not None and decides else 1.0
         advice.append(
             Advice(
                 text="the disk is slow: train with the whole data on the volume (input mode File), pack small pictures "
                 "by storing them smaller, or choose an instance type with local NVMe (ml.g4dn, ml.g5)"
+                + (f"; at best {gain:.2f} times as fast" if gain > 1 else ""),
+                times_as_fast=gain,
             )
         )
-    else:
+    elif "more vCPUs" not in " ".join(each.text for each in advice):
         advice.append(
             Advice(
                 text="the CPUs cannot prepare pictures as fast as the GPU takes them: choose an instance type with "

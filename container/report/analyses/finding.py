@@ -57,6 +57,13 @@ class Finding:
     tables: Sequence[Table] = ()
     details: Mapping[str, str] = field(default_factory=dict)
     """Further measurements by name."""
+    headline: str = ""
+    """What the page's heading says, if this finding comes first; empty: the rule's name."""
+
+    @property
+    def gain(self) -> float:
+        """How many times as fast the job would be by the best advice; 1 if that cannot be computed."""
+        return max((advice.times_as_fast for advice in self.advice), default=1.0)
 
     @property
     def fired(self) -> bool:

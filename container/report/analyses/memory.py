@@ -7,6 +7,7 @@ import numpy as np
 
 from container.page.charts import figure, line
 from container.report.analyses.finding import NO_GPU, NO_SAMPLES, Advice, Chart, Finding, Rule
+from container.report.analyses.machine import others_percent
 from container.report.analyses.samples import minutes
 from container.report.profile_record import Column, Profile, Series
 
@@ -40,7 +41,7 @@ def gpu_memory_increase(profile: Profile) -> Finding:
     grown = [(series, rise) for series in [*gpu, *host, *own] if (rise := _rise(series)) is not None]
     if not grown:
         return _RULE.no_data("the training was too short for a trend" if gpu or host or own else NO_SAMPLES)
-    leaking = [(series, rise) for series, rise in grown if _is_too_much(series, rise)]
+    leaking = [(series, rise) for series, rise in grown if _is_too_much(series, rise) and _is_the_jobs(profile, series)]
     most = max(leaking or grown, key=lambda entry: entry[1] / _scale(entry[0]))
     return _RULE.judged(
         bool(leaking),
@@ -77,6 +78,15 @@ def _is_too_much(series: Series, rise: float) -> bool:
     return rise > INCREASE
 
 
+def _is_the_jobs(profile: Profile, series: Series) -> bool:
+    """Whether the job's own processes explain at least half of what the host's memory grew; True if unknown."""
+    theirs = others_percent(profile, series.node) if series.name == "MemoryUsedPercent" else None
+    if theirs is None:
+        return True
+    grown = [float(part[-WINDOW:].mean() - part[:WINDOW].mean()) for part in (theirs, series.values)]
+    return grown[0] < grown[1] / 2
+
+
 def _scale(series: Series) -> float:
     return float(PROCESS_BYTES) if series.dimension == "MemoryUsedBytes" else float(INCREASE)
 
@@ -96,7 +106,10 @@ def _words(series: Series, rise: float) -> str:
 
 def _advice(leaking: Sequence[tuple[Series, float]]) -> list[Advice]:
     advice = []
+    own = {series.node for series, _ in leaking if series.dimension == "MemoryUsedBytes"}
     for series, rise in leaking:
+        if series.name == "MemoryUsedPercent" and series.node in own:
+            continue  # the same growth
         rate = rise / (float(series.times[-1] - series.times[0]) * 0.75 / 60)
         if series.dimension == "MemoryUsedBytes":
             pace = f"{rate / 2**20:,.1f} MiB a minute"

@@ -5,6 +5,8 @@ import numpy as np
 from container.page.charts import figure, limit, line
 from container.report.analyses.advice import more_workers
 from container.report.analyses.finding import NO_STEPS, Advice, Chart, Finding, Rule, Table
+from container.report.analyses.machine import cpu_quota, cpu_steal, other_programs
+from container.report.analyses.reading import disk_wait
 from container.report.profile_record import Profile, Steps
 
 WAITING = 10
@@ -71,7 +73,7 @@ def dataloader(profile: Profile) -> Finding:
     return _DATALOADER.judged(
         fired,
         f"{share:.1f} % of the steps' time, without the first step of each epoch",
-        advice=[more_workers(profile, usual)] if fired else (),
+        advice=[_faster_reading(profile, usual)] if fired else (),
         charts=[
             Chart(
                 name="waiting",
@@ -81,6 +83,13 @@ def dataloader(profile: Profile) -> Finding:
         ],
         details=details,
     )
+
+
+def _faster_reading(profile: Profile, steps: Steps) -> Advice:
+    disk = disk_wait(profile)
+    if disk is not None and disk.decides:
+        return Advice(text="the readers wait for the disk, which more of them would share: see IOBottleneck")
+    return more_workers(profile, steps)
 
 
 def step_outlier(profile: Profile) -> Finding:
@@ -96,7 +105,7 @@ def step_outlier(profile: Profile) -> Finding:
     return _STEP_OUTLIER.judged(
         fired,
         f"{len(found):,} of {len(steps):,} steps, {share:.1f} % of the loop",
-        advice=_outlier_advice(steps, found, share) if fired else (),
+        advice=(_held_up(profile) or _outlier_advice(steps, found, share)) if fired else (),
         details={
             "median step": f"{1000 * float(np.median(walls)):,.1f} ms",
             "threshold": f"{1000 * outlier_limit(walls):,.1f} ms",
@@ -142,6 +151,16 @@ def outlier_table(steps: Steps) -> Table:
         for index in outliers(steps)[:_SHOWN].tolist()
     ]
     return Table(name="Longest steps", head=["step", "epoch", "ms", "phase that was long"], rows=rows)
+
+
+def _held_up(profile: Profile) -> list[Advice]:
+    """Point to what took the CPUs: then it depends on chance which steps and which phases are long."""
+    causes = [
+        finding.rule for finding in (other_programs(profile), cpu_quota(profile), cpu_steal(profile)) if finding.fired
+    ]
+    if not causes:
+        return []
+    return [Advice(text=f"the job had to wait for CPUs, which makes any phase of any step long: see {causes[0]}")]
 
 
 def _outlier_advice(steps: Steps, found: np.ndarray[tuple[int, ...], np.dtype[np.int64]], share: float) -> list[Advice]:

@@ -19,8 +19,10 @@ DEFAULTS = {
     "gradients": ("^gradient",),
     "losses": ("[Ll]oss_(?!input).*output",),
     "optimizer_variables": ("^optimizer/",),
+    "sm_metrics": (),
 }
-"""smdebug's collections for PyTorch, and the optimizer's state, which it names for other frameworks only."""
+"""smdebug's collections for PyTorch, and two that it names for other frameworks only: the optimizer's state, and what
+`save_scalar` was given with `sm_metric`."""
 
 
 class CollectionKeys:
@@ -33,6 +35,7 @@ class CollectionKeys:
     GRADIENTS = "gradients"
     LOSSES = "losses"
     OPTIMIZER_VARIABLES = "optimizer_variables"
+    SM_METRICS = "sm_metrics"
 
 
 class Collection:

@@ -19,7 +19,7 @@ from torch import nn
 from container.contract.errors import DebuggerError
 from container.contract.paths import MlPaths
 from container.train.debugger.board import Board
-from container.train.debugger.collection import Collection, CollectionManager
+from container.train.debugger.collection import Collection, CollectionKeys, CollectionManager
 from container.train.debugger.configuration import (
     HookSettings,
     configuration_file,
@@ -172,12 +172,21 @@ class Hook(StepSaver):
         self.mode_steps.setdefault(mode, -1)
 
     def save_scalar(self, name: str, value: Any, sm_metric: bool = False, timestamp: float | None = None) -> None:
-        """Save a number with the current step, whatever the schedule, under the name `scalar/<name>`."""
+        """Save a number with the current step, whatever the schedule, under the name `scalar/<name>`.
+
+        Args:
+            name: Its name.
+            value: One number.
+            sm_metric: Whether it also belongs to the collection sm_metrics.
+            timestamp: Ignored; it is saved as of now.
+        """
         tensor = torch.as_tensor(value).detach().reshape(-1).clone()
         if tensor.numel() != 1:
             raise DebuggerError(f"the scalar {name} has {tensor.numel()} values")
         if self.writes:
             self._scalars.append((f"scalar/{name}", tensor))
+            if sm_metric:
+                self.collection_manager.get(CollectionKeys.SM_METRICS).add_tensor_name(f"scalar/{name}")
 
     def save_tensor(self, tensor_name: str, tensor_value: Any, collections_to_write: Any = "default") -> None:
         """Save the full tensor with the current step if that step saves anything; once the optimizer has stepped, hold

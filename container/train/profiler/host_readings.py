@@ -10,9 +10,7 @@ import psutil  # type: ignore[import-untyped]
 from container.cpus import CGROUP, available_cpus, cpu_quota
 from container.train.profiler.system_samples import Reading
 
-# Expensive readings are taken only at every nth sample.
 _SAMPLES_PER_MEMORY_READING = 2
-_SAMPLES_PER_PROCESS_READING = 8  # it lists all processes of the machine
 
 
 @dataclass(frozen=True)
@@ -30,12 +28,10 @@ class HostReadings:
     """Reads the host at each call, over the time since the previous one.
 
     Args:
-        root: The root of the process tree whose memory is read.
         cgroup: The directory with the container's limits.
     """
 
-    def __init__(self, root: psutil.Process, cgroup: Path = CGROUP) -> None:
-        self._root = root
+    def __init__(self, cgroup: Path = CGROUP) -> None:
         self._cgroup = cgroup
         self._quota = cpu_quota(cgroup)
         self._memory_limit = _memory_limit(cgroup)
@@ -50,8 +46,6 @@ class HostReadings:
         if self._count % _SAMPLES_PER_MEMORY_READING == 0:
             readings.append(Reading("memory", "MemoryUsedPercent", "", self._memory_percent()))
             readings += self._rates()
-        if self._count % _SAMPLES_PER_PROCESS_READING == 0:
-            readings.append(Reading("memory", "process", "MemoryUsedBytes", _tree_bytes(self._root)))
         self._count += 1
         return readings
 
@@ -116,6 +110,12 @@ class HostReadings:
         return 100 * max(0, int(used.read_text()) - _named_numbers(stat).get(inactive, 0)) / limit
 
 
+def memory_bytes(cgroup: Path = CGROUP) -> int:
+    """Return the memory that the job may use: the container's limit, else the machine's memory."""
+    limit = _memory_limit(cgroup)
+    return int(psutil.virtual_memory().total) if limit is None else limit[0]
+
+
 def _counters() -> _Counters:
     disk = psutil.disk_io_counters()  # None in a container without a disk
     cards = [card for name, card in psutil.net_io_counters(pernic=True).items() if name != "lo"]
@@ -153,14 +153,3 @@ def _number(path: Path) -> int | None:
         return int(path.read_text())
     except (OSError, ValueError):  # no such file, or `max`
         return None
-
-
-def _tree_bytes(root: psutil.Process) -> int:
-    """Return the memory of all processes of the job; shared pages count for each."""
-    total: int = 0
-    for process in [root, *root.children(recursive=True)]:
-        try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total

@@ -3,7 +3,7 @@
 import logging
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -20,7 +20,9 @@ from container.train.launch.hosts import read_hosts
 from container.train.profiler.device_timing import DeviceClock
 from container.train.profiler.facts import Facts
 from container.train.profiler.gpu_readings import GpuReadings
-from container.train.profiler.host_readings import HostReadings
+from container.train.profiler.host_readings import HostReadings, memory_bytes
+from container.train.profiler.kernel_readings import KernelReadings
+from container.train.profiler.process_readings import ProcessReadings
 from container.train.profiler.profiler import NoProfiler, Profiler
 from container.train.profiler.recorder import Recorder
 from container.train.profiler.recording import ProcessPlace, Recording
@@ -108,10 +110,16 @@ def _sampler(directory: Path, world: World, node: str, device: Device) -> Sample
     # The processes of a host share a parent, which started them.
     root = (process.parent() or process) if world.local_size > 1 else process
     readers: list[Reader] = []
-    try:
-        readers.append(HostReadings(root))
-    except (OSError, RuntimeError, ValueError, KeyError, psutil.Error) as error:
-        logger.warning("this machine cannot be monitored: %s: %s", type(error).__name__, error)
+    makers: tuple[Callable[[], Reader], ...] = (
+        HostReadings,
+        lambda: ProcessReadings(root.pid, process.pid, memory_bytes()),
+        KernelReadings,
+    )
+    for make in makers:
+        try:
+            readers.append(make())
+        except (OSError, RuntimeError, ValueError, KeyError, psutil.Error) as error:
+            logger.warning("a part of the machine cannot be monitored: %s: %s", type(error).__name__, error)
     if device.is_cuda:
         try:
             readers.append(GpuReadings())

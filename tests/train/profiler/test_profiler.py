@@ -103,6 +103,18 @@ def test_the_machine_is_sampled_under_sagemaker_s_names(profile: Path):
         assert re.search(r"/system/incremental/\d{10}/\d{10}\.algo-1\.json$", str(file))
     samples = [sample for file in files for sample in read_lines(file)]
     assert all(set(sample) == {"Type", "Name", "Dimension", "Value", "NodeId", "Timestamp"} for sample in samples)
+    own = {(sample["Name"], sample["Dimension"]) for sample in samples if sample["Type"] == "process"}
+    assert own >= {
+        ("job", "CPUUtilization"),
+        ("others", "CPUUtilization"),
+        ("trainer", "CPUUtilization"),
+        ("trainer", "ThreadsCPUWaitPercentage"),
+        ("job", "InvoluntarySwitchesPerSecond"),
+    }
+    assert ("cpu", "StealPercentage") in {
+        (sample["Name"], sample["Dimension"]) for sample in samples if sample["Type"] == "kernel"
+    }
+    samples = [sample for sample in samples if sample["Type"] not in ("process", "kernel")]
     kinds = {(sample["Type"], re.sub(r"\d+$", "", sample["Name"]), sample["Dimension"]) for sample in samples}
     assert kinds == {
         ("cpu", "cpu", "CPUUtilization"),

@@ -7,7 +7,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import torch
 from torch import nn
@@ -20,7 +19,6 @@ from container.train.device import Device
 from container.train.launch.distributed import World
 from container.train.launch.hosts import Rank
 from container.train.profiler.device_timing import DeviceClock
-from container.train.profiler.host_readings import HostReadings
 from container.train.profiler.profiler import NoProfiler, Profiler
 from container.train.profiler.sampler import Sampler
 from container.train.profiler.start import start_profiler
@@ -277,37 +275,6 @@ def test_kernels_belong_to_the_operators_that_started_them():
     }
     assert rows["aten::addmm"]["self_cpu_us"] == 50
     assert rows["cudaLaunchKernel"]["cpu_us"] == 30
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_container_s_own_limits_are_what_is_full(tmp_path: Path, version: int):
-    """One CPU's worth of time and a gigabyte of memory, half of which is used beside what files could give back."""
-    stat = tmp_path / "cpu.stat" if version == 2 else tmp_path / "cpuacct" / "cpuacct.usage"
-    names = {
-        2: ("cpu.max", "memory.max", "memory.current", "memory.stat", "inactive_file"),
-        1: (
-            "cpu/cpu.cfs_quota_us",
-            "memory/memory.limit_in_bytes",
-            "memory/memory.usage_in_bytes",
-            "memory/memory.stat",
-            "total_inactive_file",
-        ),
-    }[version]
-    texts = ["100000 100000" if version == 2 else "100000", str(2**30), str(3 * 2**28), f"{names[4]} {2**28}\nanon 0"]
-    for name, text in zip(names, texts, strict=False):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    (tmp_path / "cpu").mkdir(exist_ok=True)
-    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
-    stat.parent.mkdir(exist_ok=True)
-    stat.write_text("usage_usec 0\nuser_usec 0" if version == 2 else "0")
-    readings = HostReadings(psutil.Process(), tmp_path)
-    # A day of CPU time since: whatever passed on this clock, that is all it may use.
-    stat.write_text("usage_usec 86400000000\nuser_usec 0" if version == 2 else "86400000000000")
-    values = {(reading.name, reading.dimension): reading.value for reading in readings()}
-    assert values["MemoryUsedPercent", ""] == pytest.approx(50)
-    assert values["cpu0", "CPUUtilization"] == 100
-    assert ("cpu1", "CPUUtilization") not in values
 
 
 def test_a_long_job_is_sampled_less_often(tmp_path: Path):

@@ -1,1 +1,1 @@
-"""The package in which smdebug has its modes."""
+"""The package in which smdebug has its modes and collections."""
