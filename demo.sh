@@ -97,7 +97,7 @@ readonly what settings
 step "Data: scikit-learn's scans of handwritten digits"
 run slipway data sample "$data"
 if [[ ! -f .demo/explore.html ]]; then
-	run slipway data explore "$data" --output .demo/explore.html
+	run slipway data explore "$data" --weights none --output .demo/explore.html
 fi
 
 # The job's name is a hash of what its model depends on: settings, training code and libraries.
