@@ -12,7 +12,9 @@ from slipway.files.paths_below import path_below
 _METRICS = "metrics.jsonl"
 _PROFILE = ("profile.json", "system", "framework")
 
-_FILES = ("metrics.jsonl", "confusion_matrix.csv", "per_class.csv", "job.json", "debug-findings.json")
+_FILES = (
+    "metrics.jsonl", "confusion_matrix.csv", "per_class.csv", "job.json", "probabilities.json", "debug-findings.json",
+)  # fmt: skip
 _FOLDERS = ("profile", "mistakes")
 
 
