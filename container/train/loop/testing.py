@@ -21,7 +21,7 @@ from container.train.records.calibration import calibrate
 from container.train.records.evaluation import Evaluation
 from container.train.records.logits import Logits
 from container.train.records.mistakes import WrongPictures, write_mistakes
-from container.train.records.outputs import write_confusion_matrix, write_per_class
+from container.train.records.outputs import write_confusion_matrix, write_per_class, write_predictions
 from container.train.records.probability_metrics import probability_metrics, write_probability_metrics
 from container.train.records.reports import write_job_card
 from container.train.records.saving import saving
@@ -55,9 +55,13 @@ def test_model(job: Job, progress: Progress) -> dict[str, Any]:
     result = _evaluate(model, "test", preprocessing, job, observe)
     tested = logits.gather(world)
     mistakes = world.gather(wrong.worst(rank=world.rank, size=world.size))
+    predicted = world.gather(wrong.predicted())
     if result.total < len(job.splits.test):
-        logger.warning("the worst mistakes are not kept: which pictures they are is not known where some have vanished")
-        mistakes = []
+        logger.warning(
+            "neither the worst mistakes nor the predictions of the test pictures are kept: which pictures they are is "
+            "not known where some have vanished"
+        )
+        mistakes, predicted = [], []
     job.profiler.gather()
     if not world.is_first:
         return {}
@@ -80,6 +84,8 @@ def test_model(job: Job, progress: Progress) -> dict[str, Any]:
             exported=exported,
         )
         write_mistakes(output, mistakes, job.splits.test, card.classes)
+        if predicted:
+            write_predictions(output, job.splits.test, predicted, card.classes)
         write_probability_metrics(output, probability_metrics(*tested, calibration, card.classes))
     return test
 
