@@ -24,7 +24,7 @@ cd "$(dirname "$0")/.."
 
 readonly directory=.gpu-wheels most_bytes=64000000
 wheels=(
-	simplejpeg plotly                           # decoding; the training report
+	simplejpeg                                  # decoding
 	boto3 botocore s3transfer jmespath retrying # sagemaker-training's, to the next comment
 	gevent greenlet zope-event zope-interface paramiko bcrypt pynacl cryptography cffi pycparser invoke
 	multi-model-server                                   # its Python side, for serve --check

@@ -69,7 +69,7 @@ def _latency(samples: Samples, faults: Sequence[Fault], zero: float) -> Figure:
         "y": [0.0 for _ in faults],
         "text": [fault.kind for fault in faults],
         "marker": {"symbol": "triangle-up", "size": 11},
-        "hovertemplate": "%{text}<extra></extra>",
+        "hovertemplate": "%{text}",
     }
     return figure([*lines, marks], "seconds", "milliseconds")
 

@@ -30,8 +30,9 @@ class ModelCard:
     """Data counts, final metrics, hyperparameters, library versions; for people, not needed to predict."""
     calibration: dict[str, Any] = field(default_factory=dict)
     """What makes the probabilities as high as they are right: `temperature`, which divides the logits before the
-    softmax; `reject_below`, the probability below which an answer is better rejected; the number of validation
-    `pictures` that they were chosen by. Empty if nothing was."""
+    softmax; `reject_below`, the probability below which an answer is better rejected; `typical_logits`, the highest
+    logit of a typical picture and its others, and `distance_above`, the distance from them above which a picture is
+    unlike the training data; the number of validation `pictures` that all are from. Empty if nothing was."""
     export: dict[str, Any] = field(default_factory=dict)
     """What is known of the graphs in the model directory, by file name, and under `tensors` the id of the tensors that
     they were made from; under `failed` why there are none. Empty if none were made."""
@@ -40,6 +41,12 @@ class ModelCard:
     def temperature(self) -> float:
         """Divides the logits before the softmax."""
         return float(self.calibration.get("temperature", 1.0))
+
+    @property
+    def typical_logits(self) -> tuple[float, float] | None:
+        """The highest logit of a typical picture, and its others."""
+        found = self.calibration.get("typical_logits")
+        return (float(found[0]), float(found[1])) if found else None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -83,10 +90,17 @@ class ModelCard:
         calibration = fields.get("calibration", {})
         if not isinstance(calibration, dict):
             raise ArtifactError(f"{CARD}: calibration is not an object")
-        for name in ("temperature", "reject_below"):
+        for name in ("temperature", "reject_below", "distance_above"):
             value = calibration.get(name, 1)
             if not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise ArtifactError(f"{CARD}: {name} in calibration is {value!r}; it must be a number above 0")
+        typical = calibration.get("typical_logits", [0, 0])
+        if (
+            not isinstance(typical, list)
+            or len(typical) != 2
+            or not all(isinstance(value, int | float) and math.isfinite(value) for value in typical)
+        ):
+            raise ArtifactError(f"{CARD}: typical_logits in calibration is {typical!r}; it must be two numbers")
         return cls(
             architecture=architecture,
             classes=tuple(classes),

@@ -1,7 +1,10 @@
-"""Parts of charts, as plotly figures in plain JSON; the page sets the colours, by the number of the series."""
+"""Parts of charts, in plain JSON; the page draws them, and sets the colours by the number of the series.
+
+The form is a subset of plotly's: traces of the types scatter, bar and heatmap, and the settings of traces and axes that
+`templates/chart` reads. A library that draws them would weigh more than all else on a page: plotly's is 4.8 MB.
+"""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -22,21 +25,22 @@ def figure(traces: Sequence[Mapping[str, Any]], x: str, y: str, *, height: int =
     """Make a chart with titled axes.
 
     Args:
-        traces: plotly's; `meta` is the number of the colour.
+        traces: Of the types scatter, bar and heatmap; `meta` is the number of the colour.
         x: Title of the x axis, with the unit; empty for none.
         y: Title of the y axis, with the unit; empty for none.
         height: Pixels.
         layout: Further settings; `xaxis` and `yaxis` are merged into the axes.
     """
-    axis = {"fixedrange": True, "automargin": True}
     axes = {
-        "xaxis": axis | _title(x) | layout.pop("xaxis", {}),
-        "yaxis": axis | _title(y) | {"rangemode": "tozero"} | layout.pop("yaxis", {}),
+        "xaxis": _title(x) | layout.pop("xaxis", {}),
+        "yaxis": _title(y) | {"rangemode": "tozero"} | layout.pop("yaxis", {}),
     }
-    return {
-        "data": [dict(trace) for trace in traces],
-        "layout": {"height": height, "showlegend": False} | axes | layout,
-    }
+    types = [trace["type"] for trace in traces]
+    if unknown := set(types) - {"scatter", "bar", "heatmap"}:
+        raise ValueError(f"the pages cannot draw traces of the type {min(unknown)}")
+    if types.count("bar") > 1 and layout.get("barmode") != "stack":
+        raise ValueError("several traces of bars need barmode=stack")
+    return {"data": [dict(trace) for trace in traces], "layout": {"height": height} | axes | layout}
 
 
 def _title(text: str) -> dict[str, Any]:
@@ -44,13 +48,13 @@ def _title(text: str) -> dict[str, Any]:
 
 
 def label(name: str, most: int = 0) -> str:
-    """Escape a name for a chart, since plotly reads markup in texts.
+    """Shorten a name for a chart.
 
     Args:
         name: Of a class, a job or the like.
         most: Characters to shorten it to; 0: all.
     """
-    return escape(name if not most or len(name) <= most else name[: most - 1] + "…")
+    return name if not most or len(name) <= most else name[: most - 1] + "…"
 
 
 def line(number: int, name: str, x: Column, y: Column, unit: str = "", **more: Any) -> dict[str, Any]:
@@ -72,7 +76,7 @@ def line(number: int, name: str, x: Column, y: Column, unit: str = "", **more: A
         "x": rounded(grouped(x)),
         "y": rounded(grouped(y)),
         "line": {"width": 1.5},
-        "hovertemplate": f"{name}<br>%{{x:.4g}}: %{{y:.4g}} {unit}<extra></extra>",
+        "hovertemplate": f"{name}<br>%{{x:.4g}}: %{{y:.4g}} {unit}",
         **more,
     }
 
@@ -98,7 +102,7 @@ def limit(
         "name": name,
         "meta": _LIMIT,
         "line": {"width": 1.5, "dash": "dash"},
-        "hovertemplate": f"{name}: %{{{'x' if upright else 'y'}:.4g}} {unit}<extra></extra>",
+        "hovertemplate": f"{name}: %{{{'x' if upright else 'y'}:.4g}} {unit}",
         **axes,
     }
 
@@ -121,7 +125,7 @@ def histogram(values: Column, number: int, unit: str, *, bins: int = 50, most: f
         "x": rounded((edges[:-1] + edges[1:]) / 2),
         "y": counts.tolist(),
         "width": float(edges[1] - edges[0]) * 0.92,
-        "hovertemplate": f"about %{{x:.4g}} {unit}: %{{y:,}}<extra></extra>",
+        "hovertemplate": f"about %{{x:.4g}} {unit}: %{{y:,}}",
     }
 
 

@@ -8,8 +8,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 Figure = dict[str, Any]
-"""plotly's own form: `data` and `layout`. A trace whose `meta` is a number gets the colour of that series; the page
-sets the colours of axes, fonts and background."""
+"""`data` and `layout`, as `container.page.charts` makes them."""
 
 
 def render(template: str, figures: Mapping[str, Figure], **values: Any) -> str:
@@ -20,12 +19,7 @@ def render(template: str, figures: Mapping[str, Figure], **values: Any) -> str:
         figures: The charts by the anchor given to the macro `chart`.
         values: What the template names.
     """
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
-    # The only markup that no template writes.
-    plotly = Markup(get_plotlyjs())  # noqa: S704 - a script of the package's own
-    return _environment().get_template(template).render(figures=figures, plotly=plotly, **values)
+    return _environment().get_template(template).render(figures=figures, **values)
 
 
 @cache

@@ -29,7 +29,7 @@ def reliability_chart(reliability: Mapping[str, Sequence[Mapping[str, float]]], 
                 "y": [round(100 * each["accuracy"], 2) for each in bins],
                 "customdata": [each["pictures"] for each in bins],
                 "marker": {"size": [6 + min(14, each["pictures"] ** 0.5) for each in bins]},
-                "hovertemplate": "said %{x:.1f} %, right %{y:.1f} % of %{customdata:,} pictures<extra></extra>",
+                "hovertemplate": "said %{x:.1f} %, right %{y:.1f} % of %{customdata:,} pictures",
             }
         )
     percent = {"range": [0, 104]}
@@ -52,7 +52,7 @@ def coverage_chart(coverage: Sequence[Sequence[float]], rejected: Mapping[str, f
         "y": [round(100 * each[1], 2) for each in coverage],
         "customdata": [round(each[2], 4) for each in coverage],
         "line": {"width": 2},
-        "hovertemplate": "%{x:.1f} % answered, from probability %{customdata:.3f} on: %{y:.2f} % right<extra></extra>",
+        "hovertemplate": "%{x:.1f} % answered, from probability %{customdata:.3f} on: %{y:.2f} % right",
     }
     traces = [trace]
     if rejected:
@@ -65,8 +65,7 @@ def coverage_chart(coverage: Sequence[Sequence[float]], rejected: Mapping[str, f
                 "x": [round(100 * rejected["coverage"], 2)],
                 "y": [round(100 * rejected["accuracy"], 2)],
                 "marker": {"size": 12},
-                "hovertemplate": f"rejected below {rejected['below']:.3f}: %{{x:.1f}} % answered, %{{y:.2f}} % right"
-                "<extra></extra>",
+                "hovertemplate": f"rejected below {rejected['below']:.3f}: %{{x:.1f}} % answered, %{{y:.2f}} % right",
             }
         )
     return figure(traces, "pictures answered, %", "right among them, %", height=320, yaxis={"rangemode": "normal"})
@@ -83,8 +82,7 @@ def precision_recall_chart(curves: Sequence[Mapping[str, Any]]) -> Figure:
             "x": [round(100 * value, 2) for value in curve["recall"]],
             "y": [round(100 * value, 2) for value in curve["precision"]],
             "line": {"width": 1.5, "shape": "hv"},
-            "hovertemplate": f"{label(str(curve['class']))}<br>recall %{{x:.1f}} %, precision %{{y:.1f}} %"
-            "<extra></extra>",
+            "hovertemplate": f"{label(str(curve['class']))}<br>recall %{{x:.1f}} %, precision %{{y:.1f}} %",
         }
         for number, curve in enumerate(curves)
     ]

@@ -36,7 +36,7 @@ def breakdown(spent: dict[str, float]) -> Figure:
         "text": [f"{100 * seconds / whole:.1f} %" for _, seconds in ordered],
         "textposition": "auto",
         "cliponaxis": False,
-        "hovertemplate": "%{y}: %{x:.4g} s<extra></extra>",
+        "hovertemplate": "%{y}: %{x:.4g} s",
     }
     longest = max(spent.values())
     return figure(
@@ -61,7 +61,7 @@ def step_timeline(steps: Steps) -> Figure:
             "meta": number,
             "x": x,
             "y": rounded(grouped(1000 * column, MOST_BARS)),
-            "hovertemplate": f"step %{{x:.0f}}<br>{name}: %{{y:.4g}} ms<extra></extra>",
+            "hovertemplate": f"step %{{x:.0f}}<br>{name}: %{{y:.4g}} ms",
         }
         for number, (name, column) in enumerate(columns.items())
     ]
@@ -125,7 +125,7 @@ def job_bar(profile: Profile) -> tuple[Figure, list[str]]:
             "meta": number,
             "x": [round(seconds, 3)],
             "y": ["job"],
-            "hovertemplate": f"{name}: %{{x:.4g}} s<extra></extra>",
+            "hovertemplate": f"{name}: %{{x:.4g}} s",
         }
         for number, (name, seconds) in enumerate(parts.items())
     ]

@@ -47,7 +47,7 @@ def curves(record: TrainingRecord, series: dict[str, str], unit: str, **yaxis: A
                 "y": values,
                 "line": {"width": 2},
                 "marker": {"size": [12 if epoch == best else 6 for epoch in epochs]},
-                "hovertemplate": f"{name}, epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+                "hovertemplate": f"{name}, epoch %{{x}}: %{{y:.4g}}",
             }
         )
     step = max(1, round(max(epochs) / 10))
@@ -61,7 +61,6 @@ def loss_curves(record: TrainingRecord) -> Figure:
     if losses and max(losses) > _WIDE * min(losses):
         drawn["layout"]["yaxis"] |= {
             "type": "log",
-            "dtick": "D2",
             "title": {"text": "mean loss, logarithmic"},
             "rangemode": "normal",
         }
@@ -76,42 +75,32 @@ def confusion_chart(classes: Sequence[str], confusion: Sequence[Sequence[int]], 
         confusion: Counts.
         named: Label the axes with the names; otherwise only hovering shows them.
     """
-    shares = [[round(100 * count / max(1, sum(row)), 2) for count in row] for row in confusion]
     labels = [label(name, _LABEL_CHARACTERS) for name in classes]
-    positions = list(range(len(classes)))
     cell_px = 56 if len(classes) <= 6 else 32 if len(classes) <= _COUNTS else 22
     trace: dict[str, Any] = {
         "type": "heatmap",
         "meta": 0,
-        "x": positions,
-        "y": positions,
-        "z": shares,
-        "hovertext": [
-            [
-                f"true {label(true)}<br>predicted {label(predicted)}<br>{count:,} pictures, {share:.1f} %"
-                for predicted, count, share in zip(classes, row, of_row, strict=True)
-            ]
-            for true, row, of_row in zip(classes, confusion, shares, strict=True)
+        "x": list(classes),
+        "y": list(classes),
+        "cells": [
+            [true, predicted, count, round(100 * count / sum(row), 2)]
+            for true, row in enumerate(confusion)
+            for predicted, count in enumerate(row)
+            if count
         ],
-        "hovertemplate": "%{hovertext}<extra></extra>",
-        "zmin": 0,
-        "zmax": 100,
-        "xgap": 1 if named else 0,
-        "ygap": 1 if named else 0,
-        "colorbar": {"title": {"text": "% of row"}, "thickness": 12, "outlinewidth": 0},
+        "hovertemplate": "true %{y}<br>predicted %{x}<br>%{text:,} pictures, %{z:.1f} % of the class",
+        "key": True,
+        "counts": named and len(classes) <= _COUNTS,
     }
-    if named and len(classes) <= _COUNTS:
-        trace["text"] = confusion
-        trace["texttemplate"] = "%{text}"
-    axis: dict[str, Any] = {"showgrid": False, "zeroline": False, "rangemode": "normal"}
+    axis: dict[str, Any] = {"showgrid": False, "rangemode": "normal"}
     if named:
-        axis |= {"tickmode": "array", "tickvals": positions, "ticktext": labels, "tickfont": {"size": 11}}
+        axis |= {"tickvals": list(classes), "ticktext": labels}
     else:
         axis |= {"showticklabels": False}
     layout: dict[str, Any] = {"height": 150 + cell_px * len(classes) if named else 640}
     if named:
-        # Wider than a phone: then it scrolls in its box.
-        layout["width"] = 300 + cell_px * len(classes)
+        # What does not fit a phone scrolls in its box.
+        layout |= {"least": 200 + 15 * len(classes), "most": 300 + cell_px * len(classes)}
     return figure(
         [trace],
         "predicted",
@@ -159,6 +148,6 @@ def class_chart(record: TrainingRecord) -> Figure:
         "textposition": "top center",
         "cliponaxis": False,
         "marker": {"size": 9, "opacity": 0.75},
-        "hovertemplate": "%{text}<br>%{x:,} pictures in train<br>%{y:.1f} % of %{customdata:,} correct<extra></extra>",
+        "hovertemplate": "%{text}<br>%{x:,} pictures in train<br>%{y:.1f} % of %{customdata:,} correct",
     }
     return figure([trace], "pictures in train", "test accuracy, %", height=380, yaxis={"range": [-4, 110]})

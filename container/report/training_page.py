@@ -10,12 +10,12 @@ from operator import truediv
 from container.contract.errors import ReportError
 from container.page import Figure, render
 from container.report import training_charts as charts
+from container.report.debugger_findings import rule_findings, summary_rows
 from container.report.exported import exported_notes, exported_rows
 from container.report.probability_charts import coverage_chart, precision_recall_chart, reliability_chart
 from container.report.training_record import Mistake, TrainingRecord
 
 _MOST_PAIRS = 20
-_MOST_FINDINGS = 50
 
 
 def render_training_page(record: TrainingRecord, related: Mapping[str, str]) -> str:
@@ -64,9 +64,8 @@ def render_training_page(record: TrainingRecord, related: Mapping[str, str]) -> 
         label_errors=[(error, _data_uri(error)) for error in record.label_errors],
         exported=exported_rows(record.exported),
         exported_notes=exported_notes(record.exported),
-        rules=[(result.rule, result.status, f"{len(result.findings):,}") for result in record.rules],
-        findings=_findings(record),
-        most_findings=_MOST_FINDINGS,
+        rules=summary_rows(record),
+        findings=rule_findings(record),
     )
 
 
@@ -101,12 +100,9 @@ def _totals(record: TrainingRecord) -> list[tuple[str, str]]:
     found = []
     if record.test:
         interval = record.probabilities.get("accuracy_interval")
-        within = f", {100 * interval[0]:.1f} to {100 * interval[1]:.1f}" if interval else ""
+        within = f", 95 % interval {100 * interval[0]:.1f} to {100 * interval[1]:.1f}" if interval else ""
         found += [
-            (
-                "test accuracy (95 % interval)" if within else "test accuracy",
-                f"{record.test['test_accuracy']:.2f} %{within}",
-            ),
+            (f"test accuracy{within}", f"{record.test['test_accuracy']:.2f} %"),
             ("test loss", f"{record.test['test_loss']:.4f}"),
         ]
     if record.history:
@@ -194,11 +190,3 @@ def _data_uri(mistake: Mistake) -> str:
     except OSError as error:
         raise ReportError(f"the picture {mistake.picture} cannot be read: {error.strerror}") from error
     return "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")
-
-
-def _findings(record: TrainingRecord) -> list[list[str]]:
-    return [
-        [result.rule, *(str(finding.get(name, "")) for name in ("step", "tensor", "value", "message"))]
-        for result in record.rules
-        for finding in result.findings
-    ]

@@ -45,6 +45,8 @@ class RuleResult:
     rule: str
     status: str
     findings: Sequence[Mapping[str, Any]]
+    message: str = ""
+    """The reason for an error or missing data, or a remark."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +199,12 @@ def _read_rules(file: Path) -> Sequence[RuleResult]:
         return ()
     try:
         return [
-            RuleResult(rule=str(entry["rule"]), status=str(entry["status"]), findings=list(entry.get("findings", ())))
+            RuleResult(
+                rule=str(entry["rule"]),
+                status=str(entry["status"]),
+                findings=list(entry.get("findings", ())),
+                message=str(entry.get("message", "")),
+            )
             for entry in read_object(file)["rules"]
         ]
     except (KeyError, TypeError) as error:

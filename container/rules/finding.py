@@ -53,6 +53,8 @@ class RuleFinding:
             "tensor": self.tensor,
             "value": value,
             "message": self.message,
+            "what": self.what,
+            "advice": self.advice,
             "times": self.times,
             "last_step": self.last_step,
             "last_mode": self.last_mode,

@@ -6,13 +6,18 @@ import zlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import IO, Any
 
+from slipway.chance import PREDICTIONS, read_predictions
 from slipway.compare.result import CARD, METRICS, TENSORS, Result, parse_metrics, read_result, read_tensors
 from slipway.errors import ComparisonError
 
 Open = Callable[[str], AbstractContextManager[IO[bytes]]]
 """Function that opens an archive by its address."""
+
+Reader = Callable[[IO[bytes], int], Any]
+"""Function that reads a file, given its size."""
 
 
 def read_archives(
@@ -32,19 +37,28 @@ def read_archives(
         ComparisonError: An archive is damaged, or none of Slipway's.
     """
     files = _read(model, opened, {CARD: lambda file, _: json.load(file), TENSORS: read_tensors})
-    files |= _read(output, opened, {METRICS: lambda file, _: parse_metrics(file.read().decode())})
+    files |= _read(
+        output,
+        opened,
+        {METRICS: lambda file, _: parse_metrics(file.read().decode())},
+        {PREDICTIONS: lambda file, _: read_predictions(file.read().decode())},
+    )
     return read_result(
         job=job,
         place=place,
         card=files[CARD],
         metrics=files[METRICS],
         tensors=files[TENSORS],
+        predictions=files.get(PREDICTIONS),
         billable_s=billable_s,
     )
 
 
-def _read(archive: str, opened: Open, readers: Mapping[str, Callable[[IO[bytes], int], Any]]) -> dict[str, Any]:
+def _read(
+    archive: str, opened: Open, required: Mapping[str, Reader], optional: Mapping[str, Reader] = MappingProxyType({})
+) -> dict[str, Any]:
     """Apply each reader to the file of its name in the archive."""
+    readers = {**required, **optional}
     found: dict[str, Any] = {}
     try:
         with opened(archive) as stream, tarfile.open(fileobj=stream, mode="r|gz") as tar:
@@ -58,6 +72,6 @@ def _read(archive: str, opened: Open, readers: Mapping[str, Callable[[IO[bytes],
         raise ComparisonError(
             f"{archive} cannot be read: {error}; was it cut off, or written by another program?"
         ) from error
-    if missing := sorted(readers.keys() - found.keys()):
+    if missing := sorted(required.keys() - found.keys()):
         raise ComparisonError(f"there is no {' and no '.join(missing)} in {archive}; compare jobs of Slipway's images")
     return found

@@ -41,7 +41,7 @@ def bars(
             "text": [text(found)],
             "textposition": "auto",
             "textangle": 0,
-            "hovertemplate": f"%{{y}}<br>{text(found)}<extra></extra>",
+            "hovertemplate": f"%{{y}}<br>{text(found)}",
         }
         for number, (result, found) in enumerate(zip(results, values, strict=True))
         if found is not None
@@ -76,7 +76,7 @@ def loss_curves(results: Sequence[Result]) -> Figure:
     # A loss that was high at first would flatten all others.
     logarithmic = len(losses) > 0 and max(losses) > _WIDE * min(losses)
     if logarithmic:
-        return _over_epochs(traces, "mean loss, logarithmic", type="log", dtick=1, rangemode="normal")
+        return _over_epochs(traces, "mean loss, logarithmic", type="log", rangemode="normal")
     return _over_epochs(traces, "mean loss")
 
 
@@ -98,7 +98,7 @@ def _curve(result: Result, number: int, what: str, value: Callable[[Epoch], floa
         "y": [value(epoch) for epoch in result.epochs],
         "line": {"width": 2},
         "marker": {"symbol": _SYMBOLS[number % len(_SYMBOLS)], "size": 7},
-        "hovertemplate": f"{label(result.name)}, {what}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+        "hovertemplate": f"{label(result.name)}, {what}<br>epoch %{{x}}: %{{y:.4g}}",
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from slipway.chance import Verdict, judge
 from slipway.compare.result import Result
 from slipway.compare.variants import MODEL_TYPE
 
@@ -33,19 +34,27 @@ class Comparison:
     @property
     def best(self) -> Result | None:
         """The result with the highest test accuracy."""
-        tested = [result for result in self.results if result.test_accuracy is not None]
-        return max(tested, key=lambda result: result.test_accuracy or 0.0, default=None)
+        verdict = self.verdict
+        return next((result for result in self.results if verdict and result.name == verdict.best), None)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Which result is the most accurate, and which others may be as good; None if none was tested."""
+        return judge({result.name: result.tested for result in self.results if result.tested is not None})
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of comparison.json, with derived figures."""
+        verdict = self.verdict
         return {
+            "winner": verdict.winner if verdict else None,
+            "no_difference": [verdict.best, *verdict.equals] if verdict and verdict.equals else [],
             "varied": list(self.varied),
             "settings": dict(self.shared),
             "warnings": list(self.warnings),
             "failures": dict(self.failures),
             "results": [
                 {
-                    **asdict(result),
+                    **asdict(replace(result, predictions=None)),
                     "architecture": result.architecture,
                     "training_s": round(result.training_s, 3),
                     "pictures_per_s": round(result.pictures_per_s, 2),

@@ -37,6 +37,7 @@ def render_page(comparison: Comparison) -> str:
         "compare.html",
         figures,
         comparison=comparison,
+        verdict=comparison.verdict,
         made=f"{datetime.now():%Y-%m-%d %H:%M}",
         notes=failures + (warnings or equal),
         # A column for each job: figures stay comparable on a phone.

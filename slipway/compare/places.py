@@ -234,8 +234,8 @@ def show_comparison(
         raise PageError(
             f"{error.filename} cannot be written: {error.strerror}; name another --comparison-dir"
         ) from error
-    if comparison.best is not None:
-        say(f"Best: {comparison.best.name}, {comparison.best.job}")
+    if (best := comparison.best) is not None and (verdict := comparison.verdict) is not None:
+        say(f"Best: {best.name}, {best.job}" if verdict.winner else verdict.summary)
     say_place("page", page)
     say_place("figures", results)
     if comparison.failures:

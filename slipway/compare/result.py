@@ -10,6 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import IO, Any
 
+from slipway.chance import PREDICTIONS, Scored, read_predictions
 from slipway.errors import ComparisonError
 from slipway.processes.job import JobDirectory
 
@@ -66,8 +67,18 @@ class Result:
     """Percent; None if the job was stopped before its test."""
     test_loss: float | None
     tensors: Tensors
+    predictions: Scored | None = None
+    """Which test pictures were classified correctly, if known."""
     billable_s: float | None = None
     """On SageMaker."""
+
+    @property
+    def tested(self) -> Scored | None:
+        """How many test pictures were classified correctly; None if the job was stopped before its test."""
+        if self.test_accuracy is None or self.predictions:
+            return self.predictions
+        total = self.pictures.get("test", 0)
+        return Scored(correct=round(self.test_accuracy * total / 100), total=total)
 
     @property
     def architecture(self) -> str:
@@ -97,6 +108,7 @@ def read_result(
     card: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]],
     tensors: Tensors,
+    predictions: Scored | None = None,
     billable_s: float | None = None,
 ) -> Result:
     """Build a result, named by its architecture, from the files of a job.
@@ -107,6 +119,7 @@ def read_result(
         card: Content of model.json.
         metrics: Content of metrics.jsonl.
         tensors: From `read_tensors`.
+        predictions: From `read_predictions`.
         billable_s: Seconds that SageMaker charges for.
 
     Raises:
@@ -143,6 +156,7 @@ def read_result(
             test_accuracy=test.get("test_accuracy"),
             test_loss=test.get("test_loss"),
             tensors=tensors,
+            predictions=predictions,
             billable_s=billable_s,
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -182,6 +196,7 @@ def read_job(directory: Path) -> Result:
     """
     job = JobDirectory(directory)
     model, metrics = job.layout.model, job.layout.output_data / METRICS
+    predictions = job.layout.output_data / PREDICTIONS
     try:
         with (model / TENSORS).open("rb") as file:
             tensors = read_tensors(file, (model / TENSORS).stat().st_size)
@@ -191,6 +206,7 @@ def read_job(directory: Path) -> Result:
             card=json.loads((model / CARD).read_text(encoding="utf-8")),
             metrics=parse_metrics(metrics.read_text(encoding="utf-8")),
             tensors=tensors,
+            predictions=read_predictions(predictions.read_text(encoding="utf-8")) if predictions.is_file() else None,
         )
     except OSError as error:
         raise ComparisonError(

@@ -77,7 +77,7 @@ def draw_map(dataset: Dataset, features: npt.NDArray[np.float32] | None) -> Pict
                 "customdata": numbers,
                 "text": [label(dataset.relative(pictures[number])) for number in numbers],
                 "marker": {"size": 7, "opacity": 0.75, "symbol": _SYMBOLS[index // _COLOURS % len(_SYMBOLS)]},
-                "hovertemplate": "%{text}<extra></extra>",
+                "hovertemplate": "%{text}",
             }
         )
     hidden = {"showticklabels": False, "showgrid": False, "zeroline": False, "rangemode": "normal"}

@@ -10,6 +10,7 @@ import click
 from container.contract.errors import ReportError
 from slipway.errors import PageError
 from slipway.options.aws import profile_option, region_option
+from slipway.report.pdf import find_browser, print_page
 from slipway.report.records import Records, find_records, unpack_records
 from slipway.terminal.console import progress_bar, say, say_place
 
@@ -23,7 +24,7 @@ Kind = Literal["both", "profiler", "training"]
     epilog="\b\nExample:\n"
     "  slipway report slipway-jobs/dogs\n"
     "  slipway report s3://my-dogs/jobs/dogs-1/profiler-output --output dogs-1\n"
-    "  slipway report s3://my-dogs/jobs/dogs-1/output/output.tar.gz --kind training",
+    "  slipway report s3://my-dogs/jobs/dogs-1/output/output.tar.gz --kind training --pdf",
 )
 @click.argument("records", metavar="RECORDS")
 @click.option(
@@ -39,24 +40,26 @@ Kind = Literal["both", "profiler", "training"]
     show_default=True,
     help="Which report to write; both: each one that there are records for.",
 )
+@click.option("--pdf", is_flag=True, help="Also print each page to a PDF file beside it; needs Chromium or Chrome.")
 @region_option
 @profile_option
-def report(records: str, output: Path | None, kind: Kind, region: str | None, profile: str | None) -> None:
+def report(records: str, output: Path | None, kind: Kind, pdf: bool, region: str | None, profile: str | None) -> None:
     """Write profiler-report.html and training-report.html from a job's records, and print which rules fired.
 
     RECORDS is a job directory of slipway train, its output/data directory, an output.tar.gz, or a directory written
     by SageMaker's profiler; the last two can be S3 addresses. SageMaker's system metrics alone yield a hardware
     report; a job of Slipway's images yields the full one.
     """
+    browser = find_browser() if pdf else None
     with tempfile.TemporaryDirectory(prefix="slipway-report-") as scratch:
         if records.startswith("s3://"):
             _download(records, Path(scratch), region, profile)
         elif Path(records).is_file():
             unpack_records(Path(records), Path(scratch))
         else:
-            _write(find_records(Path(records)), output, kind)
+            _write(find_records(Path(records)), output, kind, browser)
             return
-        _write(find_records(Path(scratch)), output or Path(), kind)
+        _write(find_records(Path(scratch)), output or Path(), kind, browser)
 
 
 def _download(address: str, directory: Path, region: str | None, profile: str | None) -> None:
@@ -67,7 +70,7 @@ def _download(address: str, directory: Path, region: str | None, profile: str | 
         download_records(address, directory, Aws(region, profile), advance)
 
 
-def _write(found: Records, output: Path | None, kind: Kind) -> None:
+def _write(found: Records, output: Path | None, kind: Kind, browser: str | None) -> None:
     from container.report import PROFILER_REPORT, TRAINING_REPORT, write_profiler_report, write_training_report
 
     directory = output or found.place
@@ -83,6 +86,8 @@ def _write(found: Records, output: Path | None, kind: Kind) -> None:
         if training:
             write_training_report(training, directory)
             written.append(("training", directory / TRAINING_REPORT))
+        if browser:
+            written += [("PDF", print_page(page, browser)) for _, page in list(written)]
     except OSError as error:
         raise PageError(
             f"{error.filename or directory} cannot be written: {error.strerror}; name another folder with --output"

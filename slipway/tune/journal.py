@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from container.contract.hyperparameters import TrainConfig
+from slipway.chance import PREDICTIONS, read_predictions
 from slipway.errors import TuningError
 from slipway.processes.job import JobDirectory, require_installed
 from slipway.tuning.plan import FILE, Plan, read_plan
@@ -108,7 +109,8 @@ def _read(trial: "optuna.trial.FrozenTrial", directory: Path, plan: Plan) -> Tri
         TrialState.FAIL: "failed",
     }
     curve = tuple(trial.user_attrs.get(CURVE, ())) or tuple(trial.intermediate_values.values())
-    report = JobDirectory(directory / trial_name(trial.number)).layout.output_data / _REPORT
+    outputs = JobDirectory(directory / trial_name(trial.number)).layout.output_data
+    report, predictions = outputs / _REPORT, outputs / PREDICTIONS
     return Trial(
         name=trial_name(trial.number),
         hyperparameters=dict(trial.params),
@@ -117,5 +119,6 @@ def _read(trial: "optuna.trial.FrozenTrial", directory: Path, plan: Plan) -> Tri
         curve=curve,
         duration_s=trial.user_attrs.get(SECONDS),
         reason=trial.user_attrs.get(REASON, ""),
+        tested=read_predictions(predictions.read_text(encoding="utf-8")) if predictions.is_file() else None,
         address=report.resolve().as_uri() if report.is_file() else "",
     )

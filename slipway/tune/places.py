@@ -251,6 +251,8 @@ def show_trials(tuning: Tuning, page: Path, print_json: Callable[[str], None] | 
     _write(page, render_page(tuning))
     if tuning.best is not None:
         say(f"Best: {tuning.best.name}, {tuning.objective.metric} {tuning.best.objective:.4f}")
+        if tuning.chance:
+            say(f"  {tuning.chance}")
     say_place("page", page)
 
 

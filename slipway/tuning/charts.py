@@ -40,7 +40,7 @@ def history_chart(tuning: Tuning) -> Figure:
             "line": {"shape": "hv", "width": 2},
             "x": [names.index(trial.name) + 1 for trial in completed],
             "y": list(best),
-            "hovertemplate": "best so far %{y:.4f}<extra></extra>",
+            "hovertemplate": "best so far %{y:.4f}",
         }
     )
     axis = {"nticks": min(10, len(names)), "tickformat": "d"}
@@ -57,7 +57,7 @@ def importance_chart(shares: Mapping[str, float]) -> Figure:
         "x": [100 * share for share in shares.values()],
         "text": [f"{100 * share:.0f} %" for share in shares.values()],
         "textposition": "auto",
-        "hovertemplate": "%{y}<br>%{x:.1f} %<extra></extra>",
+        "hovertemplate": "%{y}<br>%{x:.1f} %",
     }
     return figure(
         [trace],
@@ -109,7 +109,7 @@ def parallel_chart(tuning: Tuning) -> Figure:
                 "marker": {"size": 6},
                 "x": [placed[name][number] for name in columns],
                 "y": list(columns),
-                "hovertemplate": f"{trial.name}<br>{hover}<extra></extra>",
+                "hovertemplate": f"{trial.name}<br>{hover}",
             }
         )
     return figure(
@@ -138,7 +138,7 @@ def _points(tuning: Tuning, x: Callable[[Trial], Value], hover: str, *, jitter: 
                 "x": [x(trial) for trial in chosen],
                 "y": [_value(trial) for trial in chosen],
                 "text": [trial.name for trial in chosen],
-                "hovertemplate": "%{text}<br>" + hover + "<br>" + tuning.objective.metric + " %{y:.4f}<extra></extra>",
+                "hovertemplate": "%{text}<br>" + hover + "<br>" + tuning.objective.metric + " %{y:.4f}",
             }
         )
     return traces

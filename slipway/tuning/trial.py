@@ -1,11 +1,14 @@
 """Trials of a tuning job or study, wherever they ran."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from container.contract.hyperparameters import Value
+from slipway.chance import Scored, indistinguishable
 from slipway.requests.objective import Objective
+
+_MOST_NAMED = 3
 
 Status = Literal["completed", "stopped early", "failed", "stopped", "running"]
 
@@ -28,6 +31,8 @@ class Trial:
     """Reason why the trial failed."""
     address: str = ""
     """Address of details: a page of the AWS console, or a training report."""
+    tested: Scored | None = None
+    """Which test pictures its model classified correctly; None if not known, as for jobs on SageMaker."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +74,38 @@ class Tuning:
             "objective": {"metric": self.objective.metric, "goal": self.objective.goal},
             "strategy": self.strategy,
             "best": self.best.name if self.best else None,
-            "trials": [asdict(trial) for trial in self.ranked],
+            "no_difference": self.equals,
+            "trials": [
+                {name: value for name, value in asdict(replace(trial, tested=None)).items() if name != "tested"}
+                for trial in self.ranked
+            ],
         }
+
+    @property
+    def equals(self) -> list[str] | None:
+        """List the completed trials that the test pictures cannot tell from the best; None if they are not known."""
+        best = self.best
+        if best is None or best.tested is None:
+            return None
+        others = {trial.name: trial.tested for trial in self.completed if trial.tested and trial is not best}
+        return indistinguishable(best.tested, others)
+
+    @property
+    def chance(self) -> str:
+        """Say whether the best trial is better than the others by more than chance, as a sentence; "" with no other."""
+        best, equals = self.best, self.equals
+        others = len(self.completed) - 1
+        if best is None or others < 1:
+            return ""
+        if equals is None or best.tested is None:
+            return "Whether that is more than chance is not known, as the predictions of the trials are not here."
+        pictures = f"{best.tested.total:,} test pictures"
+        if not equals:
+            return f"On the {pictures}, it is better than each other trial by more than chance."
+        named = ", ".join(equals[:_MOST_NAMED]) + (
+            f" and {len(equals) - _MOST_NAMED} more" if len(equals) > _MOST_NAMED else ""
+        )
+        return f"There is no difference that the {pictures} can show between it and {named}."
 
     @property
     def best(self) -> Trial | None:

@@ -293,6 +293,28 @@ def _write_csv(file: Path, rows: list[list[Any]]) -> None:
     file.write_text(text.getvalue())
 
 
+def write_probabilities(directory: Path) -> None:
+    """What the test of a job writes about its probabilities."""
+    bins = [{"confidence": 0.35 + 0.1 * number, "accuracy": 0.3 + 0.11 * number, "pictures": 9} for number in range(7)]
+    content = {
+        "format_version": 1,
+        "pictures": 63,
+        "accuracy_interval": [0.901, 0.954],
+        "top5": 0.99,
+        "calibration": {"temperature": 0.71},
+        "calibration_error": {"before": 0.12, "after": 0.018},
+        "reliability": {"before": bins[2:], "after": bins},
+        "coverage": [[0.1 * number, 1.0 - 0.002 * number**2, 1.0 - 0.05 * number] for number in range(1, 11)],
+        "rejected": {"below": 0.62, "coverage": 0.9, "accuracy": 0.97},
+        "average_precision": None,
+        "curves": [
+            {"class": f"{index:03d}.<i>Breed_{index}", "recall": [0.0, 0.5, 1.0], "precision": [1.0, 0.9, 0.4]}
+            for index in range(3)
+        ],
+    }
+    (directory / "probabilities.json").write_text(json.dumps(content))
+
+
 def write_findings(directory: Path) -> None:
     """What `slipway debug --output` writes."""
     finding = {
@@ -302,6 +324,21 @@ def write_findings(directory: Path) -> None:
         "value": 1e-9,
         "message": "too small",
     }
+    confused = [
+        {
+            "step": 12,
+            "mode": "EVAL",
+            "tensor": "CrossEntropyLoss_input_0",
+            "value": share,
+            "message": f"{what}; train longer",
+            "what": what,
+            "advice": "train longer",
+        }
+        for share, what in (
+            (0.8333333333333334, "83 % of what is predicted as class 1 is of class 2"),
+            (0.75, "75 % of what is predicted as class 0 is of class 7"),
+        )
+    ]
     rules = [
         {
             "rule": "VanishingGradient",
@@ -309,7 +346,15 @@ def write_findings(directory: Path) -> None:
             "status": "IssuesFound",
             "findings": [finding],
         },
+        {"rule": "Confusion", "parameters": {}, "status": "IssuesFound", "findings": confused},
         {"rule": "Overfit", "parameters": {}, "status": "NoIssuesFound", "findings": []},
+        {
+            "rule": "DeadRelu",
+            "parameters": {},
+            "status": "InsufficientData",
+            "findings": [],
+            "message": "the trial holds no outputs of activations",
+        },
     ]
     content = {"format_version": 1, "trial": "/opt/ml/output/tensors", "rules": rules}
     (directory / "debug-findings.json").write_text(json.dumps(content))

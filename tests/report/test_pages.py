@@ -82,7 +82,7 @@ def test_it_asks_for_nothing_and_complains_about_nothing(opened: Opened):
 def test_every_chart_is_drawn(opened: Opened):
     empty = opened.page.evaluate(
         """() => [...document.querySelectorAll('.chart')].filter(
-            (chart) => !chart.querySelector('.trace, .point path, .heatmaplayer image, .lines path')
+            (chart) => !chart.querySelector('.point, .cell, .line')
           ).map((chart) => chart.id)"""
     )
     assert opened.page.locator(".chart").count() >= 5
@@ -166,7 +166,15 @@ def test_the_training_report_shows_what_is_wrong(small: Path, browser: Browser):
     # The name of a class is a text, whatever is in it.
     assert "<i>Breed_1" in figures.first.inner_text()
     assert "<b>resnet18</b>" in page.locator("#settings").inner_text()
-    assert "VanishingGradient" in page.locator("#debugger").inner_text()
+    debugger = page.locator("#debugger").inner_text()
+    assert "VanishingGradient" in debugger
+    # A class by its name, if there is one; a number as a reader writes it; a remedy once.
+    assert "83 % of what is predicted as class “001.<i>Breed_1” is of class “002.<i>Breed_2”" in debugger
+    assert "is of class 7" in debugger
+    assert "0.833\t" in debugger
+    assert "0.8333" not in debugger
+    assert debugger.count("rain longer") == 1
+    assert "the trial holds no outputs of activations" in debugger
     page.close()
 
 

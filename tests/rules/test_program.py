@@ -177,7 +177,7 @@ def test_a_rule_of_ones_own_runs_the_same_way(ran: Callable[[str], Ran]):
     assert finding["times"] == 7, "2.3 exp(-step / 50) is above 2"
     assert "looking at 95" in done.errors, "what a rule prints is no part of the result"
     assert ran("own, another form").rules["AsSmdebugHasIt"]["findings"] == [
-        finding | {"message": "AsSmdebugHasIt fired"}
+        finding | {"message": "AsSmdebugHasIt fired", "what": "AsSmdebugHasIt fired"}
     ]
 
 

@@ -11,7 +11,7 @@ import slipway
 from container.contract.hyperparameters import HYPERPARAMETERS
 from slipway.cli import cli
 
-HEAVY = ("torch", "torchvision", "sagemaker_training", "sagemaker_inference", "mms", "plotly", "sklearn", "optuna")
+HEAVY = ("torch", "torchvision", "sagemaker_training", "sagemaker_inference", "mms", "sklearn", "optuna")
 
 AWS = ["--region", "--profile"]
 CLOUD = ["--bucket", "--subnet", "--security-group", "--network-isolation", "--kms-key", "--tag"]
@@ -91,7 +91,7 @@ FLAGS = {
     "stop": ["JOB", "--json", *AWS],
     "endpoints": ["--json", *AWS],
     "download": ["JOB|ENDPOINT", "--to", "--json", *AWS],
-    "report": ["RECORDS", "--output", "--kind", *AWS],
+    "report": ["RECORDS", "--output", "--kind", "--pdf", *AWS],
     "debug": [
         "TRIAL",
         "--rule",

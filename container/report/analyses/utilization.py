@@ -153,7 +153,7 @@ def _charts(levels: dict[str, float]) -> list[Chart]:
         "x": list(levels.values()),
         "y": list(levels),
         "text": [f"{level:.0f} %" for level in levels.values()],
-        "hovertemplate": "%{y}: %{x:.1f} %<extra></extra>",
+        "hovertemplate": "%{y}: %{x:.1f} %",
     }
     mark = limit("threshold", BATCH_P95, next(iter(levels)), list(levels)[-1], "%", upright=True)
     drawn = figure(

@@ -43,6 +43,7 @@ from container.serve.settings.variables import (
     MODEL_NAME,
     MULTI_MODEL,
     OPENAPI,
+    OUT_OF_DISTRIBUTION,
     PRECISION,
     PROGRAM,
     REJECT_BELOW,
@@ -102,6 +103,8 @@ class ServeConfig:
     top_k: int
     reject_below: str
     """off, auto, or a probability."""
+    distance_above: str
+    """off, auto, or a distance."""
     default_accept: str
     log_level: int
     log_format: LogFormat
@@ -169,6 +172,7 @@ class ServeConfig:
             decode_memory_bytes=_bytes(settings.given(DECODE_MEMORY)),
             top_k=settings.read(TOP_K),
             reject_below=settings.read(REJECT_BELOW),
+            distance_above=settings.read(OUT_OF_DISTRIBUTION),
             default_accept=settings.read(ACCEPT),
             log_level=_log_level(settings),
             log_format="json" if settings.read(LOG_FORMAT) == "json" else "text",

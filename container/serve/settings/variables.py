@@ -1,5 +1,6 @@
 """The environment variables that the server reads: names, defaults, ranges and meanings."""
 
+import math
 from typing import Any
 
 from container import gpu
@@ -8,11 +9,15 @@ from container.picture_limits import MAX_PIXELS
 from container.serve.settings.parsing import FLAG, HOST, PORT, TEXT, Variable
 
 
-def _is_threshold(text: str) -> bool:
+def _is_distance(text: str) -> bool:
     try:
-        return text in ("off", "auto") or 0 <= float(text) <= 1
+        return text in ("off", "auto") or 0 <= float(text) < math.inf
     except ValueError:
         return False
+
+
+def _is_threshold(text: str) -> bool:
+    return _is_distance(text) and (text in ("off", "auto") or float(text) <= 1)
 
 
 INNER_PORTS = Variable(
@@ -116,6 +121,14 @@ REJECT_BELOW = Variable(
     "Answers in JSON say `rejected: true` where the best class's probability is below this number, from 0 to 1. auto: "
     "the one that training chose, with which half as many of the answers are wrong. off: answers do not say.",
 )
+OUT_OF_DISTRIBUTION = Variable(
+    ("SLIPWAY_OUT_OF_DISTRIBUTION",),
+    "off",
+    Field(str, form=_is_distance, described="off, auto, or a number from 0 on"),
+    "Answers in JSON say `out_of_distribution: true` where a picture is unlike the training data: the distance of "
+    "its logits from typical ones is above this number. auto: the one that training chose, which 5 % of the validation "
+    "pictures exceed. off: answers do not say.",
+)
 ACCEPT = Variable(
     ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",),
     "application/json",
@@ -214,7 +227,7 @@ VM_ARGUMENTS = Variable(
 VARIABLES: tuple[Variable[Any], ...] = (
     PORT, HOST, INNER_PORTS, MAX_PAYLOAD, BATCH_SIZE, BATCH_DELAY, WORKERS, USE_CUDA, ENGINE, PRECISION, DEADLINE,
     DRAIN, STARTUP_TIMEOUT, MAX_REQUESTS, MAX_PICTURES, MAX_PIXELS_PER_PICTURE, DECODE_SECONDS, DECODE_MEMORY, TOP_K,
-    REJECT_BELOW,
+    REJECT_BELOW, OUT_OF_DISTRIBUTION,
     ACCEPT, PROGRAM, INSTALL_REQUIREMENTS, BASE_DIR, MODEL_DIR, MULTI_MODEL, MEMORY, EVICT, LOG_LEVEL, LOG_FORMAT,
     METRICS_PORT, METRICS_HOST, EMF, EMF_INTERVAL, OPENAPI, KSERVE, MODEL_NAME, VM_ARGUMENTS,
 )  # fmt: skip

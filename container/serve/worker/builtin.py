@@ -21,6 +21,8 @@ from container.serve.protocol.open_inference import OpenInference
 from container.serve.protocol.replies import BUG, NO_MEMORY, PENDING, TOO_LATE, Reply, Request, RequestError
 from container.serve.settings.config import MEBIBYTE, ServeConfig
 from container.serve.settings.logs import event
+from container.serve.settings.parsing import Variable
+from container.serve.settings.variables import OUT_OF_DISTRIBUTION, REJECT_BELOW
 from container.serve.worker.explain import Heat, paint, png
 from container.serve.worker.job import Job, Ready
 from container.serve.worker.loaded_torch import free_memory_after
@@ -43,7 +45,8 @@ class BuiltIn:
     def __init__(self, predictor: Predictor, config: ServeConfig) -> None:
         self._predictor = predictor
         self._config = config
-        self._reject_below = _reject_below(config.reject_below, predictor.card)
+        self._reject_below = _threshold(config.reject_below, predictor.card, "reject_below", REJECT_BELOW)
+        self._distance_above = _threshold(config.distance_above, predictor.card, "distance_above", OUT_OF_DISTRIBUTION)
         self._reader = PictureReader(predictor.card.preprocessing, config)
         self._threads = ThreadPoolExecutor(self._reader.threads, thread_name_prefix="read")
         # Threads that wait for decoder processes, so that cheap pictures do not wait for costly ones.
@@ -180,7 +183,7 @@ class BuiltIn:
     def _forward(self, ready: list[tuple[Job, Ready]]) -> None:
         """Run a forward pass, and a second one for the pictures to be explained."""
         start = time.monotonic()
-        rows = self._predictor.probabilities([picture.square for _, picture in ready])
+        rows, distances = self._predictor.predict([picture.square for _, picture in ready])
         explanations = self._explanations(ready, rows)
         seconds = time.monotonic() - start
         for job in {id(job): job for job, _ in ready}.values():
@@ -188,6 +191,8 @@ class BuiltIn:
         for place, ((job, picture), row) in enumerate(zip(ready, rows, strict=True)):
             job.decode_s += picture.seconds
             job.rows.append(row)
+            if distances is not None:
+                job.distances.append(float(distances[place]))
             if not np.isfinite(row).all():
                 job.fail(RequestError(500, "the model's answer to this picture is not a number"))
             self._keep(job, explanations.get(place))
@@ -236,6 +241,10 @@ class BuiltIn:
         else:
             job.explanations.append(explanation)
 
+    def _out_of_distribution(self, job: Job) -> list[bool]:
+        limit = self._distance_above
+        return [] if limit is None else [distance > limit for distance in job.distances]
+
     def _close(self, job: Job) -> Reply:
         start = time.monotonic()
         if not job.done:
@@ -252,6 +261,7 @@ class BuiltIn:
                 job.offer,
                 k=self._config.top_k,
                 reject_below=self._reject_below,
+                out_of_distribution=self._out_of_distribution(job),
                 many=job.pictures.many,
                 explanations=job.explanations if any(job.explanations) else (),
             )
@@ -259,13 +269,14 @@ class BuiltIn:
         return replace(reply, work=job.work(time.monotonic() - start))
 
 
-def _reject_below(asked: str, card: ModelCard) -> float | None:
+def _threshold(asked: str, card: ModelCard, name: str, variable: Variable[str]) -> float | None:
+    """Read a threshold: a number, or the one that training chose; None if answers say nothing of it."""
     if asked != "auto":
         return None if asked == "off" else float(asked)
-    if "reject_below" not in card.calibration:
-        why = "training chose no probability below which to reject; give SLIPWAY_REJECT_BELOW a number"
-        logger.warning(event("nothing-rejected", why=why))
-    return card.calibration.get("reject_below")
+    if name not in card.calibration:
+        why = f"training chose no {name} (docs/training.md); give {variable.names[0]} a number"
+        logger.warning(event("no-threshold", variable=variable.names[0], why=why))
+    return card.calibration.get(name)
 
 
 def _unforeseen(error: Exception, **about: object) -> RequestError:

@@ -42,6 +42,7 @@ class Job:
     """Submitted pictures that have not been through the model, with their numbers."""
     error: RequestError | None = None
     rows: list[Probabilities] = field(default_factory=list)
+    distances: list[float] = field(default_factory=list)
     explanations: list[Explanation | None] = field(default_factory=list)
     explanation_bytes: int = 0
     decode_s: float = 0.0

@@ -11,7 +11,7 @@ from container import gpu
 from container.contract.errors import ArtifactError
 from container.cpus import available_cpus, threads_asked_for
 from container.first_line import first_line
-from container.graph.probabilities import softmax
+from container.graph.probabilities import distance, softmax
 from container.model_card import ModelCard
 from container.serve.settings.config import ServeConfig
 from container.serve.settings.logs import event
@@ -94,11 +94,21 @@ class Predictor:
 
     def probabilities(self, squares: Sequence[Pixels]) -> Probabilities:
         """Run one forward pass; returns calibrated probabilities, shape (len(squares), classes)."""
+        return self.predict(squares)[0]
+
+    def predict(self, squares: Sequence[Pixels]) -> tuple[Probabilities, Probabilities | None]:
+        """Run one forward pass; returns calibrated probabilities, (N, classes), and distances, (N,).
+
+        The larger a picture's distance, the more it is unlike the training data; None if training found no typical
+        logits.
+        """
         logits = self.engine.logits(squares)
         if self.engine.precision == "f16" and not np.isfinite(logits).all():
             # float16 overflows at 65,504, which some pictures exceed within the network.
             logits = self._plain.logits(squares)
-        return softmax(logits / np.float32(self.card.temperature))
+        typical = self.card.typical_logits
+        probabilities = softmax(logits / np.float32(self.card.temperature))
+        return probabilities, distance(logits, typical) if typical else None
 
     @cached_property
     def explainer(self) -> Explainer:

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -71,6 +71,7 @@ def encode(
     k: int,
     many: bool,
     reject_below: float | None = None,
+    out_of_distribution: Sequence[bool] = (),
     explanations: Sequence[Explanation | None] = (),
 ) -> bytes:
     """Encode an answer.
@@ -84,27 +85,32 @@ def encode(
             one picture.
         reject_below: The JSON types with classes then say whether the best one's probability is lower; None: they do
             not.
+        out_of_distribution: Empty, or whether each picture is unlike the training data; the JSON types with classes
+            say so.
         explanations: Empty, or one per picture; the offer is then one of `accept.EXPLAINED`.
 
     Returns:
         `application/json`: `{"predictions": [{"label", "index", "probability"}, ...]}`, a list of such lists if `many`;
         with explanations also `explanation`, or a list `explanations` if `many`, null where none was requested; with
-        `reject_below` also `rejected`, a list if `many`;
+        `reject_below` also `rejected`, and with `out_of_distribution` that, lists if `many`;
         `application/json;format=index`: `[3]`, one class index per picture (the seed project's answer);
         `application/json;format=scores`: `[0.1, 0.6, 0.3]`, all probabilities in index order, a list of such lists
         if `many`;
         `text/csv`: a line `label,probability` of the top class per picture;
         `text/csv;format=scores`: a line of all probabilities in index order per picture;
-        `application/jsonlines`: a line `{"predictions": [...]}` per picture, with `explanation` and `rejected` too;
+        `application/jsonlines`: a line `{"predictions": [...]}` per picture, with the other fields too;
         `application/jsonlines;format=scores`: a line `{"prediction": [0.1, 0.6, 0.3]}` per picture;
         `application/x-npy`: the probabilities.
     """
     if offer == JSON_INDEX:
         return json.dumps(probabilities.argmax(axis=1).tolist(), allow_nan=False).encode()
     if offer in (JSON, JSON_LINES):
-        rejected = [] if reject_below is None else (probabilities.max(axis=1) < reject_below).tolist()
+        flags = {
+            "rejected": [] if reject_below is None else (probabilities.max(axis=1) < reject_below).tolist(),
+            "out_of_distribution": out_of_distribution,
+        }
         rows = top_k(probabilities, classes, k)
-        return _encode_top(rows, offer, many=many, rejected=rejected, explanations=explanations)
+        return _encode_top(rows, offer, many=many, flags=flags, explanations=explanations)
     if offer in (JSON_SCORES, JSON_LINES_SCORES, CSV_SCORES):
         return _encode_scores(probabilities, offer, many=many)
     if offer == CSV:
@@ -124,20 +130,20 @@ def _encode_top(
     offer: str,
     *,
     many: bool,
-    rejected: Sequence[bool],
+    flags: Mapping[str, Sequence[bool]],
     explanations: Sequence[Explanation | None],
 ) -> bytes:
     if offer == JSON_LINES:
         lines: list[dict[str, object]] = [{"predictions": row} for row in rows]
-        for line, unsure in zip(lines, rejected, strict=False):
-            line["rejected"] = unsure
+        for name, flagged in flags.items():
+            for line, flag in zip(lines, flagged, strict=False):
+                line[name] = flag
         for line, explanation in zip(lines, explanations, strict=False):
             if explanation:
                 line["explanation"] = explanation
         return "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines).encode()
     answer: dict[str, object] = {"predictions": rows if many else rows[0]}
-    if rejected:
-        answer["rejected"] = rejected if many else rejected[0]
+    answer |= {name: flagged if many else flagged[0] for name, flagged in flags.items() if flagged}
     if explanations:
         answer |= {"explanations": explanations} if many else {"explanation": explanations[0]}
     return json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()

@@ -24,7 +24,7 @@ from container.train.records.evaluation import Evaluation
 from container.train.records.label_errors import Predicted, write_label_errors
 from container.train.records.logits import Logits
 from container.train.records.mistakes import WrongPictures, write_mistakes
-from container.train.records.outputs import write_confusion_matrix, write_per_class
+from container.train.records.outputs import write_confusion_matrix, write_per_class, write_predictions
 from container.train.records.probability_metrics import probability_metrics, write_probability_metrics
 from container.train.records.reports import write_job_card
 from container.train.records.saving import saving
@@ -60,9 +60,13 @@ def test_model(job: Job, progress: Progress) -> dict[str, Any]:
     tested = logits.gather(world)
     places = logits.places(world)
     mistakes = world.gather(wrong.worst(rank=world.rank, size=world.size))
+    classes = world.gather(wrong.predicted())
     if result.total < len(job.splits.test):
-        logger.warning("the worst mistakes are not kept: which pictures they are is not known where some have vanished")
-        mistakes = []
+        logger.warning(
+            "neither the worst mistakes nor the predictions of the test pictures are kept: which pictures they are is "
+            "not known where some have vanished"
+        )
+        mistakes, classes = [], []
     else:
         predicted.append(_predicted("test", *tested, places, job.splits.test, calibration))
     job.profiler.gather()
@@ -88,6 +92,8 @@ def test_model(job: Job, progress: Progress) -> dict[str, Any]:
         )
         write_mistakes(output, mistakes, job.splits.test, card.classes)
         write_label_errors(output, predicted, card.classes)
+        if classes:
+            write_predictions(output, job.splits.test, classes, card.classes)
         write_probability_metrics(output, probability_metrics(*tested, calibration, card.classes))
     return test
 

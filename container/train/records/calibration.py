@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from container.graph.probabilities import softmax
+from container.graph.probabilities import distance, softmax
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 FEWEST_PICTURES = 30
 FEWEST_MISTAKES = 4
+FLAGGED = 0.05
+"""Share of the validation pictures that are flagged as unlike the training data."""
 _HIGHEST = 20.0
 _ITERATIONS = 40
 
@@ -30,7 +32,8 @@ def calibrate(logits: Floats, targets: Integers) -> dict[str, Any]:
 
     Returns:
         `ModelCard.calibration`: `pictures`, and `temperature`, or `uncalibrated` with the reason why there is none;
-        `reject_below`, unless there are too few mistakes to choose it.
+        `reject_below`, unless there are too few mistakes to choose it; `typical_logits` and
+        `distance_above`, the distance from them that 5 % of the pictures exceed.
     """
     found: dict[str, Any] = {"pictures": len(targets)}
     temperature = fit_temperature(logits, targets) if len(targets) >= FEWEST_PICTURES else None
@@ -44,7 +47,19 @@ def calibrate(logits: Floats, targets: Integers) -> dict[str, Any]:
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
     if (threshold := reject_below(confidence, right)) is not None:
         found["reject_below"] = threshold
+    if len(targets) >= FEWEST_PICTURES:
+        typical = typical_logits(logits)
+        distances = distance(np.asarray(logits, np.float32), typical)
+        found["typical_logits"] = list(typical)
+        found["distance_above"] = round(float(np.quantile(distances, 1 - FLAGGED)), 4)
     return found
+
+
+def typical_logits(logits: Floats) -> tuple[float, float]:
+    """Compute the mean of the highest logit of each picture, and that of all its others."""
+    highest = logits.max(axis=1)
+    others = (logits.sum(axis=1) - highest) / max(1, logits.shape[1] - 1)
+    return round(float(highest.mean()), 4), round(float(others.mean()), 4)
 
 
 def fit_temperature(logits: Floats, targets: Integers) -> float | None:

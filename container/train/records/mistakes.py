@@ -39,6 +39,10 @@ class WrongPictures:
         true = logarithms.gather(1, targets[:, None])[:, 0]
         self._batches.append(torch.stack([true, best, predicted.double(), targets.double()]))
 
+    def predicted(self) -> list[int]:
+        """List the predicted class of each picture, in the order seen."""
+        return torch.cat(self._batches, 1)[2].int().tolist() if self._batches else []
+
     def worst(self, *, rank: int, size: int) -> list[Wrong]:
         """Find the mistakes with the highest loss, at most `MOST`.
 

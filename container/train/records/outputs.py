@@ -9,12 +9,14 @@ from typing import Any
 
 from container.atomic_file import write_atomically
 from container.folder import printable
+from container.train.data.channels import Sample
 from container.train.records.evaluation import Evaluation
 
 METRICS = "metrics.jsonl"
 CONFUSION_MATRIX = "confusion_matrix.csv"
 PER_CLASS = "per_class.csv"
 UNREADABLE = "unreadable.csv"
+PREDICTIONS = "test_predictions.csv"
 
 
 def write_metrics(directory: Path, records: Sequence[Mapping[str, Any]]) -> None:
@@ -49,6 +51,24 @@ def write_per_class(
             ]
         )
     _write_csv(directory / PER_CLASS, rows)
+
+
+def write_predictions(
+    directory: Path, samples: Sequence[Sample], predicted: Sequence[Sequence[int]], classes: Sequence[str]
+) -> None:
+    """Write the predicted class of each test picture.
+
+    Args:
+        directory: The job's output data.
+        samples: The test split.
+        predicted: Class indices by process, each of which was shown every `len(predicted)`-th picture.
+        classes: Class names, in the order of the model's outputs.
+    """
+    rows = [["picture", "true", "predicted"]]
+    for index, sample in enumerate(samples):
+        found = predicted[index % len(predicted)][index // len(predicted)]
+        rows.append([printable(sample.path.name), classes[sample.target], classes[found]])
+    _write_csv(directory / PREDICTIONS, rows)
 
 
 def write_unreadable(directory: Path, reasons: Mapping[Path, str]) -> None:

@@ -17,7 +17,9 @@ CHARTS = ("#accuracy-chart", "#accuracy-curves", "#loss-curves", "#time-chart", 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory) -> Path:
     """Three jobs, one of them slower, one with other versions; a fourth failed."""
-    small, middle, large = result("resnet18"), result("resnet34", test_accuracy=91.5), result("resnet50")
+    pictures = {"train": 100, "validation": 10, "test": 10_000, "unreadable": 0}
+    small, large = result("resnet18", pictures=pictures), result("resnet50", pictures=pictures)
+    middle = result("resnet34", test_accuracy=91.5, pictures=pictures)
     slow = tuple(replace(epoch, train_s=400.0) for epoch in large.epochs)
     comparison = compare(
         [small, middle, replace(large, epochs=slow, versions={"torch": "<b>2.8</b>"})],
@@ -57,13 +59,15 @@ def test_every_chart_shows_every_job(opened):
 
 def test_jobs_have_a_colour_and_a_symbol_of_their_own(opened):
     points = opened.page.locator("#accuracy-curves .scatterlayer .trace .point:first-child")
-    looks = points.evaluate_all("nodes => nodes.map(node => [node.style.fill, node.getAttribute('d')])")
+    looks = points.evaluate_all("nodes => nodes.map(node => [getComputedStyle(node).fill, node.getAttribute('d')])")
     assert len({fill for fill, _ in looks}) == len({shape for _, shape in looks}) == 3
 
 
 def test_text_beside_a_short_bar_is_in_the_pages_colour(opened):
     """Inside a bar it is in the colour that is read on the bar."""
-    colours = opened.page.locator("#time-chart .bars .bartext").evaluate_all("nodes => nodes.map(n => n.style.fill)")
+    colours = opened.page.locator("#time-chart .bars .bartext").evaluate_all(
+        "nodes => nodes.map(node => getComputedStyle(node).fill)"
+    )
     page_colour = opened.page.evaluate("getComputedStyle(document.body).color")
     assert page_colour in colours
 
@@ -110,7 +114,14 @@ def test_a_loss_that_was_high_at_first_does_not_hide_the_others(browser, tmp_pat
     page.goto((tmp_path / "page.html").as_uri())
     page.wait_for_selector("#loss-curves .main-svg")
     assert page.locator("#loss-curves .ytitle").text_content() == "mean loss, logarithmic"
+    assert page.locator("#loss-curves .ytick text").all_text_contents() == ["1", "10", "100"]
     page.close()
+
+
+def test_without_a_difference_the_heading_names_no_winner():
+    page = render_page(compare([result("resnet18"), result("resnet34", test_accuracy=100.0)]))
+    assert "No difference that these 10 pictures can show" in page
+    assert "so large a difference from resnet18 can be chance" in page
 
 
 def test_without_a_test_the_heading_says_so():

@@ -81,7 +81,7 @@ def test_the_help_has_an_example_the_exit_codes_and_all_options(push):
 
 
 def test_it_needs_nothing_that_training_and_serving_need():
-    heavy = ("torch", "numpy", "plotly", "PIL", "psutil", "boto3", "rich")
+    heavy = ("torch", "numpy", "PIL", "psutil", "boto3", "rich")
     script = f"import sys, slipway.push.command; print(*sorted(set({heavy!r}) & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.split() == []

@@ -1,12 +1,14 @@
 """`slipway report`: which records it takes, what it prints, and what it says where there are none; S3 by moto."""
 
+import os
+import shutil
 import tarfile
 from pathlib import Path
 
 import boto3
 import pytest
 
-from tests.report.records import PlannedJob, write_training
+from tests.report.records import PlannedJob, write_probabilities, write_training
 from tests.report.test_analyses import a_loader_that_sleeps
 
 REGION = "eu-west-1"
@@ -17,6 +19,7 @@ def job_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A job directory of `slipway train` whose DataLoader workers were slow."""
     directory = tmp_path_factory.mktemp("jobs") / "dogs"
     data = write_training(directory / "output" / "data")
+    write_probabilities(data)
     job = PlannedJob()
     a_loader_that_sleeps(job)
     job.write(data / "profile")
@@ -49,6 +52,23 @@ def test_one_page_elsewhere(slipway, job_directory: Path, tmp_path: Path):
     assert [path.name for path in (tmp_path / "pages").iterdir()] == ["training-report.html"]
 
 
+def test_the_pages_as_pdf_files(slipway, job_directory: Path, tmp_path: Path):
+    if not any(map(shutil.which, ("chromium", "google-chrome"))) and not os.environ.get("CI"):
+        pytest.skip("no Chromium; on Debian: apt-get install chromium")
+    done = slipway("report", job_directory, "--pdf", "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("profiler-report", "training-report"):
+        assert f"  PDF      {tmp_path / name}.pdf" in done.stdout
+        assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_without_a_browser_there_is_no_pdf_and_one_sentence(slipway, job_directory: Path, tmp_path: Path):
+    done = slipway("report", job_directory, "--pdf", "--output", tmp_path, env={"PATH": str(tmp_path)})
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: --pdf needs Chromium or Chrome on PATH, and there is none; install it")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_archive_of_the_outputs(slipway, job_directory: Path, tmp_path: Path):
     with tarfile.open(tmp_path / "output.tar.gz", "w:gz") as tar:
         tar.add(job_directory / "output" / "data", ".")
@@ -56,6 +76,7 @@ def test_an_archive_of_the_outputs(slipway, job_directory: Path, tmp_path: Path)
     done = slipway("report", "output.tar.gz", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.glob("*.html")} == {"profiler-report.html", "training-report.html"}
+    assert "expected calibration error" in (tmp_path / "training-report.html").read_text()
 
 
 def test_a_profiler_output_in_s3(slipway, bucket: str, tmp_path: Path):

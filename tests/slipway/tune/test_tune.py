@@ -90,9 +90,11 @@ def test_json_of_a_sweep_is_wrong_usage(slipway_here):
 
 
 def test_a_trials_objective_is_that_of_the_best_epoch_whose_model_is_kept(grid):
-    directory, _ = grid
+    directory, output = grid
     best = read_study(directory).best
     assert best.objective == min(best.curve)
+    assert f"  {read_study(directory).chance}\n" in output
+    assert re.search(r"\b\d+ test pictures\b", output)
     card = json.loads((directory / best.name / "model" / "model.json").read_text())
     assert card["training"]["evaluation"]["eval_loss"] == pytest.approx(best.objective)
 

@@ -66,7 +66,7 @@ def test_it_asks_for_nothing_and_complains_about_nothing(page, page_file):
 
 def test_the_charts_are_drawn(page):
     assert page.locator("#history-chart .scatterlayer .point").count() == 11
-    assert page.locator("#parallel-chart .scatterlayer .js-line").count() == 11
+    assert page.locator("#parallel-chart .scatterlayer .line").count() == 11
     assert page.locator("#importance-chart .bars .point").count() == 4
     for number in range(4):
         assert page.locator(f"#slice-{number} .scatterlayer .point").count() == 11
@@ -86,7 +86,7 @@ def test_nothing_is_wider_than_the_window(page):
 
 
 def test_the_best_trial_is_named_and_trials_are_ranked_with_links(page):
-    assert "The best is slipway-2026-11-24-011: epochs 31" in page.locator("main").inner_text()
+    assert "slipway-2026-11-24-011 has the best eval_loss_epoch: epochs 31" in page.locator("main").inner_text()
     rows = page.locator("#trials tbody tr")
     assert rows.count() == 12
     assert rows.first.locator("a").get_attribute("href").endswith("/jobs/11")

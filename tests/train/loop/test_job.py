@@ -106,7 +106,7 @@ def test_the_model_directory_predicts_what_the_job_reported(finished: tuple[JobD
     job, _ = finished
     model, card = artifact.load(job.model)
     assert card.classes == ("blue", "green", "red")
-    right, confusion = 0, [[0] * 3 for _ in range(3)]
+    right, confusion, named = 0, [[0] * 3 for _ in range(3)], []
     for target, name in enumerate(card.classes):
         for file in sorted((data / "test" / name).iterdir()):
             pixels = torch.from_numpy(card.preprocessing.to_array(read_picture(file)).copy())[None]
@@ -114,6 +114,8 @@ def test_the_model_directory_predicts_what_the_job_reported(finished: tuple[JobD
                 predicted = int(model(card.preprocessing.normalize(pixels)).argmax())
             right += predicted == target
             confusion[target][predicted] += 1
+            named.append([file.name, name, card.classes[predicted]])
+    assert list(csv.reader((job.data / "test_predictions.csv").open())) == [["picture", "true", "predicted"], *named]
     assert card.training["test"]["test_accuracy"] == pytest.approx(100 * right / 15)
     found = json.loads((job.data / "probabilities.json").read_text())
     assert (job.data / "label_errors.csv").read_text().startswith("split,path,label,suggestion,margin\n")

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score
 
-from container.graph.probabilities import softmax
+from container.graph.probabilities import distance, softmax
 from container.train.launch.distributed import World
 from container.train.launch.hosts import Rank
 from container.train.records import logits as logits_module
@@ -39,8 +39,12 @@ def test_the_temperature_that_made_the_labels_is_found_and_mends_the_probabiliti
 def test_without_a_mistake_or_with_few_pictures_nothing_is_calibrated():
     logits, _ = drawn(100, 1.0)
     found = calibrate(logits, logits.argmax(axis=1))
+    distances = distance(logits.astype(np.float32), tuple(found.pop("typical_logits")))
+    assert (distances > found.pop("distance_above")).mean() == pytest.approx(0.05)
     assert found == {"pictures": 100, "uncalibrated": "every validation picture was classified correctly"}
-    assert "30 validation pictures are needed" in calibrate(*drawn(29, 1.0))["uncalibrated"]
+    few = calibrate(*drawn(29, 1.0))
+    assert "30 validation pictures are needed" in few["uncalibrated"]
+    assert "distance_above" not in few
     assert fit_temperature(logits, logits.argmax(axis=1)) is None
 
 

@@ -151,12 +151,22 @@ def _answered(config: ServeConfig) -> Json:
             }
         ),
         "Answer": fields(
-            {"predictions": of_one, "rejected": flag, "explanation": ref("Explanation")},
-            optional=["rejected", "explanation"],
+            {
+                "predictions": of_one,
+                "rejected": flag,
+                "out_of_distribution": flag,
+                "explanation": ref("Explanation"),
+            },
+            optional=["rejected", "out_of_distribution", "explanation"],
         ),
         "Answers": fields(
-            {"predictions": array(of_one, minItems=1), "rejected": array(flag), "explanations": explanations},
-            optional=["rejected", "explanations"],
+            {
+                "predictions": array(of_one, minItems=1),
+                "rejected": array(flag),
+                "out_of_distribution": array(flag),
+                "explanations": explanations,
+            },
+            optional=["rejected", "out_of_distribution", "explanations"],
         ),
         "Indices": array(index, minItems=1),
         "Scores": array(number, minItems=1),
