@@ -131,7 +131,7 @@ def test_each_family_gets_an_image_that_fits_or_a_refusal_that_helps(use: Use):
             choose_ami(use, name, f"{REPOSITORY}:{target}-3f2a")
 
 
-def test_an_endpoint_takes_cuda_13_and_training_the_image_that_needs_the_older_driver():
+def test_endpoints_take_cuda_13_and_training_what_needs_the_older_driver():
     push_both()
     assert pushed_variant("serve", "endpoint", "ml.g5.xlarge", REGION) == f"{REPOSITORY}:serve-3f2a"
     assert pushed_variant("serve", "transform", "ml.g5.xlarge", REGION) == f"{REPOSITORY}:serve-cuda12-3f2a"
