@@ -167,7 +167,7 @@ class CreatedModel(OnVersion3):
         """
         self._use = use
         self._choose_image(instance_type)
-        return choose_ami(use, instance_type, str(self.image_uri), named)
+        return choose_ami(use, instance_type, self.image_uri, named)
 
     def _definition(self, instance_type: str | None, tags: Tags, **container: Any) -> dict[str, Any]:
         self._choose_image(instance_type)

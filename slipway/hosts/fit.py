@@ -69,8 +69,10 @@ def choose_ami(use: Use, instance_type: str | None, image: str, named: str | Non
         SettingError: The image cannot run there; the message names a pair that can. Or it is the training image where
             a serving image is needed, or the other way round.
     """
+    if not (isinstance(image, str) and isinstance(instance_type, str | None)):
+        return named  # a pipeline's parameters
     _check_target(use, image)
-    if not isinstance(instance_type, str) or not has_gpu(instance_type):  # a pipeline's parameter is no text
+    if instance_type is None or not has_gpu(instance_type):
         return named
     cuda = cuda_of(image)
     host = host_for(use, instance_type, cuda)

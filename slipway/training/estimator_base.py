@@ -96,7 +96,7 @@ class EstimatorBase(OnVersion3):
             image = missing.image("train", image_for("train", named, place, "training", of_type), place)
             missing.require()
             check_role(role)
-            choose_ami("training", of_type, str(image))  # refuses GPUs that the image has no code for
+            choose_ami("training", of_type, image)  # refuses GPUs that the image has no code for
         return {
             **found,
             "role": role,
