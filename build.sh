@@ -13,6 +13,8 @@ The revision gets "-dirty" if the images' sources have uncommitted changes.
   --weights NAME|FILE|DIR  include pretrained weights in the training image: those that torchvision or timm downloads
                            for a network (resnet50, convnext_tiny.in12k_ft_in1k); a .pth, .pt or .safetensors file of
                            a ResNet, or of any network as NETWORK=FILE; or a folder of timm's on the Hugging Face hub
+  --cuda 12|13             CUDA of the images with torch (default: 13). 13 needs NVIDIA driver 580 on the host, 12 needs
+                           525, and its images are slipway:train-cuda12 and slipway:serve-cuda12
   --cpu                    with the target serve: the image for CPUs, slipway:serve-cpu, 0.5 GB and without torch; it
                            serves models that have a model.onnx, and no inference.py
   --platform PLATFORM      with --cpu: linux/arm64, on such a machine (default: linux/amd64)
@@ -42,7 +44,7 @@ wrong_usage() {
 	exit 2
 }
 
-targets=() name=slipway base=debian:bookworm-slim weights='' compiler=false cpu=false
+targets=() name=slipway base=debian:bookworm-slim weights='' compiler=false cpu=false cuda=''
 platform=linux/amd64 system_packages='' network='' ca_bundle='' pip_config='' apt_sources=''
 while (($#)); do
 	case $1 in
@@ -50,8 +52,8 @@ while (($#)); do
 	all) targets+=(train serve) ;;
 	--compiler) compiler=true ;;
 	--cpu) cpu=true ;;
-	--name | --base-image | --platform | --weights | --system-packages | --network | --ca-bundle | --pip-config | \
-		--apt-sources)
+	--name | --base-image | --cuda | --platform | --weights | --system-packages | --network | --ca-bundle | \
+		--pip-config | --apt-sources)
 		[[ -n ${2-} ]] || wrong_usage "$1 needs a value"
 		option=${1#--}
 		[[ $option != base-image ]] || option=base
@@ -66,6 +68,7 @@ while (($#)); do
 done
 if [[ $cpu == true ]]; then
 	[[ ${targets[*]} == serve ]] || wrong_usage "--cpu is for the serving image alone: ./build.sh serve --cpu"
+	[[ -z $cuda ]] || wrong_usage "--cuda is for the images with torch; the one for CPUs has no CUDA"
 	targets=(serve-cpu)
 elif [[ $platform != linux/amd64 ]]; then
 	wrong_usage "--platform is '$platform'; only the image for CPUs (serve --cpu) is built for another than linux/amd64"
@@ -73,6 +76,11 @@ fi
 [[ $platform == linux/@(amd64|arm64) ]] ||
 	wrong_usage "--platform is '$platform'; it must be linux/amd64 or linux/arm64"
 [[ ${#targets[@]} -gt 0 ]] || targets=(train serve)
+: "${cuda:=13}"
+[[ $cuda == 1[23] ]] || wrong_usage "--cuda is '$cuda'; the images are built for 13 (NVIDIA driver 580 or later) or 12 (525)"
+# In the names of the locks and the tags; those for CUDA 13, the default, have none.
+suffix=''
+[[ $cuda == 13 ]] || suffix=-cuda$cuda
 
 for file in "$ca_bundle" "$pip_config" "$apt_sources"; do
 	[[ -z $file || -r $file ]] || die "$file cannot be read"
@@ -115,19 +123,19 @@ if [[ -e .git ]] && revision=$(git rev-parse --verify --quiet HEAD 2>/dev/null);
 		tag+=-dirty revision+=-dirty
 	fi
 else
-	echo "build.sh: warning: this is not a git checkout; the images are tagged unknown" >&2
-	tag=unknown revision=unknown created=''
+	echo "build.sh: warning: this is not a git checkout; the images are tagged unknown-dirty" >&2
+	tag=unknown-dirty revision=unknown created=''
 fi
 # Prints the locked version of a package; NVIDIA's packages for CUDA 12 have a suffix.
 locked() {
-	sed -n -E "s/^$1(-cu12)?==([^ ;]*).*/\2/p" docker/train.lock
+	sed -n -E "s/^$1(-cu12)?==([^ ;]*).*/\2/p" "docker/train$suffix.lock"
 }
-cuda=$(locked nvidia-cuda-runtime)
-case $cuda in
-12.*) driver=525 ;;
-13.*) driver=580 ;;
-*) die "docker/train.lock has CUDA $cuda; add the driver that it needs to build.sh and container/gpu.py" ;;
-esac
+cuda_version=$(locked nvidia-cuda-runtime)
+[[ $cuda_version == "$cuda".* ]] ||
+	die "docker/train$suffix.lock has CUDA $cuda_version; docker/cuda$cuda.in must name a torch that is built for CUDA $cuda"
+# Within a major version, a driver runs every minor one.
+driver=580
+[[ $cuda == 13 ]] || driver=525
 labels=(
 	org.opencontainers.image.version="$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)"
 	org.opencontainers.image.revision="$revision"
@@ -136,7 +144,7 @@ labels=(
 )
 [[ $cpu == true ]] || labels+=(
 	slipway.torch.version="$(locked torch)"
-	slipway.cuda.version="$(cut -d. -f1,2 <<<"$cuda")"
+	slipway.cuda.version="$(cut -d. -f1,2 <<<"$cuda_version")"
 	slipway.nvidia-driver.minimum="$driver"
 )
 [[ -z $created ]] || labels+=(org.opencontainers.image.created="$created")
@@ -146,7 +154,7 @@ source=$(git remote get-url origin 2>/dev/null |
 [[ -z $source ]] || labels+=(org.opencontainers.image.source="${source%.git}")
 
 arguments=(--progress plain --platform "$platform" --file docker/Dockerfile --build-arg "BASE_IMAGE=$base"
-	--build-arg "COMPILER=$compiler" --build-arg "SYSTEM_PACKAGES=$system_packages")
+	--build-arg "COMPILER=$compiler" --build-arg "CUDA_SUFFIX=$suffix" --build-arg "SYSTEM_PACKAGES=$system_packages")
 [[ $cpu == false ]] || arguments+=(--build-arg SERVE=serve-cpu)
 for variable in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
 	[[ -z ${!variable-} ]] || arguments+=(--build-arg "$variable")
@@ -166,14 +174,15 @@ elif [[ -n $weights ]]; then
 	arguments+=(--build-arg WEIGHTS=true --build-arg "WEIGHTS_FROM=download $weights")
 fi
 
+[[ -z $suffix ]] || targets=("${targets[@]/%/$suffix}")
 for target in "${targets[@]}"; do
 	log=.build/$target.log
 	echo "== building $name:$target-$tag"
 	label_arguments=()
-	for label in "${labels[@]}" "org.opencontainers.image.title=slipway-$target"; do
+	for label in "${labels[@]}" "org.opencontainers.image.title=slipway-${target%"$suffix"}"; do
 		label_arguments+=(--label "$label")
 	done
-	if ! "${builder[@]}" "${arguments[@]}" "${label_arguments[@]}" --target "${target%-cpu}" \
+	if ! "${builder[@]}" "${arguments[@]}" "${label_arguments[@]}" --target "${target%%-*}" \
 		--tag "$name:$target-$tag" --tag "$name:$target" . 2>&1 | tee "$log"; then
 		die "the $target image was not built: $(diagnose "$log" "$base") (all of the output: $log)"
 	fi
@@ -184,4 +193,7 @@ for target in "${targets[@]}"; do
 	read -r id size < <("${builder[0]}" image inspect --format '{{.Id}} {{.Size}}' "$name:$target-$tag")
 	printf '%-42s %6d MB  %s\n' "$name:$target-$tag" $((size / 1000000)) "$id"
 done
-echo "Also tagged: ${targets[*]/#/$name:}. Next: ./push.sh$([[ $cpu == false ]] || echo " serve-cpu")"
+next=''
+[[ $cpu == false ]] || next=" serve-cpu"
+[[ -z $suffix ]] || next=" --cuda $cuda"
+echo "Also tagged: ${targets[*]/#/$name:}. Next: ./push.sh$next"

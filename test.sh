@@ -33,7 +33,7 @@ echo "== checks"
 ruff format --check --quiet .
 ruff check --quiet .
 lint-imports --no-logo --no-cache
-mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+mapfile -t scripts < <(git ls-files '*.sh' .ci)
 shellcheck "${scripts[@]}"
 shfmt --diff "${scripts[@]}"
 hadolint docker/Dockerfile

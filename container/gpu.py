@@ -15,12 +15,14 @@ from container.contract.errors import DriverError
 SWITCH = "SLIPWAY_USE_CUDA"
 """Environment variable: `false` trains and serves on the CPU even if there is a GPU."""
 
-_ENDPOINT_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
 _ON_THE_CPU = f"to run on the CPU, set {SWITCH}=false"
 
 # By CUDA's major version: within one, a driver runs what was built for any minor version.
 # Source: "CUDA Compatibility" in NVIDIA's deployment and management guides.
 _OLDEST_DRIVERS = {12: "525", 13: "580"}
+# SageMaker's host images with such drivers; slipway/hosts/drivers.py has the sources.
+_ENDPOINT_AMIS = {12: "al2-ami-sagemaker-inference-gpu-3-1", 13: "al2023-ami-sagemaker-inference-gpu-4-1"}
+_TRANSFORM_AMIS = {12: "al2-ami-sagemaker-batch-gpu-535"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,8 @@ def look(*, off_by: str = "") -> Gpus:
     if count == 0:
         return Gpus(count=0, text=f"{driver}, {found}; running on the CPU")
     check_driver(driver, built_for)
-    return Gpus(count=count, text=f"{driver}, {found}; torch is built for CUDA {built_for}")
+    needed = f"torch is built for CUDA {built_for}, which needs {_oldest_driver(built_for)}"
+    return Gpus(count=count, text=f"{driver}, {found}; {needed}")
 
 
 def find_driver() -> Driver | None:
@@ -176,11 +179,27 @@ def check_driver(driver: Driver, built_for: str) -> None:
     major = int(built_for.partition(".")[0])
     if driver.cuda[0] >= major:
         return
-    oldest = f"driver {_OLDEST_DRIVERS[major]} or later" if major in _OLDEST_DRIVERS else "a newer driver"
-    others = [f"CUDA {older} (driver {_OLDEST_DRIVERS[older]} or later)" for older in _OLDEST_DRIVERS if older < major]
+    older = [cuda for cuda in _OLDEST_DRIVERS if cuda < major]
+    runs = [cuda for cuda in older if cuda <= driver.cuda[0]]
+    if runs:
+        image = f"use the image for CUDA {max(runs)}, which runs on this driver: ./build.sh --cuda {max(runs)}"
+    else:
+        least = min(_OLDEST_DRIVERS)
+        image = f"no image runs on this driver, as even CUDA {least} needs {_OLDEST_DRIVERS[least]} or later"
+    ways = [image]
+    if major in _ENDPOINT_AMIS:
+        ways.append(f'on a SageMaker endpoint, set inference_ami_version="{_ENDPOINT_AMIS[major]}"')
+    for cuda in (cuda for cuda in (major, *older) if cuda in _TRANSFORM_AMIS):
+        which = "" if cuda == major else f"use the image for CUDA {cuda} and "
+        ways.append(f'for batch transform, {which}set transform_ami_version="{_TRANSFORM_AMIS[cuda]}"')
+    ways.append("for a training job, use an instance type whose hosts have a newer driver")
+    ways.append("on your own machine, update the driver")
     raise DriverError(
-        f"{driver} is too old for this torch, which is built for CUDA {built_for} and needs {oldest}. On a SageMaker "
-        f'endpoint, set inference_ami_version="{_ENDPOINT_AMI}"; for a training job, use an instance type whose hosts '
-        f"have that driver, or build the image with a torch for {' or '.join(others) or 'an older CUDA'}; on your own "
-        f"machine, update the driver; {_ON_THE_CPU}"
+        f"{driver} is too old for this torch, which is built for CUDA {built_for} and needs "
+        f"{_oldest_driver(built_for)}: {'; '.join(ways)}; {_ON_THE_CPU}"
     )
+
+
+def _oldest_driver(built_for: str) -> str:
+    oldest = _OLDEST_DRIVERS.get(int(built_for.partition(".")[0]))
+    return f"driver {oldest} or later" if oldest else "a newer driver"

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 DOCKER = Path(__file__).parent
-LOCKS = tuple(DOCKER / f"{name}.lock" for name in ("train", "serve", "host", "smdebug", "dev"))
+LOCKS = tuple(
+    DOCKER / f"{name}.lock" for name in ("train", "train-cuda12", "serve", "serve-cuda12", "host", "smdebug", "dev")
+)
 NONE, FOUND, WRONG, NOT_LOOKED_UP = range(4)
 
 

@@ -5,9 +5,10 @@ usage() {
 	cat <<'TEXT'
 Usage: docker/lock.sh [--upgrade]
 
-Writes docker/{dev,train,serve,serve-cpu,host,smdebug}.lock and tests/images/sdk3.lock from the .in files beside them:
-all packages for all platforms, with hashes and without index addresses. Locked versions are kept; --upgrade takes the
-newest ones that fit.
+Writes docker/{dev,train,serve,serve-cpu,host,smdebug}.lock, docker/{train,serve}-cuda12.lock and tests/images/sdk3.lock
+from the .in files beside them: all packages for all platforms, with hashes and without index addresses. Locked versions
+are kept; --upgrade takes the newest ones that fit, and prints what changed and which bounds hold something back, with
+their reasons.
 Needs uv on PATH (pip install uv).
 TEXT
 }
@@ -25,6 +26,12 @@ command -v uv >/dev/null || {
 	exit 1
 }
 
+# Prints the locked packages: NAME VERSION.
+pins() {
+	sed -n -E 's/^([a-z0-9._-]+)==([^ ]+).*/\1 \2/p' ./*.lock | sort --unique
+}
+before=$(pins)
+
 compile() {
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 		--custom-compile-command docker/lock.sh "$@"
@@ -32,17 +39,32 @@ compile() {
 # dev includes the other three, which are then constrained to its versions. jsonschema's optional check of IRIs builds a
 # parser on import, in 1.5 s, and the SDK imports jsonschema; so it is omitted.
 compile "${upgrade[@]}" dev.in --no-emit-package rfc3987-syntax --no-emit-package lark --output-file dev.lock
-for target in train host; do
-	# OpenVINO and NNCF require it and work without; it sends usage data.
-	compile "$target.in" --constraint dev.lock --no-emit-package openvino-telemetry --output-file "$target.lock"
-done
+compile host.in --constraint dev.lock --output-file host.lock
+# The images for CUDA 12 have another torch, with what it requires; all else is as in the others.
+constraints=$(mktemp)
+trap 'rm -f "$constraints"' EXIT
+awk '/^[^ #]/ { other = /^(torch|torchvision|triton|cuda-(bindings|toolkit)|nvidia-[a-z0-9-]+)==/ && !/^nvidia-ml-py==/ } !other' \
+	dev.lock >"$constraints"
 # Required, but unused: triton is for torch.compile, openvino-telemetry for OpenVINO's tools, and huggingface-hub, with
 # what it requires, for timm's downloads.
 unused=(triton openvino-telemetry)
 unused+=(huggingface-hub hf-xet httpx2 httpcore2 httpx2-jsfetch anyio idna truststore packaging tqdm colorama)
-for target in serve serve-cpu; do
-	compile "$target.in" --constraint dev.lock "${unused[@]/#/--no-emit-package=}" --output-file "$target.lock"
+compile serve-cpu.in --constraint dev.lock "${unused[@]/#/--no-emit-package=}" --output-file serve-cpu.lock
+for cuda in 13 12; do
+	suffix='' given=dev.lock
+	((cuda == 13)) || suffix=-cuda$cuda given=$constraints
+	# OpenVINO and NNCF require openvino-telemetry and work without; it sends usage data.
+	compile train.in "cuda$cuda.in" --constraint "$given" --no-emit-package openvino-telemetry \
+		--output-file "train$suffix.lock"
+	compile serve.in "cuda$cuda.in" --constraint "$given" "${unused[@]/#/--no-emit-package=}" \
+		--output-file "serve$suffix.lock"
 done
 compile "${upgrade[@]}" ../tests/images/sdk3.in --output-file ../tests/images/sdk3.lock
 # Deliberately older packages, in an environment of their own.
 compile "${upgrade[@]}" smdebug.in --output-file smdebug.lock
+if ((${#upgrade[@]})); then
+	echo "Locked packages that changed (-: before, +: now):"
+	diff --unified=0 <(echo "$before") <(pins) | grep -E '^[-+][a-z]' || echo "none"
+	echo "Bounds:"
+	grep -hE '^[^#]*(==|[<>]=?)' ./*.in ../tests/images/sdk3.in
+fi

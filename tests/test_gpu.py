@@ -12,6 +12,9 @@ from container.contract.errors import DriverError, HyperparameterError
 from container.train.loop.compiler import check_compiler
 from tests.nvml import OLD_DRIVER, build_nvml_stub
 
+FOR_13 = "torch is built for CUDA 13.0, which needs driver 580 or later"
+DRIVER_535 = {"SLIPWAY_STUB_DRIVER": "535.216.01", "SLIPWAY_STUB_CUDA": "12020"}
+
 
 @pytest.fixture(scope="module")
 def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -24,7 +27,7 @@ def torch_for(tmp_path: Path):
 
     def write(cuda: str | None) -> Path:
         package = tmp_path / "packages" / "torch"
-        package.mkdir(parents=True)
+        package.mkdir(parents=True, exist_ok=True)
         (package / "__init__.py").write_text("raise ImportError('torch was imported')\n")
         (package / "version.py").write_text(f"cuda = {cuda!r}\n")
         return package.parent
@@ -56,15 +59,15 @@ def look(packages: Path, libraries: Path | None = None, **settings: str) -> subp
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({}, "1 NVIDIA driver 580.82.07 (CUDA 13.0), 1 x Stub GPU (16 GiB); torch is built for CUDA 13.0"),
+        ({}, f"1 NVIDIA driver 580.82.07 (CUDA 13.0), 1 x Stub GPU (16 GiB); {FOR_13}"),
         (
             {"SLIPWAY_STUB_GPUS": "8", "SLIPWAY_STUB_CUDA": "13020"},
-            "8 NVIDIA driver 580.82.07 (CUDA 13.2), 8 x Stub GPU (16 GiB); torch is built for CUDA 13.0",
+            f"8 NVIDIA driver 580.82.07 (CUDA 13.2), 8 x Stub GPU (16 GiB); {FOR_13}",
         ),
         (
             {"SLIPWAY_STUB_GPUS": "4", "CUDA_VISIBLE_DEVICES": "1,2"},
             "2 NVIDIA driver 580.82.07 (CUDA 13.0), 4 x Stub GPU (16 GiB), of which CUDA_VISIBLE_DEVICES=1,2 leaves 2; "
-            "torch is built for CUDA 13.0",
+            f"{FOR_13}",
         ),
         (
             # One that is too old does no harm where its GPU is not used.
@@ -79,7 +82,7 @@ def look(packages: Path, libraries: Path | None = None, **settings: str) -> subp
         # NOT_SUPPORTED: of a GPU that shares the host's memory.
         (
             {"SLIPWAY_STUB_MEMORY": "3"},
-            "1 NVIDIA driver 580.82.07 (CUDA 13.0), 1 x Stub GPU; torch is built for CUDA 13.0",
+            f"1 NVIDIA driver 580.82.07 (CUDA 13.0), 1 x Stub GPU; {FOR_13}",
         ),
         # The library without the driver, as Debian's package gives it.
         ({"SLIPWAY_STUB_ERROR": "9"}, "0 none found (no NVIDIA driver); running on the CPU"),
@@ -107,12 +110,26 @@ def test_a_driver_that_is_too_old_is_refused_with_what_to_do(stub: Path, torch_f
     [line] = refused.stderr.splitlines()
     assert line.startswith(
         "NVIDIA driver 470.57.02 (CUDA 11.4) is too old for this torch, which is built for CUDA 13.0 and needs driver "
-        "580 or later."
+        "580 or later: no image runs on this driver, as even CUDA 12 needs 525 or later; "
     )
     assert 'inference_ami_version="al2023-ami-sagemaker-inference-gpu-4-1"' in line
-    assert "a torch for CUDA 12 (driver 525 or later)" in line
+    assert 'use the image for CUDA 12 and set transform_ami_version="al2-ami-sagemaker-batch-gpu-535"' in line
     assert line.endswith("to run on the CPU, set SLIPWAY_USE_CUDA=false")
     assert len(line) < 1024, "the failure file holds it all"
+
+
+def test_a_driver_for_cuda_12_is_told_which_image_runs_there(stub: Path, torch_for) -> None:
+    refused = look(torch_for("13.0"), stub, **DRIVER_535)
+    assert "use the image for CUDA 12, which runs on this driver: ./build.sh --cuda 12;" in refused.stderr
+    found = look(torch_for("12.8"), stub, **DRIVER_535)
+    assert found.stdout.endswith("; torch is built for CUDA 12.8, which needs driver 525 or later\n")
+
+
+def test_an_image_for_cuda_12_names_its_own_driver_and_hosts(stub: Path, torch_for) -> None:
+    refused = look(torch_for("12.8"), stub, **OLD_DRIVER)
+    assert "is built for CUDA 12.8 and needs driver 525 or later: no image runs on this driver" in refused.stderr
+    assert 'inference_ami_version="al2-ami-sagemaker-inference-gpu-3-1"' in refused.stderr
+    assert 'for batch transform, set transform_ami_version="al2-ami-sagemaker-batch-gpu-535"' in refused.stderr
 
 
 @pytest.mark.parametrize(("code", "reason"), [("18", "version mismatch"), ("999", "Unknown Error")])

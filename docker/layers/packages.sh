@@ -29,7 +29,7 @@ new -depth -type d \( -name tests -o -name test -o -path ./torch/include -o -pat
 	-o -path ./torch/share -o -path ./numpy/_core/include -o -path ./torch/bin/protoc\* \) -exec rm -rf {} +
 rm -f torch/bin/protoc* torch/bin/*_test
 # An alternative compiler and a solver for several GPUs: PyTorch neither links nor opens them.
-rm -f nvidia/cu*/lib/libnvrtc*.alt.so* nvidia/cu*/lib/libcusolverMg.so*
+rm -f nvidia/*/lib/libnvrtc*.alt.so* nvidia/*/lib/libcusolverMg.so*
 # OpenVINO's plugins for other devices than CPUs, and its readers of other formats than ONNX, torch's and its own.
 rm -f openvino/libs/libopenvino_{intel_gpu_plugin,intel_npu_plugin,auto_plugin,auto_batch_plugin,hetero_plugin}.so \
 	openvino/libs/libopenvino_{gguf,jax,paddle,tensorflow,tensorflow_lite}_frontend.so.* \

@@ -53,6 +53,8 @@ class Transformer(SubmittedJob):
         base_transform_job_name: Prefix of the jobs' names.
         output_kms_key: Key for the outputs.
         volume_kms_key: Key for the instances' volumes.
+        transform_ami_version: Host image of instances with GPUs; None: SageMaker's own choice. `from_model` chooses the
+            one whose driver fits the image.
         others: Further arguments of the SDK's class.
 
     Raises:
@@ -80,6 +82,7 @@ class Transformer(SubmittedJob):
         base_transform_job_name: str = "slipway-transform",
         output_kms_key: str | None = None,
         volume_kms_key: str | None = None,
+        transform_ami_version: str | None = None,
         **others: Any,
     ) -> None:
         refuse_unknown("Transformer", others, (type(self), "__init__"))
@@ -99,6 +102,7 @@ class Transformer(SubmittedJob):
         self.base_transform_job_name = base_transform_job_name
         self.output_kms_key = output_kms_key
         self.volume_kms_key = volume_kms_key
+        self.transform_ami_version = transform_ami_version
         self._current_job_name: str | None = None
         self._model: Model | None = None
         self._pictures: list[Picture] = []
@@ -123,8 +127,12 @@ class Transformer(SubmittedJob):
 
         Raises:
             ServiceError: AWS refuses.
+            SettingError: The driver of these hosts is too old for the model's image.
         """
         check_instance_type(instance_type, "transform")
+        if not is_local(instance_type):
+            named = arguments.get("transform_ami_version")
+            arguments["transform_ami_version"] = model.choose_host("transform", instance_type, named)
         with explained("creating the model"):
             model.create(instance_type=instance_type, tags=with_own_tag(arguments.get("tags")))
         made = cls(str(model.name), instance_type=instance_type, sagemaker_session=model.sagemaker_session, **arguments)
@@ -166,6 +174,7 @@ class Transformer(SubmittedJob):
             max_concurrent_transforms=found.get("MaxConcurrentTransforms"),
             output_kms_key=outputs.get("KmsKeyId"),
             volume_kms_key=resources.get("VolumeKmsKeyId"),
+            transform_ami_version=resources.get("TransformAmiVersion"),
         )
         made._current_job_name = transform_job_name
         source = S3Address.parse(found["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"].rstrip("/") + "/")
@@ -245,6 +254,7 @@ class Transformer(SubmittedJob):
                 assemble=self.assemble_with,
                 output_kms_key=self.output_kms_key,
                 volume_kms_key=self.volume_kms_key,
+                ami=self.transform_ami_version,
                 input_filter=input_filter,
                 output_filter=output_filter,
                 join_source=join_source,

@@ -21,6 +21,7 @@ from slipway.compare.variants import BASELINE, MODEL_TYPE, Variant, make_variant
 from slipway.datasets.folder import SPLIT_FOLDERS
 from slipway.datasets.s3_channels import find_s3_channels
 from slipway.errors import JobFailedError, PageError
+from slipway.hosts.fit import image_for
 from slipway.options.aws import require_in_s3, show_requests
 from slipway.options.channels import local_channels, weights_channel, weights_file
 from slipway.options.cloud import CloudOptions
@@ -155,7 +156,9 @@ def compare_on_sagemaker(plan: Plan, place: Place, *, max_parallel: int, dry_run
     recorded = DryRun() if dry_run else None
     missing = Missing(dry_run=dry_run)
     session = missing.session(place.region, place.profile, recorded)
-    role, image = missing.role(place.role), missing.image("train", place.image, session.boto_region_name)
+    role = missing.role(place.role)
+    pushed = image_for("train", place.image, session.boto_region_name, "training", place.instance_type)
+    image = missing.image("train", pushed, session.boto_region_name)
     missing.require()
     channels = (
         # A dry run does not look into S3.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from slipway.doctor.docker import CUDA, OLDEST_DRIVER, image_labels, run
 from slipway.doctor.finding import Finding
+from slipway.hosts.drivers import CUDAS
 
 _UPDATE = "update NVIDIA's driver, or run on the CPU: SLIPWAY_USE_CUDA=false"
 
@@ -51,7 +52,9 @@ def driver_suits(image: str, labels: Mapping[str, str], driver: str) -> Finding:
     oldest = labels.get(OLDEST_DRIVER, "0")
     if int(driver.partition(".")[0]) < int(oldest.partition(".")[0]):
         text = f"too old for {image}, whose CUDA {labels[CUDA]} needs {oldest} or later"
-        return Finding(name="driver", status="failed", text=text, remedy=_UPDATE)
+        fitting = [cuda for cuda, need in CUDAS.items() if int(driver.partition(".")[0]) >= need.driver]
+        other = f"build the images for CUDA {fitting[0]}: ./build.sh --cuda {fitting[0]}; or " if fitting else ""
+        return Finding(name="driver", status="failed", text=text, remedy=f"{other}{_UPDATE}")
     return Finding(name="driver", status="ok", text=f"new enough for {image} (CUDA {labels[CUDA]})")
 
 

@@ -1,4 +1,4 @@
-"""Chooses between the two serving images: the one for CPUs has neither torch nor CUDA, and is a tenth of the other."""
+"""Chooses among the serving images: the one for CPUs has neither torch nor CUDA, and is a tenth of the others."""
 
 import tarfile
 from collections.abc import Collection
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from container.contract.model_files import GRAPH
 from slipway.aws.refusals import AwsError, explained
 from slipway.aws.s3_address import S3Address
-from slipway.checks.instance_type import has_gpu
+from slipway.checks.instance_type import Use, has_gpu
 from slipway.errors import SettingError
+from slipway.hosts.fit import pushed_variant
 from slipway.processes.serving import model_files_directory
 from slipway.settings.pushed_images import CPU_TARGET, read_images
 
@@ -29,14 +30,18 @@ class ImageChoice:
         self.files: set[str] | None = None
         """The model's files, where they are known; None: to be read in S3."""
 
-    def for_instances(self, image: str, model_data: Any, session: "AnySession", instance_type: str | None) -> str:
-        """Choose the image for CPUs if it was pushed, and instances and model can do without torch.
+    def for_instances(
+        self, image: str, model_data: Any, session: "AnySession", instance_type: str | None, use: Use = "endpoint"
+    ) -> str:
+        """Choose the image for CPUs if it was pushed, and instances and model can do without torch; with GPUs, the one
+        whose CUDA runs on the hosts.
 
         Args:
             image: The model's image so far.
             model_data: The model's; only an archive in S3 can be looked into.
             session: Credentials and region.
             instance_type: None for a serverless endpoint, which has no GPUs.
+            use: What the instances are for.
 
         Returns:
             The image's address; the first choice without GPUs is kept.
@@ -45,8 +50,10 @@ class ImageChoice:
             SettingError: It is the image for CPUs, and the instances have GPUs.
         """
         _check_for_gpus(image, instance_type)
-        if not self._open or has_gpu(instance_type):
+        if not self._open:
             return image
+        if has_gpu(instance_type):
+            return pushed_variant("serve", use, instance_type, session.boto_region_name) or image
         self._open = False
         found = _pushed(session.boto_region_name)
         if found and isinstance(model_data, str) and model_data.endswith(".tar.gz"):

@@ -12,12 +12,14 @@ from slipway.aws.s3_address import S3Address
 from slipway.aws.session import LOCAL_ROLE, AnySession, AwsSession
 from slipway.aws.tags import Tags, with_own_tag
 from slipway.checks.arguments import refuse_unknown
+from slipway.checks.instance_type import Use
 from slipway.checks.name import check_name
 from slipway.checks.request import check_image, check_role
 from slipway.errors import SettingError
 from slipway.hosting.cpu_image import ImageChoice, names_here
 from slipway.hosting.model_data import model_of_job, require_in_s3, unpacked, upload
 from slipway.hosting.predictor import Predictor
+from slipway.hosts.fit import choose_ami
 from slipway.installed_sdk import OnVersion3
 from slipway.requests.model import Container, create_model
 from slipway.requests.names import new_name
@@ -56,6 +58,7 @@ class CreatedModel(OnVersion3):
         session = sagemaker_session or self._session(region)
         self._bucket = bucket or settings.bucket
         self._named: str | None = None
+        self._use: Use = "endpoint"
         self._image_choice = ImageChoice(open_=not (image_uri or settings.serve_image or session.local_mode))
         if isinstance(model_data, str | Path) and not str(model_data).startswith("s3://"):
             if not session.local_mode:
@@ -141,11 +144,30 @@ class CreatedModel(OnVersion3):
         Raises:
             ServiceError: AWS refuses.
         """
+        self._use = "transform"
         self._name_model("slipway")
         if in_pipeline(self.sagemaker_session):
             return model_step_arguments(self, lambda: self._definition(instance_type, tags))
         self._create_sagemaker_model(instance_type, tags=tags)
         return None
+
+    def choose_host(self, use: Use, instance_type: str | None, named: str | None = None) -> str | None:
+        """Choose the image for the instances, and the host image for that.
+
+        Args:
+            use: What the instances are for.
+            instance_type: None for a serverless endpoint.
+            named: The user's choice of the host image, which is checked.
+
+        Returns:
+            The host image's name for the request; None: SageMaker's own choice.
+
+        Raises:
+            SettingError: The image cannot run there; the message names a pair that can.
+        """
+        self._use = use
+        self._choose_image(instance_type)
+        return choose_ami(use, instance_type, self.image_uri, named)
 
     def _definition(self, instance_type: str | None, tags: Tags, **container: Any) -> dict[str, Any]:
         self._choose_image(instance_type)
@@ -173,7 +195,7 @@ class CreatedModel(OnVersion3):
 
     def _choose_image(self, instance_type: str | None) -> None:
         self.image_uri = self._image_choice.for_instances(
-            self.image_uri, self.model_data, self.sagemaker_session, instance_type
+            self.image_uri, self.model_data, self.sagemaker_session, instance_type, self._use
         )
 
     def prepare_container_def(self, instance_type: str | None = None, **_: Any) -> dict[str, Any]:

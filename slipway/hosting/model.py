@@ -6,7 +6,7 @@ from typing import Any
 from slipway.aws.session import is_local
 from slipway.aws.tags import Tags, with_own_tag
 from slipway.checks.arguments import refuse_unknown
-from slipway.checks.instance_type import check_instance_type, has_gpu, has_own_disk
+from slipway.checks.instance_type import check_instance_type, has_own_disk
 from slipway.checks.name import check_name
 from slipway.errors import SettingError
 from slipway.hosting.autoscaling import Autoscaling, apply_scaling, check_scaling
@@ -20,9 +20,6 @@ from slipway.hosting.waiting import still_there, wait_until_in_service
 from slipway.requests.configurations import as_request
 from slipway.requests.endpoint import SINGLE_VARIANT, Configuration, Hosting, Variant
 from slipway.requests.names import new_name
-
-GPU_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
-"""Host image of GPU endpoints with driver 580, which CUDA 13 needs; SageMaker's default host may have an older one."""
 
 STARTUP_S = 900
 """Time for the container to answer its first health check; SageMaker's own limit may be as low as 240 s."""
@@ -104,7 +101,8 @@ class Model(CreatedModel):
                 default to s3://BUCKET/jobs/async/ENDPOINT.
             data_capture_config: `slipway.Capture`, or the SDK's DataCaptureConfig.
             explainer_config: The SDK's ExplainerConfig, or that of the API.
-            inference_ami_version: Host image of the instances; None: for GPUs `GPU_AMI`.
+            inference_ami_version: Host image of the instances, which is checked; None: for GPUs the one whose driver
+                fits the image (slipway/hosts/drivers.py).
             volume_size: Size of the instances' volumes in GB.
             model_data_download_timeout: Seconds to fetch the model.
             container_startup_health_check_timeout: Seconds until the first health check; None: `STARTUP_S`.
@@ -117,7 +115,7 @@ class Model(CreatedModel):
         Raises:
             TypeError: An argument is unknown.
             SettingError: SageMaker does not support the instance type, a serverless or an asynchronous setting, or
-                their combination, or the endpoint's name.
+                their combination, or the endpoint's name; or the hosts' driver is too old for the image.
             ArchiveError: There is no model at the address.
             EndpointError: An endpoint of that name exists already, or there is none to update; or it did not come into
                 service: the message has the last lines of its log.
@@ -151,6 +149,9 @@ class Model(CreatedModel):
             self.env = {**ASYNC_ENVIRONMENT, **(self.env or {})}
         if capture_percent is not None:
             captured = capture(capture_percent, self._bucket, name, kms_key)
+        ami = inference_ami_version
+        if not local:
+            ami = self.choose_host("endpoint", instance_type, ami)
         hosting = Hosting(
             instance_type=instance_type,
             instance_count=initial_instance_count or 1,
@@ -159,7 +160,7 @@ class Model(CreatedModel):
             download_timeout_s=model_data_download_timeout,
             startup_timeout_s=container_startup_health_check_timeout or (None if local else STARTUP_S),
             routing=routing_config,
-            ami=inference_ami_version or (GPU_AMI if has_gpu(instance_type) else None),
+            ami=ami,
         )
         explainer = as_request(explainer_config)
         configuration = Configuration(
@@ -174,7 +175,6 @@ class Model(CreatedModel):
             with started_here(session, name):
                 self._start(name, hosting, configuration, name)
             return self._predictor_for(name, serializer, deserializer)
-        self._choose_image(instance_type)
         self.check()
         if update_endpoint:
             require_endpoint(session, name)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slipway.aws.tags import Tags, with_own_tag
-from slipway.checks.instance_type import check_instance_type, has_gpu, has_own_disk
+from slipway.checks.instance_type import check_instance_type, has_own_disk
 from slipway.checks.name import check_name
 from slipway.errors import SettingError
 from slipway.hosting.endpoint import create_endpoint, require_endpoint, require_free_name, undone, update_endpoint
 from slipway.hosting.kinds import capture
-from slipway.hosting.model import GPU_AMI, STARTUP_S
+from slipway.hosting.model import STARTUP_S
 from slipway.hosting.predictor import Predictor
 from slipway.hosting.rollout import Rollout
 from slipway.hosting.waiting import wait_until_in_service
@@ -76,7 +76,7 @@ def deploy_variants(
         What the first model's predictor_cls makes: a `Predictor`.
 
     Raises:
-        SettingError: The variants cannot be combined.
+        SettingError: The variants cannot be combined, or the driver of a variant's hosts is too old for its image.
         EndpointError: As for `Model.deploy`.
         ServiceError: AWS refuses.
     """
@@ -93,7 +93,9 @@ def deploy_variants(
     if rollout is not None and not update:
         raise SettingError("a rollout is how an update moves the traffic; give update=True (--update) too")
     name = check_name(endpoint_name, "an endpoint") if endpoint_name else new_name("slipway")
+    amis = []
     for variant in variants:
+        amis.append(variant.model.choose_host("endpoint", variant.instance_type))
         variant.model.check()
     if update:
         require_endpoint(session, name)
@@ -104,7 +106,9 @@ def deploy_variants(
     configuration = Configuration(tags=with_own_tag(tags), kms_key=of_volumes, capture=recorded)
     made: list[str] = []
     with undone(session, None, made):
-        described = [_describe(variant, name, configuration, made) for variant in variants]
+        described = [
+            _describe(variant, ami, name, configuration, made) for variant, ami in zip(variants, amis, strict=True)
+        ]
         if update:
             update_endpoint(session, name, configuration, described, rollout.configuration() if rollout else None)
         else:
@@ -115,12 +119,14 @@ def deploy_variants(
     return predictor
 
 
-def _describe(variant: ProductionVariant, endpoint: str, configuration: Configuration, made: list[str]) -> Variant:
+def _describe(
+    variant: ProductionVariant, ami: str | None, endpoint: str, configuration: Configuration, made: list[str]
+) -> Variant:
     model = variant.model.make(variant.instance_type, configuration.tags, f"{endpoint}-{variant.name}", made)
     hosting = Hosting(
         instance_type=variant.instance_type,
         instance_count=variant.instance_count,
         startup_timeout_s=STARTUP_S,
-        ami=GPU_AMI if has_gpu(variant.instance_type) else None,
+        ami=ami,
     )
     return Variant(name=variant.name, model=model, weight=variant.weight, hosting=hosting)

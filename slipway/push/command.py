@@ -29,7 +29,7 @@ from slipway.push.repository import (
     finish_repository,
 )
 from slipway.push.upload import upload
-from slipway.settings.pushed_images import CPU_TARGET, PushedImage, record_images
+from slipway.settings.pushed_images import CPU_TARGET, CUDA_VERSIONS, PushedImage, record_images, variant_target
 
 _TARGETS = ("train", "serve")
 _CHOICES = (*_TARGETS, CPU_TARGET, "all")
@@ -66,6 +66,13 @@ class _Options:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @click.argument("target", type=click.Choice(_CHOICES), default="all", metavar=f"[{'|'.join(_CHOICES)}]")
 @click.option(
+    "--cuda",
+    type=click.Choice([str(cuda) for cuda in sorted(CUDA_VERSIONS)]),
+    default=str(CUDA_VERSIONS[0]),
+    show_default=True,
+    help="Push the images that ./build.sh --cuda made: train-cuda12 and serve-cuda12.",
+)
+@click.option(
     "--repository", metavar="NAME", default=NAME, show_default=True, help="Repository in ECR, for all images."
 )
 @click.option(
@@ -90,6 +97,7 @@ class _Options:
 @json_option("the addresses of the images")
 def push(
     target: str,
+    cuda: str,
     repository: str,
     region: str | None,
     account: str | None,
@@ -102,15 +110,17 @@ def push(
     """Push the images that ./build.sh made to Amazon ECR, for SageMaker to pull.
 
     Makes the repository if it is missing. Each image gets the tag of its revision, which stays, and a tag that moves to
-    what was pushed last (train, serve, serve-cpu). `all` is train and serve; serve-cpu is the serving image for CPUs,
-    which `slipway deploy` then takes for instances without GPUs. Layers that the registry has are not sent again. The
-    addresses are written to ~/.config/slipway/images.json; `slipway images` shows them. The credentials are found as
-    boto3 finds them.
+    what was pushed last (train, serve, serve-cpu, train-cuda12, serve-cuda12). `all` is train and serve; serve-cpu is
+    the serving image for CPUs, which `slipway deploy` then takes for instances without GPUs. Layers that the registry
+    has are not sent again. The addresses are written to ~/.config/slipway/images.json; `slipway images` shows them. The
+    credentials are found as boto3 finds them.
     """
     for number in filter(None, (account, *allowed)):
         if not (len(number) == 12 and number.isdecimal()):
             raise click.UsageError(f"an account is twelve digits, such as 111122223333, and not {number!r}")
-    targets = _TARGETS if target == "all" else (target,)
+    if target == CPU_TARGET and int(cuda) != CUDA_VERSIONS[0]:
+        raise click.UsageError(f"{CPU_TARGET} has no CUDA; leave --cuda out")
+    targets = [variant_target(one, int(cuda)) for one in (_TARGETS if target == "all" else (target,))]
     options = _Options(repository=repository, account=account, allowed=allowed, name=name)
     with result(as_json) as answer:
         if dry_run:

@@ -60,7 +60,7 @@ def built_image(target: str, repository: str = NAME) -> BuiltImage:
     """Find the image that build.sh built last.
 
     Args:
-        target: train, serve or serve-cpu.
+        target: train, serve, serve-cpu, train-cuda12 or serve-cuda12.
         repository: Local repository of build.sh's images.
 
     Raises:
@@ -91,7 +91,8 @@ def built_image(target: str, repository: str = NAME) -> BuiltImage:
 
 
 def _build(target: str, repository: str) -> str:
-    name = f"{target.removesuffix('-cpu')} --cpu" if target == CPU_TARGET else target
+    image, _, cuda = target.partition("-cuda")
+    name = "serve --cpu" if target == CPU_TARGET else f"{image} --cuda {cuda}" if cuda else target
     return f"./build.sh {name}" + (f" --name {repository}" if repository != NAME else "")
 
 

@@ -11,7 +11,8 @@ from slipway.aws.refusals import AwsError
 from slipway.errors import DeniedError
 
 # Tags that must be movable: those of the last push, and those of uncommitted revisions.
-MOVING_TAGS = ("train", "serve", "serve-cpu", "*-dirty", "*-unknown")
+# ECR takes five at most.
+MOVING_TAGS = ("train", "serve", "serve-cpu", "*-cuda12", "*-dirty")
 
 UNTAGGED_DAYS = 30
 LIFECYCLE = {

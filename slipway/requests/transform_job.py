@@ -29,6 +29,8 @@ class TransformJob:
     assemble: str | None = None
     output_kms_key: str | None = None
     volume_kms_key: str | None = None
+    ami: str | None = None
+    """Name of the instances' host image."""
     input_filter: str | None = None
     output_filter: str | None = None
     join_source: str | None = None
@@ -56,7 +58,9 @@ class TransformJob:
                     }
                 ),
                 "TransformOutput": _given({**outputs, "AssembleWith": self.assemble, "Accept": self.accept}),
-                "TransformResources": _given({**resources, "VolumeKmsKeyId": self.volume_kms_key}),
+                "TransformResources": _given(
+                    {**resources, "VolumeKmsKeyId": self.volume_kms_key, "TransformAmiVersion": self.ami}
+                ),
                 "BatchStrategy": self.strategy,
                 "MaxConcurrentTransforms": self.max_concurrent,
                 "MaxPayloadInMB": self.max_payload_mb,

@@ -20,6 +20,10 @@ BUILT_NAME = "slipway"
 """build.sh's default name for the images."""
 CPU_TARGET = "serve-cpu"
 """The serving image for CPUs, without torch."""
+CUDA_VERSIONS = (13, 12)
+"""Major versions of CUDA that build.sh makes images for, its default first."""
+CUDA_LABEL = "slipway.cuda.version"
+"""Label with the version of CUDA that an image is for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +31,7 @@ class PushedImage:
     """One image in one region's registry."""
 
     target: str
-    """train, serve or serve-cpu."""
+    """train, serve, serve-cpu, train-cuda12 or serve-cuda12."""
     uri: str
     """Address with the tag of its revision."""
     digest_uri: str
@@ -47,6 +51,11 @@ class PushedImage:
         return self.uri.partition("/")[2].rpartition(":")[0]
 
 
+def variant_target(target: str, cuda: int) -> str:
+    """Return the name of an image for one CUDA, as build.sh tags it: train for the default, else train-cuda12."""
+    return target if cuda == CUDA_VERSIONS[0] else f"{target}-cuda{cuda}"
+
+
 def images_file() -> Path:
     """Path of the file: ${XDG_CONFIG_HOME:-~/.config}/slipway/images.json."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "slipway" / "images.json"
@@ -56,7 +65,7 @@ def image_uri(target: str, region: str | None = None) -> str:
     """Look up the address of the image that was pushed last.
 
     Args:
-        target: train or serve; for serve, if only the image for CPUs was pushed, that one.
+        target: train or serve; if only a variant of it was pushed, that one.
         region: Region of the image; None: any.
 
     Raises:
@@ -73,11 +82,20 @@ def image_uri(target: str, region: str | None = None) -> str:
     return found
 
 
-def _last_pushed(target: str, region: str | None) -> str | None:
-    pushed = [image for image in read_images() if region in (None, image.region)]
-    found = [image for image in pushed if image.target == target]
-    found = found or [image for image in pushed if target == "serve" and image.target == CPU_TARGET]
+def last_pushed(target: str, region: str | None) -> str | None:
+    """Look up the address of an image by the name that build.sh tags it with; None if it was not pushed.
+
+    Raises:
+        ImagesFileError: images.json is damaged.
+    """
+    found = [image for image in read_images() if image.target == target and region in (None, image.region)]
     return max(found, key=lambda image: image.pushed).uri if found else None
+
+
+def _last_pushed(target: str, region: str | None) -> str | None:
+    """Look up the image for a target, or, where only others were pushed, the variant that is there."""
+    names = (*(variant_target(target, cuda) for cuda in CUDA_VERSIONS), *((CPU_TARGET,) if target == "serve" else ()))
+    return next(filter(None, (last_pushed(name, region) for name in names)), None)
 
 
 def resolve_image(target: Literal["train", "serve"], named: str | None, session: "AnySession") -> str:

@@ -14,6 +14,7 @@ from slipway.aws.session import AnySession, is_local
 from slipway.aws.training_job import told_when_interrupted
 from slipway.datasets.folder import SPLIT_FOLDERS, data_channels
 from slipway.datasets.s3_channels import find_s3_channels
+from slipway.hosts.fit import image_for
 from slipway.options.aws import (
     dry_run_option,
     instance_type_option,
@@ -181,10 +182,11 @@ def train_on_sagemaker(
     recorded = DryRun() if options.dry_run else None
     missing = Missing(dry_run=options.dry_run)
     session = missing.session(options.region, options.aws_profile, recorded)
+    image = image_for("train", options.image, session.boto_region_name, "training", options.instance_type)
     estimator = Estimator(
         **options.arguments(),
         role=missing.role(options.role),
-        image_uri=missing.image("train", options.image, session.boto_region_name),
+        image_uri=missing.image("train", image, session.boto_region_name),
         hyperparameters=hyperparameters,
         sagemaker_session=session,
     )

@@ -16,6 +16,7 @@ from slipway.checks.inputs import Inputs, as_channels, check_channels
 from slipway.checks.instance_type import check_instance_type
 from slipway.checks.request import check_image, check_role
 from slipway.errors import SettingError
+from slipway.hosts.fit import choose_ami, image_for
 from slipway.installed_sdk import OnVersion3
 from slipway.requests.missing import Missing
 from slipway.requests.names import new_name
@@ -90,9 +91,12 @@ class EstimatorBase(OnVersion3):
             image, role = resolve_image("train", found["image_uri"], session), found["role"] or LOCAL_ROLE
         else:
             role = missing.role(found["role"])
-            image = missing.image("train", found["image_uri"], session.boto_region_name)
+            named, of_type = found["image_uri"], found["instance_type"]
+            place = session.boto_region_name
+            image = missing.image("train", image_for("train", named, place, "training", of_type), place)
             missing.require()
             check_role(role)
+            choose_ami("training", of_type, image)  # refuses GPUs that the image has no code for
         return {
             **found,
             "role": role,

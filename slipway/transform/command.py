@@ -12,7 +12,6 @@ from slipway.aws.console_address import console_address
 from slipway.aws.refusals import explained
 from slipway.aws.session import is_local
 from slipway.batch_transform.predictions_file import Format, Row, require_absent, write_predictions
-from slipway.checks.instance_type import has_gpu
 from slipway.errors import RemoteJobError, SettingError, StoppedError
 from slipway.options.aws import (
     chosen_type,
@@ -35,11 +34,6 @@ from slipway.transform.docker import predicted_in_docker
 
 if TYPE_CHECKING:
     from slipway.batch_transform.transformer import Transformer
-
-_GPU_NOTE = (
-    "note: the newest driver that can be chosen for batch transform's GPU hosts is 535, and an image with CUDA 13 "
-    "needs 580; docs/batch.md says what works"
-)
 
 
 @click.command(
@@ -145,8 +139,6 @@ def transform(
         )
         missing = Missing(dry_run=dry_run)
         transformer = job.transformer(missing, recorded)
-        if has_gpu(instance_type):
-            click.echo(_GPU_NOTE, err=True)
         transformer.transform(pictures, job_name=name, labels=labels, wait=False)
         if recorded is not None:
             show_requests(recorded, missing, answer)

@@ -7,6 +7,7 @@ import click
 from slipway.aws.dry_run import DryRun
 from slipway.aws.session import is_local
 from slipway.errors import SettingError
+from slipway.hosts.fit import image_for
 from slipway.options.aws import (
     chosen_type,
     dry_run_option,
@@ -198,7 +199,9 @@ def tune(
             recorded = DryRun() if dry_run else None
             missing = Missing(dry_run=dry_run)
             session = missing.session(region, profile, recorded)
-            role, image = missing.role(role), missing.image("train", image, session.boto_region_name)
+            role = missing.role(role)
+            image = image_for("train", image, session.boto_region_name, "training", instance_type)
+            image = missing.image("train", image, session.boto_region_name)
             missing.require()
             remote = Remote(
                 estimator={

@@ -124,6 +124,8 @@ def test_a_full_disk_is_named(docker: Docker, images: Images, build: Build, tmp_
         (["train", "--cpu"], 2, "--cpu is for the serving image alone: ./build.sh serve --cpu"),
         (["--platform", "linux/arm64"], 2, "only the image for CPUs (serve --cpu) is built for another"),
         (["serve", "--cpu", "--platform", "arm"], 2, "it must be linux/amd64 or linux/arm64"),
+        (["--cuda", "11"], 2, "--cuda is '11'; the images are built for 13 (NVIDIA driver 580 or later) or 12 (525)"),
+        (["serve", "--cpu", "--cuda", "12"], 2, "--cuda is for the images with torch; the one for CPUs has no CUDA"),
         (["--name", "Slip Way"], 2, "--name is 'Slip Way'"),
     ],
 )

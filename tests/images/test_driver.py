@@ -15,10 +15,13 @@ def old_driver(directory: Path) -> list[str]:
     return [f"--volume={library}:/usr/local/nvidia/lib64/libnvidia-ml.so.1:ro", *settings]
 
 
-def check_refusal(text: str) -> None:
+def check_refusal(docker: Docker, image: str, text: str) -> None:
+    """The refusal names what this image needs, which its label has too."""
+    oldest = docker.inspect(image)["Config"]["Labels"]["slipway.nvidia-driver.minimum"]
     assert "NVIDIA driver 470.57.02 (CUDA 11.4) is too old" in text
-    assert "needs driver 580 or later" in text
-    assert 'inference_ami_version="al2023-ami-sagemaker-inference-gpu-4-1"' in text
+    assert f"needs driver {oldest} or later" in text
+    ami = {"525": "al2-ami-sagemaker-inference-gpu-3-1", "580": "al2023-ami-sagemaker-inference-gpu-4-1"}[oldest]
+    assert f'inference_ami_version="{ami}"' in text
 
 
 def test_training_with_a_driver_that_is_too_old(docker: Docker, images: Images, job: JobDirectory, tmp_path: Path):
@@ -27,7 +30,7 @@ def test_training_with_a_driver_that_is_too_old(docker: Docker, images: Images, 
     arguments = [*as_sagemaker_mounts(job), *old_driver(tmp_path)]
     refused = docker.run(*arguments, images.train)
     assert refused.code == 1
-    check_refusal(job.failure)
+    check_refusal(docker, images.train, job.failure)
     assert "Traceback" not in refused.log
 
     trained = docker.run(*arguments, "--env=SLIPWAY_USE_CUDA=false", images.train)
@@ -41,7 +44,7 @@ def test_serving_with_a_driver_that_is_too_old(docker: Docker, images: Images, t
     )
     assert refused.code == 1
     assert len(refused.stderr.splitlines()) == 1
-    check_refusal(refused.stderr)
+    check_refusal(docker, images.serve, refused.stderr)
 
     switch = "--env=SLIPWAY_USE_CUDA=false"
     with serving(docker, images.serve, trained.model, *old_driver(tmp_path), switch) as server:

@@ -114,6 +114,14 @@ def test_libraries_inside_wheels_are_listed_and_held_by_their_package(document: 
     assert any("libjpeg-turbo" in reference for reference in holds[pillow["bom-ref"]])
 
 
+def test_libraries_that_a_wheel_does_not_declare_are_listed_by_their_files(document: dict[str, Any], target: str):
+    names = {component["name"]: component for component in document["components"]}
+    assert "libscipy_openblas64_" in names
+    if target == "train":
+        assert names["libavcodec"]["description"] == "part of FFmpeg"
+        assert "libssl" not in names, "auditwheel declares AlmaLinux's package"
+
+
 def test_every_component_has_a_version_and_none_a_path_of_the_machine_that_wrote_it(document: dict[str, Any]):
     assert [component["name"] for component in document["components"] if not component.get("version")] == []
     assert str(SBOM.parent) not in json.dumps(document)

@@ -114,6 +114,9 @@ def test_a_gpu_is_compared_with_what_the_images_need(nobody, slipway_here, monke
     done = slipway_here("doctor", "--json")
     assert finding(done, "GPU")["text"] == "2 x Tesla T4; driver 535.54.03 (CUDA 12.2)"
     assert "CUDA 13.0 needs 580 or later" in found(done, "driver")[0]["text"]
+    assert found(done, "driver")[0]["remedy"].startswith(
+        "build the images for CUDA 12: ./build.sh --cuda 12; or update"
+    )
     assert done.returncode == 1
 
 

@@ -99,7 +99,7 @@ def inspected(*names: str, architecture: str = "amd64", revision: str = "0123456
         (["slipway:train", "slipway:train-0123456789ab"], "train-0123456789ab"),
         (["slipway:train-0123456789ab-dirty", "slipway:train"], "train-0123456789ab-dirty"),
         (["slipway:train-aaaaaaaaaaaa", "slipway:train-0123456789ab", "other:train-0"], "train-0123456789ab"),
-        (["slipway:train-unknown", "slipway:train"], "train-unknown"),
+        (["slipway:train-unknown-dirty", "slipway:train"], "train-unknown-dirty"),
     ],
 )
 def test_the_tag_is_that_of_the_revision_in_the_image(names, tag, docker_that_says):

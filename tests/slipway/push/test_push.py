@@ -50,11 +50,20 @@ def test_a_dry_run_shows_the_account_that_was_named(push):
     assert ":train" not in done.stdout
 
 
+def test_the_images_for_another_cuda_have_tags_that_name_it(push):
+    done = push("--cuda", "12", "--dry-run", "--region", "eu-west-1")
+    for target in ("train-cuda12", "serve-cuda12"):
+        assert f"/slipway:{target}-<revision>\n" in done.stdout
+        assert f"would be tagged <account>.dkr.ecr.eu-west-1.amazonaws.com/slipway:{target}\n" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["tarin", "--dry-run"], 2, "'tarin' is not one of 'train', 'serve', 'serve-cpu', 'all'"),
         (["--dryrun"], 2, "No such option"),
+        (["--cuda", "11", "--dry-run"], 2, "'11' is not one of '12', '13'"),
+        (["serve-cpu", "--cuda", "12", "--dry-run"], 2, "serve-cpu has no CUDA; leave --cuda out"),
         (["--dry-run", "--account", "1234"], 2, "an account is twelve digits, such as 111122223333, and not '1234'"),
         (["--dry-run", "--allow-account", "x"], 2, "an account is twelve digits"),
         (["--dry-run"], 2, "no region is named; add --region"),
@@ -76,7 +85,7 @@ def test_the_help_has_an_example_the_exit_codes_and_all_options(push):
     assert done.returncode == 0
     assert "  ./push.sh --dry-run\n" in done.stdout
     assert "  7  Docker is not there or not running, or the image is not built\n" in done.stdout
-    for option in ("--repository", "--region", "--account", "--allow-account", "--profile", "--dry-run"):
+    for option in ("--cuda", "--repository", "--region", "--account", "--allow-account", "--profile", "--dry-run"):
         assert f"  {option}" in done.stdout
 
 
