@@ -87,29 +87,23 @@ class Transformer(SubmittedJob):
     ) -> None:
         refuse_unknown("Transformer", others, (type(self), "__init__"))
         self.instance_type = check_instance_type(instance_type, "transform")
-        self.model_name = model_name
-        self.instance_count = instance_count
-        self.form = form
-        self.output_path = output_path
+        self.model_name, self.instance_count = model_name, instance_count
+        self.form, self.output_path = form, output_path
         self.tags = with_own_tag(tags)
         self.sagemaker_session = sagemaker_session or self._session(region)
-        self.strategy = strategy
-        self.assemble_with = assemble_with
+        self.strategy, self.assemble_with = strategy, assemble_with
         self.accept = accept or ACCEPT[form]
         self.env = env
-        self.max_payload = max_payload
-        self.max_concurrent_transforms = max_concurrent_transforms
+        self.max_payload, self.max_concurrent_transforms = max_payload, max_concurrent_transforms
         self.base_transform_job_name = base_transform_job_name
-        self.output_kms_key = output_kms_key
-        self.volume_kms_key = volume_kms_key
+        self.output_kms_key, self.volume_kms_key = output_kms_key, volume_kms_key
         self.transform_ami_version = transform_ami_version
         self._current_job_name: str | None = None
         self._model: Model | None = None
         self._pictures: list[Picture] = []
         self._labels: Mapping[str, str] = {}
         self._refused: Mapping[str, str] = {}
-        self._data = ""
-        self._own_output = output_path is None
+        self._data, self._own_output = "", output_path is None
 
     @staticmethod
     def _session(region: str | None) -> AnySession:

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 from container.report import PROFILER_REPORT, TRAINING_REPORT, write_profiler_report, write_training_report
 from slipway.compare import compare
 from slipway.compare.page import render_page as render_comparison
-from slipway.explore import examine, render_page, scan
+from slipway.explore import examine, look_at, render_page, scan
 from slipway.tuning.page import render_page as render_tuning
 from tests.conftest import write_image_folder
 from tests.report.records import PlannedJob, write_findings, write_probabilities, write_training
@@ -49,7 +49,7 @@ def exploration(directory: Path) -> Path:
     ):
         write_image_folder(directory / "data" / split, counts)
     dataset = scan(directory / "data")
-    return text(directory, render_page(dataset, examine(dataset)))
+    return text(directory, render_page(dataset, examine(dataset), look_at(dataset, embeddings=False)))
 
 
 def text(directory: Path, page: str) -> Path:
