@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import time
 
 import psutil  # type: ignore[import-untyped]
@@ -11,6 +10,7 @@ import torch
 from container.cpus import available_cpus, threads_asked_for
 from container.train.device import Device
 from container.train.launch.distributed import World
+from container.train.machine_time import machine_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -36,21 +36,21 @@ class Threads:
         self._most = available_cpus()
         self._adapts = not device.is_cuda and self._most > 1 and world.local_size == 1 and not threads_asked_for()
         if self._adapts:
-            self._at, self._usage = time.monotonic(), _Usage()
+            self._at, self._others_s = time.monotonic(), _others_seconds()[0]
 
     def adapt(self) -> None:
         """Set the number of threads by what was free since the last look, some seconds ago at least. Call it before a
         step, from the thread that computes."""
         if not self._adapts or (elapsed := time.monotonic() - self._at) < _EVERY_S:
             return
-        before, self._usage, self._at = self._usage, _Usage(), self._at + elapsed
-        others = max(0.0, self._usage.others - before.others) / elapsed
-        threads = threads_beside(others, cpus=len(self._usage.cpus), most=self._most)
+        before, (self._others_s, cpus), self._at = self._others_s, _others_seconds(), self._at + elapsed
+        others = max(0.0, self._others_s - before) / elapsed
+        threads = threads_beside(others, cpus=cpus, most=self._most)
         if threads == torch.get_num_threads():
             return
         logger.info(
             "other programs use %.1f of %d CPUs: steps take %d thread%s from now on (OMP_NUM_THREADS fixes the number)",
-            *(others, len(self._usage.cpus), threads, "s" * (threads != 1)),
+            *(others, cpus, threads, "s" * (threads != 1)),
         )
         torch.set_num_threads(threads)
 
@@ -66,27 +66,16 @@ def threads_beside(others: float, *, cpus: int, most: int) -> int:
     return max(1, min(most, cpus - math.ceil(others - _NEGLIGIBLE)))
 
 
-class _Usage:
-    """CPU time spent so far on this process's CPUs by everything but it and its descendants, in seconds."""
+def _others_seconds() -> tuple[float, int]:
+    """Return the CPU time that others than this process and its descendants have used of its CPUs, and their number.
 
-    def __init__(self) -> None:
-        every = psutil.cpu_times(percpu=True)
-        self.cpus = sorted(cpu for cpu in os.sched_getaffinity(0) if cpu < len(every)) or list(range(len(every)))
-        # Time stolen by other virtual machines counts as others'; a guest's is in user time already.
-        busy = sum(
-            sum((times.user, times.nice, times.system, times.irq, times.softirq, times.steal))
-            for times in (every[cpu] for cpu in self.cpus)
-        )
-        self.others = busy - _tree_seconds()
-
-
-def _tree_seconds() -> float:
-    """Return the CPU time of this process, its descendants, and those of them that have exited."""
-    total = 0.0
+    Others are also the virtual machines to which a hypervisor gave time.
+    """
+    used, cpus = machine_seconds(stolen=True)
     root = psutil.Process()
     for process in [root, *root.children(recursive=True)]:
         try:
-            total += sum(process.cpu_times()[:4])  # own and exited children's, user and system
+            used -= sum(process.cpu_times()[:4])  # own and exited children's, user and system
         except psutil.NoSuchProcess:
             continue
-    return total
+    return used, cpus

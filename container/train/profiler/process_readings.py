@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
-
 from container.processes import descendants
+from container.train.machine_time import machine_seconds
 from container.train.profiler.system_samples import Reading
 
 SAMPLES_PER_READING = 2
@@ -133,14 +132,7 @@ class ProcessReadings:
                 yield Reading("process", f"program {name}", "CPUUtilization", used[name])
 
     def _look(self) -> _Moment:
-        times = psutil.cpu_times(percpu=True)
-        mine = [index for index in os.sched_getaffinity(0) if index < len(times)] or range(len(times))
-        # Guests' time is in that of users, and stolen time was nobody's here.
-        used = sum(
-            times[index].user + times[index].nice + times[index].system + times[index].irq + times[index].softirq
-            for index in mine
-        )
-        moment = _Moment(at=time.monotonic(), machine_cpu_s=float(used))
+        moment = _Moment(at=time.monotonic(), machine_cpu_s=machine_seconds()[0])
         for pid in {self._root, *descendants(self._root)}:
             if use := _use(pid):
                 moment.processes[pid] = use
