@@ -5,7 +5,9 @@ BASE has the form of /opt/ml. It trains until so many seconds have passed, and l
 
 import mmap
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -45,17 +47,16 @@ def _enter(group: Path, base: Path) -> None:
 
 
 def _end_after(seconds: float) -> None:
-    """End the epoch, which is the job's last, once it has taken its time."""
+    """Ask the job to stop once its epoch has taken so long; it then leaves what it has, as on a spot instance."""
     from container.train.data.loading import EpochLoader
 
     batches = EpochLoader.batches
 
     def some(loader: EpochLoader, *given: Any) -> Any:
-        end = time.monotonic() + seconds
-        for batch in batches(loader, *given):
-            yield batch
-            if time.monotonic() > end:
-                return
+        timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+        timer.daemon = True
+        timer.start()
+        yield from batches(loader, *given)
 
     EpochLoader.batches = some  # type: ignore[method-assign,assignment]
 

@@ -109,7 +109,8 @@ def run_job(scratch: Path, job: Job, seconds: float) -> Run:
             (directory / folder).mkdir(parents=True)
         (directory / "input/data/train").symlink_to(_pictures(scratch))
         (directory / "input/config/hyperparameters.json").write_text(json.dumps(job.settings))
-        (directory / "disk").symlink_to(_disk(scratch))
+        if "slow disk" in job.plants:
+            (directory / "disk").symlink_to(_disk(scratch))
         quota = make_quota(_QUOTA) if "cpu quota" in job.plants else None
         stack.enter_context(_beside(job, seconds))
         command = [sys.executable, "-m", "bench.causes_job", base, str(seconds)]

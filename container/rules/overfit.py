@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from container.rules.built_in import BuiltInRule
 from container.rules.definitions import OverfitParameters
 from container.rules.losses import LACKS_BOTH, SURE, EvaluationLosses, Evaluations
@@ -13,7 +15,7 @@ _ADVICE = (
 )
 
 _SUM = 4.0
-"""Times the first training loss, from which on a validation loss is a sum."""
+"""Times the training loss, the first one or the latest, from which on a validation loss may be a sum."""
 
 
 class Overfit(BuiltInRule[OverfitParameters]):
@@ -25,8 +27,9 @@ class Overfit(BuiltInRule[OverfitParameters]):
     differ by more than chance explains. A later evaluation that is not above the ratio withdraws the finding: a network
     may do badly in validation at first.
 
-    A validation loss that is many times the first training loss in every evaluation is a sum over the batch: no network
-    is that much worse than chance. It is divided by the number of labels if they are saved, else it is not judged.
+    A validation loss that is many times the training loss in the first evaluation, before a network can have learnt its
+    pictures by heart, and in most of them so far, is a sum over the batch. It is divided by the number of labels if
+    they are saved, else it is not judged.
     """
 
     def __init__(self, base_trial: Any, **parameters: object) -> None:
@@ -36,6 +39,8 @@ class Overfit(BuiltInRule[OverfitParameters]):
         self._above = 0
         self._first: float | None = None
         self._is_sum = True
+        self._times: list[float] = []
+        """Validation loss by training loss."""
         self._labels: list[int] = []
 
     def judge(self, step: SavedStep) -> None:
@@ -77,7 +82,9 @@ class Overfit(BuiltInRule[OverfitParameters]):
         if self._first is None:
             self._first = evaluation.training
         first = self._first or 0.0
-        self._is_sum = self._is_sum and evaluation.validation > _SUM * first > 0
+        least = min(first, evaluation.training or 0.0)
+        self._times.append(evaluation.validation / least if least > 0 else 0.0)
+        self._is_sum = min(self._times[0], float(np.median(self._times))) > _SUM
         if not self._is_sum:
             self.note = ""
             return evaluation.validation

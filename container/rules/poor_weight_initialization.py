@@ -20,6 +20,9 @@ _LOSSES = 10
 _SURE = 2.0
 """Standard errors by which a loss that falls must have fallen; it is compared once."""
 
+_FALLEN = 0.005
+"""Share of the loss by which it must have fallen too: where batches hardly differ, chance explains next to nothing."""
+
 _SEEN = 0.2
 """Share of the loss: a fall of this much must be twice as many standard errors, or nothing can be said."""
 
@@ -31,8 +34,9 @@ class PoorWeightInitialization(BuiltInRule[PoorWeightInitializationParameters]):
     `threshold`; the 5th and 95th percentile of a gradient are closer than `distribution_range`; the loss does not fall.
     Healthy residual networks show the first or second, batches differ, and a sound training may start slowly, so here
     one of these counts only if the loss does not fall in the first 10 times `patience` losses either: the mean of the
-    last third is not below that of the first by more than chance explains, and their difference is known well enough
-    that a fall would have shown. A gradient that is zero throughout counts by itself: nothing below it can learn.
+    last third is not below that of the first by more than chance explains and half a per cent, and their difference is
+    known well enough that a fall would have shown. A gradient that is zero throughout counts by itself: nothing below
+    it can learn.
     """
 
     def __init__(self, base_trial: Any, **parameters: object) -> None:
@@ -106,4 +110,5 @@ class PoorWeightInitialization(BuiltInRule[PoorWeightInitializationParameters]):
             return False
         third = max(self.parameters.patience, len(self._losses) // 3)
         first, last = Sample.of(self._losses[:third]), Sample.of(self._losses[-third:])
-        return not last.is_below(first, _SURE) and first.resolves(last, _SEEN, 2 * _SURE)
+        fallen = last.is_below(first, _SURE) and first.mean - last.mean > _FALLEN * abs(first.mean)
+        return not fallen and first.resolves(last, _SEEN, 2 * _SURE)

@@ -153,6 +153,6 @@ def test_help_names_every_option_and_an_example():
     shown = subprocess.run([ROOT / "build.sh", "--help"], capture_output=True, text=True, check=True).stdout
     assert set(re.findall(r"^  (--[a-z-]+)", shown, re.M)) == {
         "--base-image", "--weights", "--compiler", "--name", "--system-packages",
-        "--cpu", "--platform", "--network", "--ca-bundle", "--pip-config", "--apt-sources",
+        "--cpu", "--cuda", "--platform", "--network", "--ca-bundle", "--pip-config", "--apt-sources",
     }  # fmt: skip
     assert "./build.sh && ./push.sh" in shown

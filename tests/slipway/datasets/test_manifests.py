@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from container.contract.errors import DataError
 from slipway.cli import cli
-from slipway.explore import examine, render_page, scan
+from slipway.explore import examine, look_at, render_page, scan
 from slipway.upload import upload
 from tests.slipway.conftest import COLOURS, paint
 from tests.slipway.slipway_runs import EPOCHS, SMALL
@@ -38,7 +38,7 @@ def run(*arguments: object) -> str:
 
 
 def test_explore_takes_the_labels_and_names_the_differences(kaggle, tmp_path):
-    text = run("data", "explore", kaggle, "--output", tmp_path / "page.html")
+    text = run("data", "explore", kaggle, "--weights", "none", "--output", tmp_path / "page.html")
     assert "all: 6 pictures, 3 classes" in text
     assert "notice: all: labels.csv: the files are taken from 'id', the labels from 'breed'." in text
     assert "notice: all: 1 file left out, as labels.csv does not name them: test/900.png." in text
@@ -55,7 +55,7 @@ def test_explore_takes_the_labels_and_names_the_differences(kaggle, tmp_path):
         "Training refuses that: add the files, or remove their lines."
     )
     assert problems[1].startswith("1 file cannot be read")
-    assert "train/000.png" in render_page(dataset, findings)
+    assert "train/000.png" in render_page(dataset, findings, look_at(dataset, embeddings=False))
 
 
 def test_explore_tells_classes_by_manifests_and_folders_alike(colours, tmp_path):
