@@ -140,7 +140,7 @@ FAULTS: dict[str, Training] = {
     "TensorVariance": Training(change=_blow_up),
     "Confusion": Training(wrong=_confuse),
 }
-"""By the rule that must fire."""
+"""The fault for each rule that must fire."""
 
 SUMS: dict[str, Training] = {"sound, validation loss a sum": Training(evaluation_sum=True)}
 """Sound too: Overfit must say that the loss is a sum."""

@@ -78,7 +78,7 @@ class Contents:
     """All that was found by looking at the pictures."""
 
     by: str
-    """By what the pictures were compared, in words."""
+    """The pictures' features, in words."""
     without: str
     """Why there are no embeddings; empty if there are."""
     accuracy: float | None

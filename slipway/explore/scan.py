@@ -34,7 +34,7 @@ class Picture(Entry):
     pixel_digest: str
     """Hash of the decoded RGB pixels and their size: equal for a picture saved twice losslessly."""
     outline: bytes = b""
-    """As `slipway.explore.outline` makes it."""
+    """Grey values, from `slipway.explore.outline`."""
 
 
 @dataclass(frozen=True, kw_only=True)

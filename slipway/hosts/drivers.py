@@ -101,4 +101,4 @@ class Cuda:
 
 
 CUDAS: Mapping[int, Cuda] = {13: Cuda(driver=580, capability=(7, 5)), 12: Cuda(driver=525, capability=(7, 0))}
-"""By CUDA's major version, the default first. Source of the drivers: NVIDIA's "CUDA Compatibility"."""
+"""The variants by CUDA's major version, the default first. Source of the drivers: NVIDIA's "CUDA Compatibility"."""

@@ -49,7 +49,7 @@ def together(*others: Fault) -> Fault:
 
 
 def slow_start(other: Fault, steps: int) -> Fault:
-    """Beside another fault, the loss does not fall in the first steps."""
+    """The loss does not fall in the first steps either, where another fault is."""
 
     def change(moment: Moment, tensors: Tensors) -> None:
         other(moment, tensors)
