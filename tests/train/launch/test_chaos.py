@@ -120,7 +120,7 @@ def test_vanished_pictures_are_made_up_for_and_new_ones_wait_for_the_next_job(ma
     gone = "003.png cannot be opened: No such file or directory, although it could be when the job began"
     assert f"{data}/train/red/{gone}: another picture of its class replaces it" in log
     assert f"{data}/validation/red/{gone}: the evaluation omits it" in log
-    assert "the worst mistakes are not kept" in log
+    assert "neither the worst mistakes nor the predictions of the test pictures are kept" in log
     assert "new.png" not in log
     assert [record.get("epoch") for record in job.metrics()] == [1, 2, 3, None]
     assert "/23 (" in next(line for line in log.splitlines() if line.startswith("TEST"))
