@@ -7,6 +7,7 @@ from torch import nn
 
 from container.contract.errors import HyperparameterError
 from container.contract.networks import RESNETS
+from container.imports import uncollected
 
 # What timm's constructors raise for an argument that does not fit.
 _REFUSALS = (TypeError, ValueError, AssertionError, RuntimeError, IndexError, ZeroDivisionError)
@@ -18,7 +19,8 @@ def configuration(architecture: str) -> Any:
     Raises:
         HyperparameterError: timm has no such network, or no such pretrained configuration of it.
     """
-    import timm
+    with uncollected():
+        import timm
 
     name, _, tag = architecture.partition(".")
     if not timm.is_model(name):
@@ -42,7 +44,8 @@ def _nearest(name: str, known: list[str]) -> str:
 
 def build(architecture: str, class_count: int, image_size: int | None, drop_path: float) -> nn.Module:
     """Build a network of timm's, randomly initialised; arguments and errors are those of `build_model`."""
-    import timm
+    with uncollected():
+        import timm
 
     found = configuration(architecture)
     size = image_size or found.input_size[-1]

@@ -19,6 +19,7 @@ from container import gpu
 from container.contract.errors import DataError, HyperparameterError, UserError
 from container.contract.hyperparameters import TrainConfig
 from container.contract.paths import MlPaths
+from container.imports import uncollected
 from container.train.data.channels import check_batch_size, complete_splits, list_splits
 from container.train.launch.cause import find_exception
 from container.train.launch.failure import LOST_PEER, compose, write_failure
@@ -108,8 +109,9 @@ def run(paths: MlPaths, stop: Stop, place: Rank | None = None) -> int:
         from container.train.launch.torchrun import run_processes
 
         return run_processes(hosts, max(1, gpus.count), paths.failure, stop)
-    from container.train.launch.distributed import joined
-    from container.train.loop.train_model import train_model
+    with uncollected():
+        from container.train.launch.distributed import joined
+        from container.train.loop.train_model import train_model
 
     with joined(place, on_gpu=gpus.count > 0) as world:
         try:

@@ -20,6 +20,7 @@ from container.contract.errors import UserError
 from container.contract.model_files import CARD, SEED_TENSORS
 from container.contract.networks import is_resnet
 from container.graph.current import why_not_usable
+from container.imports import uncollected
 from container.model_card import read_card
 from container.processes import kill_group, when_ended
 from container.serve.mms.fork_server import run_script
@@ -57,12 +58,12 @@ def main() -> None:
 
 
 def _import(names: Sequence[str]) -> None:
-    for name in names:
-        if importlib.util.find_spec(name):
-            importlib.import_module(name)
-    # Frozen objects are never touched by the garbage collector, so their pages stay shared.
-    gc.collect()
-    gc.freeze()
+    # Objects that the garbage collector leaves alone are not written to, so their pages stay shared.
+    with uncollected():
+        for name in names:
+            if importlib.util.find_spec(name):
+                importlib.import_module(name)
+        gc.collect()
 
 
 def _needed(place: Path) -> Sequence[str]:

@@ -21,6 +21,7 @@ from mms.context import Context
 
 from container.contract.errors import ServeError, UserError
 from container.full_disk import is_disk_full
+from container.imports import uncollected
 from container.out_of_memory import is_out_of_memory
 from container.serve.protocol import memory_file, reply_wire
 from container.serve.protocol.batch import pack_batch
@@ -177,10 +178,11 @@ def load(config: ServeConfig, context: Context) -> tuple[Functions, Event]:
             f"{program.name}, the model's own code," if config.user_program else f"{program.name} (TorchScript)"
         )
         # Only here: the built-in functions need neither torch nor the toolkit.
-        import torch
+        with uncollected():
+            import torch
 
-        from container.serve.worker.device import choose_device
-        from container.serve.worker.user_code import UserCode
+            from container.serve.worker.device import choose_device
+            from container.serve.worker.user_code import UserCode
 
         device = choose_device(gpu_id, use_cuda=config.use_cuda)
         return UserCode(config, device, context), event(

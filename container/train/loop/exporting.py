@@ -7,6 +7,7 @@ from typing import Any
 
 from container.contract.errors import ExportError
 from container.first_line import first_line
+from container.imports import uncollected
 from container.train.launch.stopping import Interrupted
 from container.train.loop.job import Job
 
@@ -36,9 +37,10 @@ def _export(job: Job) -> dict[str, Any]:
     if missing := [name for name in ("onnx", "onnxscript", "openvino") if find_spec(name) is None]:
         raise ExportError(f"{' and '.join(missing)} not installed")
     # Only here: training starts without them, and runs where they are missing.
-    from container.export.export import export
-    from container.export.int8 import WANTED_PICTURES
-    from container.export.pictures import read_pictures
+    with uncollected():
+        from container.export.export import export
+        from container.export.int8 import WANTED_PICTURES
+        from container.export.pictures import read_pictures
 
     pictures = read_pictures(_samples(job), job.preprocessing, WANTED_PICTURES)
     card = export(job.paths.model, pictures, int8=job.config.int8, told=logger.info, stop=job.stop.check)

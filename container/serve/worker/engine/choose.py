@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from container.contract.errors import ArtifactError
 from container.contract.model_files import INT8_GRAPH
 from container.graph.check_pictures import CheckPictures
+from container.imports import uncollected
 from container.model_card import ModelCard
 from container.serve.settings.logs import event
 from container.serve.settings.variables import ENGINE
@@ -135,10 +136,11 @@ def eager(model_dir: Path, device: str) -> "tuple[Eager, ModelCard]":
     Raises:
         ArtifactError: As `on_cpu`.
     """
-    import torch
+    with uncollected():
+        import torch
 
-    from container import artifact
-    from container.serve.worker.engine.eager import Eager
+        from container import artifact
+        from container.serve.worker.engine.eager import Eager
 
     model, card = artifact.load(model_dir)
     return Eager(model, card, torch.device(device)), card
