@@ -1,12 +1,14 @@
 """Small data sets, and the `slipway` command as a process and in this one."""
 
+import fcntl
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,17 +115,32 @@ def paint(path: Path, colour: tuple[int, int, int], seed: int, size: tuple[int, 
     return path
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first of the tests' processes makes for all of them; they must not change it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with folder.with_suffix(".lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        if not lock.read():
+            make(folder)
+            lock.write("made")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sound data set of three colours, with the folder names of the seed project (valid)."""
-    root = tmp_path_factory.mktemp("data") / "colours"
-    seed = 0
-    for split, count in (("train", 8), ("valid", 3), ("test", 3)):
-        for label, colour in COLOURS.items():
-            for number in range(count):
-                seed += 1
-                paint(root / split / label / f"{number}.png", colour, seed)
-    return root
+
+    def make(root: Path) -> None:
+        seed = 0
+        for split, count in (("train", 8), ("valid", 3), ("test", 3)):
+            for label, colour in COLOURS.items():
+                for number in range(count):
+                    seed += 1
+                    paint(root / split / label / f"{number}.png", colour, seed)
+
+    return made_once(tmp_path_factory, "colours", make)
 
 
 @pytest.fixture(scope="session")
@@ -154,24 +171,15 @@ def flawed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained(colours, slipway, tmp_path_factory) -> Trained:
     """`slipway train` on the sound data set."""
-    directory = tmp_path_factory.mktemp("jobs") / "job"
-    done = slipway(
-        "train",
-        colours,
-        "--job-dir",
-        directory,
-        *SMALL,
-        "--export",
-        "true",
-        "--epochs",
-        EPOCHS,
-        "--opt-learning-rate",
-        1e-3,
-        "--seed",
-        1,
-    )
-    assert done.returncode == 0, done.stderr
-    return Trained(directory, done)
+
+    def make(root: Path) -> None:
+        settings = (*SMALL, "--export", "true", "--epochs", EPOCHS, "--opt-learning-rate", 1e-3, "--seed", 1)
+        done = slipway("train", colours, "--job-dir", root / "job", *settings)
+        assert done.returncode == 0, done.stderr
+        (root / "said.json").write_text(json.dumps([done.args, done.returncode, done.stdout, done.stderr]))
+
+    root = made_once(tmp_path_factory, "trained", make)
+    return Trained(root / "job", subprocess.CompletedProcess(*json.loads((root / "said.json").read_text())))
 
 
 @pytest.fixture(scope="session")
