@@ -1,4 +1,4 @@
-"""One input channel: class folders or a manifest, listed and checked before anything is decoded."""
+"""One input channel: class folders, tar shards or a manifest, listed and checked before anything is decoded."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 from container.folder import ImageFolder, Listing, describe_leftovers, list_class, list_image_folder, printable
 from container.manifest import Manifest, read_manifest
 from container.picture import ENDINGS
+from container.shards import find_shards, read_shards
 
 SHOWN = 10
 
@@ -38,15 +39,18 @@ class Channel:
 
 
 def read_channel(name: str, directory: Path) -> Channel:
-    """List the pictures of a channel, by its manifest if it has one, else by its class folders.
+    """List the pictures of a channel, by its manifest if it has one, else by its shards or class folders.
 
     Raises:
-        DataError: A manifest is wrong or names absent files, or two class folders have the same name.
+        DataError: A manifest is wrong or names absent files, two class folders have the same name, or shards cannot be
+            used: see `find_shards` and `read_shards`.
     """
     looked = read_manifest(directory)
     if looked.manifest is not None:
         return _by_manifest(name, directory, looked.manifest, looked.others)
     tree = list_image_folder(directory)
+    if shards := find_shards(tree.files, list(tree.classes), directory):
+        return _by_shards(name, directory, tree, shards, looked.others)
     listings: list[Listing] = [tree]
     classes: dict[str, list[Path]] = {}
     endings: Counter[str] = Counter()
@@ -75,6 +79,25 @@ def _by_manifest(name: str, directory: Path, manifest: Manifest, others: tuple[s
         notes=[f"the {name} channel: {note}" for note in manifest.notes()] + _never_listed(name, [listing]),
         unreadable=listing.unreadable,
         manifest=manifest.path,
+        others=others,
+    )
+
+
+def _by_shards(
+    name: str, directory: Path, tree: ImageFolder, shards: Sequence[Path], others: tuple[str, ...]
+) -> Channel:
+    found = read_shards(shards)
+    notes = [f"the {name} channel: {note}" for note in found.notes()]
+    if beside := [path.name for path in tree.files if path not in set(shards)]:
+        notes.append(
+            f"{_files(len(beside))} in the {name} channel left out, as they lie beside shards: {names(beside)}"
+        )
+    return Channel(
+        name=name,
+        directory=directory,
+        classes=found.classes,
+        notes=[*others, *notes, *_never_listed(name, [tree])],
+        unreadable=tree.unreadable,
         others=others,
     )
 

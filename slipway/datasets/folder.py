@@ -39,9 +39,9 @@ def find_splits(directory: Path) -> dict[str, Path]:
 
 
 def holds_only_files(folder: Path) -> bool:
-    """Whether a folder has neither folders nor a manifest, so that nothing says what its pictures show."""
+    """Whether a folder has neither folders, a manifest nor tar shards, so that nothing says what its pictures show."""
     folders = any(entry.is_dir() and not leftover(entry.name) for entry in folder.iterdir())
-    return not folders and not find_manifests(folder).forms
+    return not folders and not find_manifests(folder).forms and not any(folder.glob("*.tar"))
 
 
 def data_channels(directory: Path) -> dict[str, Path]:
@@ -84,6 +84,11 @@ def classes_of(split: Path) -> tuple[ImageFolder | Manifest, tuple[str, ...]]:
     if looked.manifest is not None:
         return looked.manifest, looked.others
     found = list_image_folder(split)
+    if not found.classes and any(path.suffix.lower() == ".tar" for path in found.files):
+        raise DataError(
+            f"{printable(split)} holds tar shards, which training reads and this command does not; unpack them into "
+            "one folder for each class"
+        )
     if not found.classes:
         problems = "".join(f". {reason}" for reason in [*looked.others, *found.unreadable.values()][:3])
         raise DataError(
