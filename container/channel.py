@@ -49,7 +49,7 @@ def read_channel(name: str, directory: Path) -> Channel:
     if looked.manifest is not None:
         return _by_manifest(name, directory, looked.manifest, looked.others)
     tree = list_image_folder(directory)
-    if shards := find_shards(tree.files, list(tree.classes), directory):
+    if not tree.classes and (shards := find_shards(tree.files, directory)):
         return _by_shards(name, directory, tree, shards, looked.others)
     listings: list[Listing] = [tree]
     classes: dict[str, list[Path]] = {}

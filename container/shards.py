@@ -83,20 +83,15 @@ class Shards:
         return notes
 
 
-def find_shards(files: Sequence[Path], folders: Sequence[str], directory: Path) -> list[Path]:
-    """Return the shards among a folder's files; empty if the folder is not made of shards.
+def find_shards(files: Sequence[Path], directory: Path) -> list[Path]:
+    """Return the shards among a folder's files.
 
     Raises:
-        DataError: There are class folders, too, or compressed shards.
+        DataError: There are compressed shards.
     """
     shards = [path for path in files if path.suffix.lower() == ".tar"]
     compressed = [path.name for path in files if path.name.lower().endswith(_COMPRESSED)]
-    if shards and folders:
-        raise DataError(
-            f"{printable(directory)} has both class folders ({_listed(folders)}) and tar shards "
-            f"({_listed([path.name for path in shards])}); keep one of them, and move the other away"
-        )
-    if compressed and not folders:
+    if compressed:
         raise DataError(
             f"compressed shards in {printable(directory)}: {_listed(compressed)}; pictures in them cannot be read by "
             "offset. Decompress them to .tar: JPEGs hardly get larger by it"

@@ -103,11 +103,12 @@ def test_compressed_shards_are_told_why_they_cannot_be_read(tmp_path: Path):
         list_splits(tmp_path)
 
 
-def test_class_folders_beside_shards_are_refused(image_folder: Folder):
+def test_tar_files_beside_class_folders_are_left_out_and_named(image_folder: Folder):
     train = image_folder("train", red=2, blue=2)
-    write_shard(train / "0.tar", RIGHT)
-    with pytest.raises(DataError, match=r"both class folders \(2: blue, red\) and tar shards \(1: 0\.tar\)"):
-        list_splits(train.parent)
+    write_shard(train / "backup.tar", RIGHT)
+    splits = list_splits(train.parent)
+    assert {sample.path.suffix for sample in splits.train} == {".png"}
+    assert "backup.tar" in "\n".join(splits.notes)
 
 
 def test_what_is_left_out_is_counted(tmp_path: Path):
