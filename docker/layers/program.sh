@@ -3,7 +3,7 @@
 set -euo pipefail
 source "$(dirname "$0")/settle.sh"
 
-declare -A parts=([train]="contract embed export graph manifest networks page report rules train" [serve]="contract graph networks serve")
+declare -A parts=([train]="contract embed explore export graph manifest networks page report rules train" [serve]="contract graph networks serve")
 for image in train:container.train.launcher serve:container.serve.supervisor.__main__; do
 	name=${image%%:*} module=${image#*:} root=/opt/program/${image%%:*}
 	packages=$root/lib/$(basename "$(dirname "$(echo /opt/slipway/lib/python3*/site-packages)")")/site-packages

@@ -10,11 +10,12 @@ from slipway.aws.connection import service_model
 from slipway.aws.session import LOCAL_INSTANCE_TYPES
 from slipway.errors import SettingError
 
-Use = Literal["training", "endpoint", "transform"]
+Use = Literal["training", "endpoint", "transform", "processing"]
 
 _SHAPES = {"training": "TrainingInstanceType", "endpoint": "ProductionVariantInstanceType"}
-_SHAPES["transform"] = "TransformInstanceType"
+_SHAPES |= {"transform": "TransformInstanceType", "processing": "ProcessingInstanceType"}
 _EXAMPLES = {"training": "ml.g4dn.xlarge", "endpoint": "ml.g4dn.xlarge or ml.c7i.xlarge", "transform": "ml.c7i.xlarge"}
+_EXAMPLES["processing"] = "ml.c7i.xlarge"
 
 # NVIDIA GPUs: g4dn, g5, g6, g6e, p3, p4d, p5 and their successors. g5g is ARM; inf and trn are AWS's own chips.
 _GPU = re.compile(r"ml\.(g\d+\w*|p\d+[\w-]*)\.")

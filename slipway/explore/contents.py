@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from slipway.explore.embedding import NETWORK, embed
+from container.contract.networks import EMBEDDING
+from container.explore.outline import stack
+from slipway.explore.embedding import Embedded, embed
 from slipway.explore.findings import Remark
 from slipway.explore.label_check import Features, Judgement, judge
 from slipway.explore.near_duplicates import find_pairs
 from slipway.explore.neighbours import principal_components, unit
-from slipway.explore.outline import stack
 from slipway.explore.scan import Dataset, Picture
 
 Advance = Callable[[int, int], None]
@@ -120,7 +121,7 @@ class Contents:
 def look_at(
     dataset: Dataset,
     *,
-    network: str = NETWORK,
+    network: str = EMBEDDING,
     weights: Path | None = None,
     embeddings: bool = True,
     advance: Advance = lambda done, total: None,
@@ -137,13 +138,24 @@ def look_at(
     Raises:
         JobError: The weights or the network that were asked for cannot be used.
     """
+    embedded = Embedded(None, "embeddings were not asked for")
+    if embeddings and len(dataset.pictures) > 1:
+        paths = [picture.path for picture in dataset.pictures]
+        embedded = embed(paths, network=network, weights=weights, advance=advance)
+    return compare(dataset, embedded)
+
+
+def compare(dataset: Dataset, embedded: Embedded) -> Contents:
+    """Compare all pictures of a data set with each other, by their outlines and their embeddings.
+
+    Args:
+        dataset: From `scan`.
+        embedded: A row for each of its pictures, in their order.
+    """
     pictures = dataset.pictures
     if len(pictures) < 2:
         return Contents(by="", without="there are too few pictures", accuracy=None)
-    vectors, text = None, "embeddings were not asked for"
-    if embeddings:
-        embedded = embed([picture.path for picture in pictures], network=network, weights=weights, advance=advance)
-        vectors, text = embedded.vectors, embedded.text
+    vectors, text = embedded.vectors, embedded.text
     outlines = stack([picture.outline for picture in pictures])
     kinds = [Features("their pixels, shrunk", _projected(outlines.features()))]
     if vectors is not None:

@@ -14,11 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from container.contract.networks import EMBEDDING
 from slipway.errors import JobError
 from slipway.processes.process import child_process
-
-NETWORK = "tf_efficientnet_lite0"
-"""The network, unless another is asked for: quick on a CPU, and its weights are a package."""
 
 _PROGRAM = "container.embed"
 _NEEDED = ("torch", "torchvision", "timm", "safetensors")
@@ -37,7 +35,7 @@ class Embedded:
 def embed(
     paths: Sequence[Path],
     *,
-    network: str = NETWORK,
+    network: str = EMBEDDING,
     weights: Path | None = None,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> Embedded:
@@ -54,7 +52,7 @@ def embed(
         KeyboardInterrupt: This process was asked to end.
     """
     embedded = _embed(paths, network, weights, advance)
-    if embedded.vectors is None and (weights is not None or network != NETWORK):
+    if embedded.vectors is None and (weights is not None or network != EMBEDDING):
         raise JobError(f"the pictures cannot be embedded: {embedded.text}")
     return embedded
 

@@ -3,18 +3,19 @@
 explore.html in `container.page` is its template; this module computes what the template shows.
 """
 
+import itertools
 from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from statistics import median
 
-from container.folder import printable
 from container.page import render
 from slipway.explore.charts import class_chart, size_chart
 from slipway.explore.contents import Contents
 from slipway.explore.findings import Findings
 from slipway.explore.label_check import LEAST_ACCURACY
 from slipway.explore.picture_map import draw_map
-from slipway.explore.scan import Dataset
+from slipway.explore.scan import Dataset, Picture
 from slipway.explore.thumbnails import choose_samples, thumbnails
 
 _MOST_FILES = 1_000
@@ -32,8 +33,19 @@ _UNNAMED = "the manifest does not name it; training ignores it"
 _LOOP = "a link to a folder that contains it; it is not followed"
 
 
-def render_page(dataset: Dataset, findings: Findings, contents: Contents) -> str:
+def render_page(
+    dataset: Dataset,
+    findings: Findings,
+    contents: Contents,
+    fetch: Callable[[Sequence[Picture]], None] = lambda _: None,
+) -> str:
     """Render the page; reads the sample pictures again to shrink them.
+
+    Args:
+        dataset: From `scan`.
+        findings: From `examine`.
+        contents: From `look_at`.
+        fetch: Called with pictures before their files are read.
 
     Raises:
         PictureError: A picture has changed since it was scanned.
@@ -41,7 +53,7 @@ def render_page(dataset: Dataset, findings: Findings, contents: Contents) -> str
     figures = {"class-chart": class_chart(dataset, findings)}
     if (sizes := size_chart(dataset)) is not None:
         figures["size-chart"] = sizes
-    if (picture_map := draw_map(dataset, contents.features)) is not None:
+    if (picture_map := draw_map(dataset, contents.features, fetch)) is not None:
         figures["map-chart"] = picture_map.chart
     pairs, wrong = contents.pairs[:_MOST_SUSPECTS], contents.wrong_labels[:_MOST_SUSPECTS]
     outliers = contents.outliers[:_MOST_SUSPECTS]
@@ -53,11 +65,13 @@ def render_page(dataset: Dataset, findings: Findings, contents: Contents) -> str
     ]
     samples = choose_samples(dataset, findings.labels)
     groups = findings.duplicates[:_MOST_GROUPS]
+    shown = [*itertools.chain(*samples.values()), *(group.pictures[0] for group in groups), *suspects]
+    fetch(shown)
     return render(
         "explore.html",
         figures,
-        name=printable(dataset.root.name),
-        root=printable(dataset.root),
+        name=dataset.place.rstrip("/").rpartition("/")[2],
+        root=dataset.place,
         read=f"{datetime.now():%Y-%m-%d %H:%M}",
         dataset=dataset,
         findings=findings,
@@ -73,7 +87,7 @@ def render_page(dataset: Dataset, findings: Findings, contents: Contents) -> str
         samples=samples,
         totals=Counter(picture.label for picture in dataset.pictures),
         absent=len({label for of_split in dataset.classes.values() for label in of_split}) - len(samples),
-        addresses=thumbnails({**samples, "": [*(group.pictures[0] for group in groups), *suspects]}),
+        addresses=thumbnails(shown),
         contents=contents,
         pairs=pairs,
         wrong_labels=wrong,

@@ -3,7 +3,7 @@
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from container.page import Figure
 from container.page.charts import figure, label
 from container.picture import read_picture
 from slipway.explore.neighbours import principal_components
-from slipway.explore.scan import Dataset
+from slipway.explore.scan import Dataset, Picture
 
 MOST = 1_000
 """Pictures on the map; of more, a sample is shown."""
@@ -43,12 +43,17 @@ class PictureMap:
     columns: int = _COLUMNS
 
 
-def draw_map(dataset: Dataset, features: npt.NDArray[np.float32] | None) -> PictureMap | None:
+def draw_map(
+    dataset: Dataset,
+    features: npt.NDArray[np.float32] | None,
+    fetch: Callable[[Sequence[Picture]], None] = lambda _: None,
+) -> PictureMap | None:
     """Project the features to two dimensions: by scikit-learn's t-SNE if it is installed, else by principal components.
 
     Args:
         dataset: From `scan`.
         features: Of each picture, (N, D).
+        fetch: Called with the pictures of the map before their files are read.
 
     Returns:
         None if there are fewer than three pictures.
@@ -62,6 +67,7 @@ def draw_map(dataset: Dataset, features: npt.NDArray[np.float32] | None) -> Pict
     chosen = np.sort(np.random.default_rng(0).choice(count, min(count, MOST), replace=False))
     places, method = _project(features[chosen])
     pictures = [dataset.pictures[index] for index in chosen.tolist()]
+    fetch(pictures)
     names = sorted({name for of_split in dataset.classes.values() for name in of_split})
     traces: list[dict[str, Any]] = []
     for index, name in enumerate(names):

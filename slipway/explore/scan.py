@@ -1,40 +1,24 @@
 """Reads every file of a data set once: format, size, and a hash of its pixels."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from container.contract.errors import PictureError
 from container.cpus import available_cpus
+from container.explore.facts import Facts, read_facts
 from container.folder import printable
-from container.picture import open_picture, read_picture
 from slipway.datasets.folder import find_splits, other_folders
-from slipway.explore.listing import Entry, Unreadable, list_split
-from slipway.explore.outline import outline
+from slipway.explore.listing import Entry, SplitListing, Unreadable, list_split
 
 WHOLE = "all"
 """Name of the split if the folder has no splits."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture(Entry):
+class Picture(Entry, Facts):
     """A file that can be read."""
-
-    width: int
-    """Pixels, after EXIF orientation."""
-    height: int
-    format: str
-    mode: str
-    """Pillow's name of the pixel format in the file, for example RGB, L or CMYK."""
-    file_bytes: int
-    file_digest: str
-    pixel_digest: str
-    """Hash of the decoded RGB pixels and their size: equal for a picture saved twice losslessly."""
-    outline: bytes = b""
-    """Grey values, from `slipway.explore.outline`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +46,13 @@ class Dataset:
     """How many files operating systems and tools left behind, by name."""
     other_folders: tuple[str, ...] = ()
     """Folders beside those of the splits."""
+    address: str = ""
+    """S3 address of the data, whose names alone are below the root; empty for a folder."""
+
+    @property
+    def place(self) -> str:
+        """The S3 address, or else the root, printable."""
+        return self.address or printable(self.root)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -72,26 +63,34 @@ class Dataset:
         return printable(entry.path.relative_to(self.root))
 
 
-def scan(root: Path, advance: Callable[[int, int], None] = lambda done, total: None) -> Dataset:
+def scan(
+    root: Path,
+    advance: Callable[[int, int], None] = lambda done, total: None,
+    facts: Callable[[Path], Facts | str] = read_facts,
+) -> Dataset:
     """Read all pictures below a folder, several at a time.
 
     Args:
         root: Contains train, validation (or valid) and test folders, or class folders, or a manifest and pictures.
         advance: Called with the number of files read so far and the total.
+        facts: Returns the facts of a file, or why it cannot be read.
 
     Raises:
         DataError: The folder is missing or contains no class folders, or its manifest cannot be used.
     """
-    names: dict[str, str] = {}
-    folders = find_splits(root) or {WHOLE: root}
-    listings = {split: list_split(split, folder, names) for split, folder in folders.items()}
+    listings = list_splits(root)
     entries = [entry for listing in listings.values() for entry in listing.entries]
     read: list[Picture | Unreadable] = [entry for listing in listings.values() for entry in listing.unreadable]
     # Threads suffice: decoding and hashing release the GIL.
     executor = ThreadPoolExecutor(max_workers=available_cpus())
     try:
-        for done, result in enumerate(executor.map(_read, entries), start=1):
-            read.append(result)
+        found = executor.map(facts, (entry.path for entry in entries))
+        for done, (entry, result) in enumerate(zip(entries, found, strict=True), start=1):
+            read.append(
+                Unreadable(**vars(entry), reason=result)
+                if isinstance(result, str)
+                else Picture(**vars(entry), **vars(result))
+            )
             advance(done, len(entries))
     finally:
         executor.shutdown(cancel_futures=True)
@@ -111,29 +110,11 @@ def scan(root: Path, advance: Callable[[int, int], None] = lambda done, total: N
     )
 
 
-def _read(entry: Entry) -> Picture | Unreadable:
-    try:
-        data = entry.path.read_bytes()
-        rgb = read_picture(data)
-    except OSError as error:
-        reason = f"the file cannot be opened: {error.strerror}"
-        return Unreadable(path=entry.path, split=entry.split, label=entry.label, reason=reason)
-    except PictureError as error:
-        return Unreadable(path=entry.path, split=entry.split, label=entry.label, reason=str(error))
-    with open_picture(data) as header:
-        format_name, mode = header.format or "unknown", header.mode
-    pixels = hashlib.blake2b(f"{rgb.width}x{rgb.height}".encode(), digest_size=16)
-    pixels.update(rgb.tobytes())
-    return Picture(
-        path=entry.path,
-        split=entry.split,
-        label=entry.label,
-        width=rgb.width,
-        height=rgb.height,
-        format=format_name,
-        mode=mode,
-        file_bytes=len(data),
-        file_digest=hashlib.blake2b(data, digest_size=16).hexdigest(),
-        pixel_digest=pixels.hexdigest(),
-        outline=outline(rgb),
-    )
+def list_splits(root: Path) -> dict[str, SplitListing]:
+    """List the files of each split; a folder without splits is one, `WHOLE`.
+
+    Raises:
+        DataError: As for `scan`.
+    """
+    names: dict[str, str] = {}
+    return {split: list_split(split, folder, names) for split, folder in (find_splits(root) or {WHOLE: root}).items()}

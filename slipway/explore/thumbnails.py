@@ -3,7 +3,7 @@
 import base64
 import io
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -57,6 +57,6 @@ def thumbnail(path: Path) -> str:
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def thumbnails(pictures: Mapping[str, Sequence[Picture]]) -> dict[Path, str]:
+def thumbnails(pictures: Iterable[Picture]) -> dict[Path, str]:
     """Encode all chosen pictures; returns data URIs by path."""
-    return {picture.path: thumbnail(picture.path) for chosen in pictures.values() for picture in chosen}
+    return {picture.path: thumbnail(picture.path) for picture in pictures}

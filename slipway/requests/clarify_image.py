@@ -1,5 +1,7 @@
 """SageMaker Clarify's image: AWS's accounts by region, from its list of Docker registry paths."""
 
+from slipway.requests.regional_image import regional_image
+
 _ACCOUNTS = {
     "af-south-1": "811711786498",
     "ap-east-1": "098760798382",
@@ -32,6 +34,4 @@ _ACCOUNTS = {
 
 def clarify_image(region: str) -> str | None:
     """Return the address of Clarify's image; None in a region without Clarify."""
-    account = _ACCOUNTS.get(region)
-    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    return account and f"{account}.dkr.ecr.{region}.{suffix}/sagemaker-clarify-processing:1.0"
+    return regional_image(_ACCOUNTS, region, "sagemaker-clarify-processing:1.0")

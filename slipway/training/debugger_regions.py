@@ -1,5 +1,7 @@
 """The images of SageMaker's rules: AWS's accounts by region, from the developer guide's list of Debugger images."""
 
+from slipway.requests.regional_image import regional_image
+
 _ACCOUNTS = {
     "af-south-1": "314341159256",
     "ap-east-1": "199566480951",
@@ -30,6 +32,4 @@ _ACCOUNTS = {
 
 def evaluator_image(region: str) -> str | None:
     """Return the address of the image that evaluates built-in rules; None in a region without the Debugger."""
-    account = _ACCOUNTS.get(region)
-    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    return account and f"{account}.dkr.ecr.{region}.{suffix}/sagemaker-debugger-rules:latest"
+    return regional_image(_ACCOUNTS, region, "sagemaker-debugger-rules:latest")

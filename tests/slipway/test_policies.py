@@ -18,7 +18,24 @@ CLOUD = ["--bucket", "--subnet", "--security-group", "--network-isolation", "--k
 
 FLAGS = {
     "data sample": ["DIRECTORY"],
-    "data explore": ["DIRECTORY", "--output", "--write", "--model-type", "--weights"],
+    "data explore": [
+        "DIRECTORY",
+        "--output",
+        "--write",
+        "--model-type",
+        "--weights",
+        "--instance-type",
+        "--instance-count",
+        "--parts",
+        "--name",
+        "--image",
+        "--role",
+        *AWS,
+        "--dry-run",
+        "--max-run",
+        "--volume-size",
+        *CLOUD,
+    ],
     "data clean": ["DIRECTORY", "--from", "--output"],
     "data upload": ["DIRECTORY", "S3_ADDRESS", "--kms-key", "--dry-run", "--json", "--region", "--profile"],
     "train": ["DATA", "--train", "--validation", "--test", "--job-dir", "--verbose", "--json"]

@@ -142,3 +142,29 @@ def test_a_job_with_debug_leaves_a_trial(job, image_folder):
     gradient = found["TRAIN 0 gradient/ResNet_conv1.weight"]
     assert gradient.reductions["l2"] > 0
     assert len(found["TRAIN 0 labels"].value) == 8
+
+
+def test_smdebug_core_collection_has_the_collections_of_the_hook():
+    from container.train.debugger import collection
+    from container.train.debugger.api.smdebug.core import collection as api
+
+    assert api.Collection is collection.Collection
+    assert api.CollectionKeys.SM_METRICS == "sm_metrics"
+    assert {"losses", "metrics", "sm_metrics"} == api.SCALAR_COLLECTIONS
+
+
+def test_a_scalar_for_sagemaker_is_in_the_collection_sm_metrics(tmp_path):
+    model = network()
+    hook = Hook(tmp_path / "trial", save_config=SaveConfig(save_interval=1), include_collections=["sm_metrics"])
+    hook.register_module(model)
+    hook.set_mode(ModeKeys.TRAIN)
+    model(torch.randn(2, 4)).sum().backward()
+    hook.save_scalar("accuracy", 0.75, sm_metric=True)
+    hook.save_scalar("unrelated", 1.0)
+    hook.close()
+    assert hook.get_collection("sm_metrics").tensor_names == {"scalar/accuracy"}
+    found = read(tmp_path / "trial")
+    assert {key.split()[-1]: saved.value for key, saved in found.items()} == {
+        "scalar/accuracy": [0.75],
+        "scalar/unrelated": [1.0],
+    }

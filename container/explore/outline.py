@@ -15,6 +15,9 @@ COLOUR_SIDE = 8
 
 _GREY = SIDE * SIDE
 
+LENGTH = _GREY + 3 * COLOUR_SIDE * COLOUR_SIDE
+"""Bytes of an outline."""
+
 
 @dataclass(frozen=True)
 class Outlines:
