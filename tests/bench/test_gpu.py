@@ -69,7 +69,8 @@ def test_a_part_whose_time_is_over_is_ended_and_named(tmp_path: Path):
 def test_sigterm_leaves_a_summary_of_what_was_measured(tmp_path: Path):
     command = [sys.executable, "-m", "bench.gpu", "--device=cpu", "--quick", "--only=machine_and_tests", str(tmp_path)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    while not (tmp_path / "1-machine-and-tests.jsonl").exists():
+    file = tmp_path / "1-machine-and-tests.jsonl"
+    while not (file.exists() and file.read_text().endswith("\n")):
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
