@@ -28,6 +28,7 @@ from container.train.launch.stopping import Stop
 from container.train.loop.averaging import AveragedWeights
 from container.train.loop.evaluate import evaluate
 from container.train.loop.optimizer import make_optimizer
+from container.train.loop.precision import choose_precision
 from container.train.loop.stepper import Stepper
 from container.train.loop.threads import Threads
 
@@ -60,6 +61,9 @@ class OurTraining:
         model = model.to(self.device.torch_device)
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.preprocessing = Preprocessing.for_size(config.image_size)
+        self.device = choose_precision(
+            config, self.model, self.device, self.preprocessing, len(pictures), None, self._world
+        )
         self.class_weights = torch.tensor(pictures.class_weights, device=self.device.torch_device)
         self._stepper = Stepper(
             self.model,

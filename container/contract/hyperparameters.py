@@ -200,8 +200,8 @@ class TrainConfig:
     label_smoothing: float = declare(0.0, "Label smoothing in the training loss.", low=0, high=0.5)
     amp: str = declare(
         "auto",
-        "Mixed precision: auto is bf16 if device and network gain from it, fp16 with scaling on older GPUs, off on "
-        "other CPUs.",
+        "Mixed precision: auto is bf16 on GPUs that have it, fp16 with scaling on older ones, and on a CPU that "
+        "has it if this network then trains a tenth faster, measured at the start; off elsewhere.",
         choices=("auto", "off", "bf16", "fp16"),
     )
     compile: bool = declare(False, "Compile the network with torch.compile.")

@@ -9,13 +9,12 @@ from container import cuda
 from container.contract.errors import HyperparameterError
 from container.contract.hyperparameters import TrainConfig
 from container.cpus import available_cpus, threads_asked_for
-from container.networks.depthwise import depthwise_share
 from container.train.launch.distributed import World
 
 logger = logging.getLogger(__name__)
 
-# From this share on, a CPU without AMX trains faster in float32; docs/performance.md has what was measured.
-_MUCH_DEPTHWISE = 0.25
+PRECISIONS = {torch.bfloat16: "bf16", torch.float16: "fp16", None: "fp32"}
+"""Names of what autocast computes in."""
 
 # More DataLoader workers than this do not help one device, and each costs memory.
 _MOST_WORKERS = 16
@@ -46,6 +45,8 @@ class Device:
 def choose_device(config: TrainConfig, world: World) -> Device:
     """Choose by the hyperparameters, the hardware, and the number of processes that share it; logs the choice and why.
 
+    With `amp=auto`, a CPU that has bf16 gets it here; `choose_precision` then looks whether the network gains from it.
+
     Args:
         config: With the image size resolved.
         world: The job's processes.
@@ -69,7 +70,9 @@ def choose_device(config: TrainConfig, world: World) -> Device:
         amp_dtype=_amp_dtype(config, device),
         workers=min(workers, _MOST_WORKERS) if config.num_workers < 0 else config.num_workers,
     )
-    precision = {torch.bfloat16: "bf16", torch.float16: "fp16 with gradient scaling", None: "fp32"}[chosen.amp_dtype]
+    precision = PRECISIONS[chosen.amp_dtype] + " with gradient scaling" * chosen.scales_gradients
+    if config.amp == "auto" and device.type == "cpu" and chosen.amp_dtype is not None:
+        precision += " or fp32"
     logger.info(
         "device %s (%s), %s, %d CPUs, %d DataLoader worker%s%s",
         *(device.type, name, precision, cpus, chosen.workers, "s" * (chosen.workers != 1)),
@@ -95,8 +98,4 @@ def _amp_dtype(config: TrainConfig, device: torch.device) -> torch.dtype | None:
         return torch.float16
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
-    if not torch.cpu._is_avx512_bf16_supported():
-        return None
-    if torch.cpu._is_amx_tile_supported() or depthwise_share(config.model_type, config.image_size) < _MUCH_DEPTHWISE:
-        return torch.bfloat16
-    return None
+    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else None

@@ -5,6 +5,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -89,6 +90,16 @@ class Trial:
             Interrupted: The job was asked to end.
         """
         return self._attempt(size, self._time) if self.fits(size) else None
+
+    def step_seconds(self, size: int, amp_dtype: torch.dtype | None) -> float:
+        """Time one step in this precision, on a CPU; infinite if this batch size does not fit in memory.
+
+        Raises:
+            Interrupted: The job was asked to end.
+        """
+        self._device = replace(self._device, amp_dtype=amp_dtype)
+        speed = self._attempt(size, self._try)
+        return size / speed if speed else math.inf
 
     def _attempt(self, size: int, steps: Callable[[int], float]) -> float | None:
         try:

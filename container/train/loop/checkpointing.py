@@ -12,6 +12,7 @@ from torch import nn
 from container.contract.errors import TrainingError
 from container.train.checkpoints.background_writer import copied
 from container.train.checkpoints.checkpoint import differences, read_newest_checkpoint, write_checkpoint
+from container.train.device import PRECISIONS
 from container.train.loop.best_model import save_model
 from container.train.loop.job import Job
 from container.train.loop.progress import Progress
@@ -92,6 +93,7 @@ class Checkpoints:
             # The best model's tensors are replaced, never changed.
             content["progress"] = {**vars(progress), "losses": [*progress.losses], "history": [*progress.history]}
             content["fingerprint"] = job.fingerprint()
+            content["precision"] = PRECISIONS[job.device.amp_dtype]
             directory, epoch, step = job.checkpoints, progress.epoch, progress.step
 
             def write() -> None:

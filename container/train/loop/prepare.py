@@ -47,6 +47,7 @@ from container.train.loop.budget import (
     sizes_to_choose_from,
 )
 from container.train.loop.job import Job
+from container.train.loop.precision import choose_precision
 from container.train.loop.pretrained import find_given, initial_model
 from container.train.loop.threads import Threads
 from container.train.profiler.start import start_profiler
@@ -78,9 +79,10 @@ def prepare(
     for note in splits.notes:
         logger.info("%s", note)
     _check_same_pictures(splits, world)
+    model = _on_device(model, device)
+    device = choose_precision(config, model, device, preprocessing, len(splits.train), checkpoints, world)
     deadline = math.inf
     if config.budget:
-        model = model.to(device.torch_device)
         config, deadline = _plan(config, model, device, preprocessing, splits, checkpoints, stop, world, has_size)
         preprocessing = preprocessing_for(config.model_type, config.image_size, given.pretrained_cfg)
         model, start = initial_model(config, len(splits.classes), given, world, resumes=resumes)
@@ -92,7 +94,7 @@ def prepare(
     if config.batch_size:
         _check_batch_size(config, splits, model, world)
 
-    model = model.to(device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = _on_device(model, device)
     if not config.batch_size:
         size = checkpoint_batch_size(checkpoints, world)
         size = size or find_batch_size(model, device, preprocessing, len(splits.train), stop, world)
@@ -135,6 +137,11 @@ def prepare(
         writer=writer,
         deadline=deadline,
     )
+
+
+def _on_device(model: nn.Module, device: Device) -> nn.Module:
+    moved: nn.Module = model.to(device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
 
 
 def _checked_network(config: TrainConfig) -> TrainConfig:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from container.train.device import Device
+from container.train.device import PRECISIONS, Device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Facts:
         if self.device.is_cuda:
             found = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
             gpus = [{"name": gpu.name, "memory_bytes": gpu.total_memory} for gpu in found]
-        precision = {torch.bfloat16: "bf16", torch.float16: "fp16", None: "fp32"}[self.device.amp_dtype]
+        precision = PRECISIONS[self.device.amp_dtype]
         return {
             "job": self.job,
             "device": self.device.torch_device.type,
