@@ -97,7 +97,7 @@ def _explanation(action: str, error: Exception) -> UserError | None:
     if isinstance(error, exceptions.ParamValidationError):
         return SettingError(f"{action}: the request would not be valid: {_one_line(str(error))}")
     if isinstance(error, exceptions.ProxyConnectionError):
-        if "407" in str(error.kwargs.get("error", "")):
+        if "failed: 407" in str(error.kwargs.get("error", "")):  # its port may have these digits, too
             return UnreachableError(
                 f"{action}: the proxy {error.kwargs['proxy_url']} (HTTPS_PROXY) wants a name and a password (407); "
                 "HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT has them"

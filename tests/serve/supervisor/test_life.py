@@ -296,7 +296,7 @@ def test_a_supervisor_killed_while_the_users_code_loads_takes_everything_with_it
     server = start_server(tmp_path / "base")
     await_true((tmp_path / "loading").exists, "the worker loads")
     java = int(server.events("model-server")[0]["pid"])
-    assert len(_group(java)) == 3, "Java, the process that forks, a worker"
+    await_true(lambda: len(_group(java)) == 3, "Java, the process that forks, and a worker are there alone")
     server.process.kill()
     await_true(lambda: not _group(java), "all have ended")
 
