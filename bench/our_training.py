@@ -110,37 +110,19 @@ class OurTraining:
     @cached_property
     def cache(self) -> PictureCache | None:
         """The picture cache that the first reading fills, as in a job."""
-        return self._scan()
+        return fill_cache(self._pictures, self._config, self._world)
 
     @cached_property
     def scan_s(self) -> float:
         """Seconds per picture of the first reading, which fills the cache."""
         start = time.perf_counter()
-        self._scan()
+        fill_cache(self._pictures, self._config, self._world)
         return (time.perf_counter() - start) / len(self._pictures)
 
     def close(self) -> None:
         """Stop the DataLoader workers."""
         for loader in self._loaders:
             loader.close()
-
-    def _scan(self) -> PictureCache | None:
-        samples = tuple(self._pictures.samples)
-        classes = tuple(map(str, range(self._pictures.class_count)))
-        served = prepare_as_served(self.preprocessing)
-        found = scan(
-            Splits(classes=classes, train=samples, validation=(), test=()),
-            prepare={
-                "train": prepare_training(self._config.augmentation, self._config.image_size),
-                "validation": served,
-                "test": served,
-            },
-            cache=self._config.cache,
-            bad_images="fail",
-            stop=Stop(),
-            world=self._world,
-        )
-        return found.caches.get("train")
 
     def _stream(self, cache: PictureCache | None, workers: int) -> Iterator[Batch]:
         config = self._config
@@ -219,6 +201,32 @@ class OurTraining:
 
     def _load(self, batches: Iterator[Batch]) -> float:
         return cpu_seconds_of(lambda: _take(batches, self._steps)) / (self._steps * self._config.batch_size)
+
+
+def fill_cache(pictures: PictureSet, config: TrainConfig, world: World) -> PictureCache | None:
+    """Read all pictures once, as a job does before training; returns their cache, None if it is off.
+
+    Args:
+        pictures: The training pictures.
+        config: Augmentation, size and cache.
+        world: The job's processes; each of them calls this.
+    """
+    samples = tuple(pictures.samples)
+    classes = tuple(map(str, range(pictures.class_count)))
+    served = prepare_as_served(Preprocessing.for_size(config.image_size))
+    found = scan(
+        Splits(classes=classes, train=samples, validation=(), test=()),
+        prepare={
+            "train": prepare_training(config.augmentation, config.image_size),
+            "validation": served,
+            "test": served,
+        },
+        cache=config.cache,
+        bad_images="fail",
+        stop=Stop(),
+        world=world,
+    )
+    return found.caches.get("train")
 
 
 def _take(batches: Iterable[Batch], count: int) -> None:

@@ -3,7 +3,7 @@ script's defaults."""
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import partial
 
@@ -18,6 +18,48 @@ from container.contract.hyperparameters import TrainConfig
 from container.networks.build import build_model
 from container.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from container.train.device import Device
+
+
+def timm_loader(
+    pictures: PictureSet,
+    *,
+    size: int,
+    batch_size: int,
+    color_jitter: tuple[float, float, float] | None,
+    interpolation: str,
+    workers: int,
+    device: torch.device,
+) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
+    """Make timm's training loader: normalised float32 (N, 3, size, size) on the device, and targets.
+
+    Args:
+        pictures: The pictures of an epoch.
+        size: Side of the network's input, pixels.
+        batch_size: A last batch that is smaller is dropped.
+        color_jitter: Largest changes of brightness, contrast and saturation, as fractions.
+        interpolation: `bilinear`, `bicubic`, or `random` for either.
+        workers: DataLoader workers; 0 loads in this process.
+        device: Where batches are normalised.
+    """
+    dataset = create_dataset("", root=str(pictures.folder), split="train", is_training=True)
+    dataset.reader.samples = [(str(sample.path), sample.target) for sample in pictures.samples]
+    loader: Iterable[tuple[torch.Tensor, torch.Tensor]] = create_loader(
+        dataset,
+        input_size=(3, size, size),
+        batch_size=batch_size,
+        is_training=True,
+        scale=(0.08, 1.0),
+        ratio=(3 / 4, 4 / 3),
+        hflip=0.5,
+        color_jitter=color_jitter,
+        interpolation=interpolation,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        device=device,
+    )
+    return loader
 
 
 class TimmTraining:
@@ -35,21 +77,13 @@ class TimmTraining:
     def __init__(self, pictures: PictureSet, config: TrainConfig, device: Device) -> None:
         torch.manual_seed(config.seed)
         self._device, self._count = device, len(pictures)
-        dataset = create_dataset("", root=str(pictures.folder), split="train", is_training=True)
-        dataset.reader.samples = [(str(sample.path), sample.target) for sample in pictures.samples]
-        self._loader = create_loader(
-            dataset,
-            input_size=(3, config.image_size, config.image_size),
+        self._loader = timm_loader(
+            pictures,
+            size=config.image_size,
             batch_size=config.batch_size,
-            is_training=True,
-            scale=(0.08, 1.0),
-            ratio=(3 / 4, 4 / 3),
-            hflip=0.5,
             color_jitter=(0.2, 0.2, 0.0),
             interpolation="random",
-            mean=IMAGENET_MEAN,
-            std=IMAGENET_STD,
-            num_workers=device.workers,
+            workers=device.workers,
             device=device.torch_device,
         )
         model = build_model(config.model_type, pictures.class_count).to(device.torch_device)
