@@ -41,7 +41,7 @@ class Part:
 
     summary: Summary
     facts: dict[str, Facts | str]
-    """By the file's path below the data folder, with slashes: its facts, or why it cannot be read."""
+    """Facts of each file, or why it cannot be read, by its path below the data folder, with slashes."""
     embeddings: npt.NDArray[Any] | None
     """float16 (readable files, features), in the order of the facts; None without any."""
 
