@@ -1,5 +1,6 @@
 """The environment of version 3 of the SDK, which cannot be installed beside version 2."""
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -12,19 +13,26 @@ LOCK = REPOSITORY / "tests" / "images" / "sdk3.lock"
 
 
 def python_with_version_3() -> Path:
-    """Make the environment, or find it made of the same lock; return its interpreter."""
+    """Make the environment, or find it made of the same lock; return its interpreter.
+
+    Test processes that want it at once make it once.
+    """
     environment = REPOSITORY / ".venv-sdk3"
     made_of = environment / "slipway.lock"
     python = environment / "bin" / "python"
-    if not made_of.is_file() or made_of.read_bytes() != LOCK.read_bytes():
-        shutil.rmtree(environment, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-        subprocess.run(
-            [*pip, "--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:", f"--requirement={LOCK}"],
-            check=True,
-        )
-        shutil.copyfile(LOCK, made_of)
+    waiting = REPOSITORY / ".build" / "sdk3.waiting"
+    waiting.parent.mkdir(exist_ok=True)
+    with waiting.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not made_of.is_file() or made_of.read_bytes() != LOCK.read_bytes():
+            shutil.rmtree(environment, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+            pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+            subprocess.run(
+                [*pip, "--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:", f"--requirement={LOCK}"],
+                check=True,
+            )
+            shutil.copyfile(LOCK, made_of)
     return python
 
 

@@ -52,6 +52,14 @@ class Sample:
         within = sum((part.count - 1) * part.variance for part in parts) / max(1, count - len(parts))
         return cls(mean=sum(part.count * part.mean for part in parts) / count, count=count, variance=within)
 
+    def divided(self, divisor: float) -> Self:
+        """Compute the sample of the losses divided by that."""
+        return replace(self, mean=self.mean / divisor, variance=self.variance / divisor**2)
+
+    def scattered_as(self, parts: Sequence["Sample"]) -> Self:
+        """Take the variance of several samples in place of its own, which a few losses may have small by chance."""
+        return replace(self, variance=self.pooled(parts).variance)
+
     def error(self, other: "Sample") -> float:
         """Compute the standard error of the difference of the means, from the variance of both together."""
         free = self.count + other.count - 2
@@ -73,11 +81,9 @@ class EvaluationLosses:
 
     step: SavedStep
     """The evaluation's last step."""
-    training: float | None
-    validation: float
+    training: Sample | None
+    validation: Sample
     tensor: str
-    error: float = 0.0
-    """Standard error of their difference; 0 if it cannot be told."""
 
 
 @dataclass
@@ -110,12 +116,9 @@ class Evaluations:
             return None
         found = EvaluationLosses(
             step=self._last,
-            training=float(np.mean(self._training)) if self._training else None,
-            validation=float(np.mean(self._validation)),
+            training=Sample.of(self._training) if self._training else None,
+            validation=Sample.of(self._validation),
             tensor=self._tensor,
         )
-        if self._training and len(self._training) + len(self._validation) > 2:
-            training, validation = Sample.of(self._training), Sample.of(self._validation)
-            found = replace(found, error=validation.error(training))
         self._training, self._validation = [], []
         return found

@@ -1,12 +1,13 @@
 """The rule Overfit."""
 
+from collections import deque
 from typing import Any
 
 import numpy as np
 
 from container.rules.built_in import BuiltInRule
 from container.rules.definitions import OverfitParameters
-from container.rules.losses import LACKS_BOTH, SURE, EvaluationLosses, Evaluations
+from container.rules.losses import LACKS_BOTH, SURE, EvaluationLosses, Evaluations, Sample
 from container.rules.saved_step import SavedStep
 
 _ADVICE = (
@@ -16,6 +17,8 @@ _ADVICE = (
 
 _SUM = 4.0
 """Times the training loss, the first one or the latest, from which on a validation loss may be a sum."""
+_RECENT = 4
+"""Evaluations whose losses tell how much a loss scatters."""
 
 
 class Overfit(BuiltInRule[OverfitParameters]):
@@ -24,8 +27,8 @@ class Overfit(BuiltInRule[OverfitParameters]):
     The ratio is (validation loss - training loss) / training loss.
 
     The losses are means: over the evaluation, and over the training losses saved since the previous one; they must
-    differ by more than chance explains. A later evaluation that is not above the ratio withdraws the finding: a network
-    may do badly in validation at first.
+    differ by more than chance explains, as the losses of the last four evaluations scatter. A later evaluation that is
+    not above the ratio withdraws the finding: a network may do badly in validation at first.
 
     A validation loss that is many times the training loss in the first evaluation, before a network can have learnt its
     pictures by heart, and in most of them so far, is a sum over the batch. It is divided by the number of labels if
@@ -36,6 +39,8 @@ class Overfit(BuiltInRule[OverfitParameters]):
         super().__init__(base_trial, **parameters)
         self.lacks = LACKS_BOTH
         self._evaluations = Evaluations(self.parameters.tensor_regex)
+        self._recent: deque[tuple[Sample, Sample]] = deque(maxlen=_RECENT)
+        """Training and validation."""
         self._above = 0
         self._first: float | None = None
         self._is_sum = True
@@ -55,40 +60,42 @@ class Overfit(BuiltInRule[OverfitParameters]):
         self._compare(self._evaluations.end())
 
     def _compare(self, evaluation: EvaluationLosses | None) -> None:
-        if evaluation is None or not evaluation.training:
+        if evaluation is None or evaluation.training is None or not evaluation.training.mean:
             return
-        validation = self._as_mean(evaluation)
+        training = evaluation.training
+        validation = self._as_mean(evaluation.validation, training)
         if validation is None:
             return
         self.judged += 1
-        ratio = (validation - evaluation.training) / abs(evaluation.training)
-        chance = SURE * evaluation.error * validation / evaluation.validation
-        if not (ratio > self.parameters.ratio_threshold and validation - evaluation.training > chance):
+        ratio = (validation.mean - training.mean) / abs(training.mean)
+        self._recent.append((training, validation))
+        trainings, validations = zip(*self._recent, strict=True)
+        sure = training.scattered_as(trainings).is_below(validation.scattered_as(validations), SURE)
+        if not (ratio > self.parameters.ratio_threshold and sure):
             self._above = 0
             self.findings.clear()
             return
         self._above += 1
         if self._above >= self.parameters.patience:
             what = (
-                f"the mean validation loss is {validation:.4g} and the mean training loss "
-                f"{evaluation.training:.4g}: {100 * ratio:.0f} % more"
+                f"the mean validation loss is {validation.mean:.4g} and the mean training loss "
+                f"{training.mean:.4g}: {100 * ratio:.0f} % more"
                 + (", once the sum over a batch is divided by its labels" if self._is_sum else "")
             )
             self.find(evaluation.step, evaluation.tensor, ratio, what, _ADVICE)
 
-    def _as_mean(self, evaluation: EvaluationLosses) -> float | None:
-        """Return the validation loss as a mean over pictures; None if it is a sum over an unknown number of them."""
+    def _as_mean(self, validation: Sample, training: Sample) -> Sample | None:
+        """Return the validation losses as means over pictures; None if they are sums over an unknown number of them."""
         labels, self._labels = self._labels, []
         if self._first is None:
-            self._first = evaluation.training
-        first = self._first or 0.0
-        least = min(first, evaluation.training or 0.0)
-        self._times.append(evaluation.validation / least if least > 0 else 0.0)
+            self._first = training.mean
+        least = min(self._first, training.mean)
+        self._times.append(validation.mean / least if least > 0 else 0.0)
         self._is_sum = min(self._times[0], float(np.median(self._times))) > _SUM
         if not self._is_sum:
             self.note = ""
-            return evaluation.validation
-        times = evaluation.validation / first
+            return validation
+        times = validation.mean / self._first
         self.note = (
             f"the validation loss is {times:.3g} times the first training loss: it is a sum over the batch, and the "
             "training loss a mean (use the same reduction for both)"
@@ -98,4 +105,4 @@ class Overfit(BuiltInRule[OverfitParameters]):
             self.note += "; save the labels, and it is divided by their number"
             return None
         self.note += f"; divided by the batch's {count:.4g} labels"
-        return evaluation.validation / count
+        return validation.divided(count)

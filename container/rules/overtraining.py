@@ -35,7 +35,10 @@ class Overtraining(BuiltInRule[OvertrainingParameters]):
         if evaluation is None or evaluation.training is None:
             return
         patience = {"training": self.parameters.patience_train, "validation": self.parameters.patience_validation}
-        for kind, loss in (("training", evaluation.training), ("validation", evaluation.validation)):
+        for kind, loss in (
+            ("training", evaluation.training.mean),
+            ("validation", evaluation.validation.mean),
+        ):
             self.judged += self._best[kind] < math.inf
             if loss < self._best[kind] - self.parameters.delta:
                 self._best[kind], self._waited[kind] = loss, 0
