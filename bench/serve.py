@@ -12,16 +12,20 @@ in the network. The seed project's handler runs under unmodified sagemaker-infer
 runs once with our decoding and engine, and once as its users write it; TorchServe runs as its users write it.
 `front_cost` is one minus the ratio of our requests/s through the front to those of the same requests sent directly to
 multi-model-server, in the front's form. `p99_over_p50_at_80` is from an open loop: requests are sent at fixed times, at
-80 % of the rate reached with 32 clients, and latencies count from those times.
+80 % of the rate reached with 32 clients, and latencies count from those times. At half of its own rate, each server is
+also asked beside a program that keeps one CPU busy.
+
+With `--int8` ours, its limit and LitServe with our engine have an INT8 graph, and ours runs without it too.
 """
 
 import argparse
 import json
+import math
 import signal
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
 CONCURRENCIES = (1, 8, 32, 128)
 _LOAD = 0.8
 _WARM_S = 1.0
-_OTHERS = [side for side in SIDES if side != "ours"]
+_OTHERS = [side for side in SIDES if side not in ("ours", "float")]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -51,11 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from bench.rounds import measure
     from bench.serve_results import at_80, name_of, results, table
     from bench.serving import ours
+    from bench.serving.half_load import half_load
     from bench.serving.limit_process import LimitProcess
     from bench.serving.load_process import LoadProcess
     from bench.serving.points import Latencies, seconds_per_answer
     from bench.serving.server import StartError
     from bench.serving.workload import Workload
+    from container.cpus import available_cpus
     from container.processes import adopt_orphans, kill_descendants
 
     adopt_orphans()
@@ -66,11 +72,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with ExitStack() as stack:
         stack.callback(kill_descendants)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-bench-")))
-        workload = Workload.make(
-            folder, given.model, given.image_size, pictures=given.pictures, kept=given.directory, told=tell
-        )
+        try:
+            workload = Workload.make(
+                folder, given.model, given.image_size, pictures=given.pictures, kept=given.directory, told=tell,
+                int8=given.int8,
+            )  # fmt: skip
+        except ValueError as error:
+            sys.exit(f"bench.serve: {error}")
         load = stack.enter_context(LoadProcess())
-        servers, starts, left_out = _start(wanted, workload, given.starts, stack)
+        sides = ["ours", *(["float"] if given.int8 else []), *wanted]
+        servers, starts, left_out = _start(sides, workload, given.starts, stack)
         mine = servers["ours"]
         latencies: dict[str, Latencies] = {}
         what: dict[str, Callable[[], float]] = {}
@@ -106,8 +117,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         left_out.append(str(error))
         seconds = measure(what, given.rounds, tell)
         result: dict[str, Any] = {
-            **results(seconds, latencies, given.concurrency, front_at),
+            **results(seconds, latencies, given.concurrency, front_at, available_cpus()),
             **_open_loop(load, mine, 1 / statistics.median(seconds[name_of("ours", front_at)]), given, at_80),
+            **half_load(
+                load,
+                servers,
+                _rates(seconds, {side: name_of(side, front_at) for side in servers}),
+                rounds=given.rounds,
+                warm_s=given.warm,
+                seconds=given.seconds,
+                told=tell,
+            ),
             "engine": ours.engine_of(mine),
             "device": describe(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
             "model": given.model,
@@ -142,11 +162,13 @@ def _start(
     servers: dict[str, Server] = {}
     result: dict[str, float] = {}
     left_out = []
-    for name in ("ours", *(name for name in RIVALS if name in wanted)):
+    for name in wanted:
+        if name not in ("ours", "float", *RIVALS):
+            continue
         taken = []
         try:
             for last in [False] * (times - 1) + [True]:
-                launch = ours.launch(workload) if name == "ours" else RIVALS[name](workload)
+                launch = RIVALS[name](workload) if name in RIVALS else ours.launch(workload, name)
                 server = Server(launch, workload.folder)
                 stack.callback(server.stop)
                 taken.append(server.await_ready())
@@ -158,7 +180,7 @@ def _start(
                     server.stop()
         except StartError as error:
             server.stop()
-            if name == "ours":
+            if name not in RIVALS:
                 sys.exit(f"bench.serve: {error}")
             tell(f"left out: {error}")
             left_out.append(str(error))
@@ -167,6 +189,12 @@ def _start(
         result[f"{name}_prediction_s"] = round(statistics.median(start.prediction_s for start in taken), 3)
         tell(f"started {SIDES[name]}: {result[f'{name}_prediction_s']:.1f} s to the first prediction")
     return servers, result, left_out
+
+
+def _rates(seconds: Mapping[str, Sequence[float]], points: Mapping[str, str]) -> dict[str, float]:
+    """Compute the median requests per second of each side that answered, by the names of their points."""
+    medians = {side: statistics.median(seconds[point]) for side, point in points.items()}
+    return {side: 1 / median for side, median in medians.items() if math.isfinite(median)}
 
 
 def _open_loop(
@@ -210,6 +238,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--model", help="default: resnet50")
     parser.add_argument("--image-size", type=positive, metavar="PIXELS", help="default: 224")
+    parser.add_argument("--int8", action="store_true", help="serve an INT8 graph, and compare it with ours without it")
     parser.add_argument("--pictures", type=positive, default=64, metavar="N", help="different bodies; default: 64")
     parser.add_argument(
         "--directory", type=Path, help="where to keep generated pictures for reuse; default: the temporary directory"

@@ -10,6 +10,7 @@ from bench.serving.points import Latencies
 
 SIDES = {
     "ours": "ours",
+    "float": "ours, without INT8",
     "limit": "decode and forward in one process, no HTTP (the limit)",
     "seed": "the seed project's handler, multi-model-server",
     "litserve": "LitServe, our decoding and engine",
@@ -33,7 +34,7 @@ def name_of(side: str, concurrency: int | None = None) -> str:
 
 
 def results(
-    seconds: Seconds, latencies: Mapping[str, Latencies], concurrencies: Sequence[int], front_at: int
+    seconds: Seconds, latencies: Mapping[str, Latencies], concurrencies: Sequence[int], front_at: int, cpus: int
 ) -> dict[str, Any]:
     """Compute ratios of requests/s as medians over the rounds, then rates and latencies.
 
@@ -42,6 +43,7 @@ def results(
         latencies: By the same names, without the limit.
         concurrencies: All of them.
         front_at: The concurrency at which ours was also measured without the front.
+        cpus: CPUs that each side has.
     """
     result: dict[str, Any] = {
         "vs_limit_c32": None,
@@ -65,6 +67,8 @@ def results(
             result[f"vs_{side}_c{concurrency}"] = round(ratio.median, 4)
             result[f"vs_{side}_c{concurrency}_quartiles"] = [round(edge, 4) for edge in ratio.quartiles]
     result["front_cost_at"] = front_at
+    if name_of("ours", front_at) in seconds:
+        result["ours_per_cpu_per_s"] = round(1 / statistics.median(seconds[name_of("ours", front_at)]) / cpus, 2)
     for name, values in seconds.items():
         result[f"{name}_per_s"] = round(1 / statistics.median(values), 2)
     for name, of_name in latencies.items():
@@ -112,7 +116,8 @@ def table(result: Mapping[str, Any]) -> str:
             f"front: {100 * result['front_cost']:.1f} % ({100 * low:.1f} to {100 * high:.1f}) of the requests/s with "
             f"{result['front_cost_at']} clients (target: {100 * _FRONT_COST:g} % at most)"
         )
-    lines.append("")
+    lines.append(f"ours, {result['front_cost_at']} clients: {result['ours_per_cpu_per_s']:.1f} requests/s per CPU")
+    lines += ["", *_half_load(result), ""]
     for side, words in SIDES.items():
         if f"{side}_ping_s" in result:
             lines.append(
@@ -121,6 +126,27 @@ def table(result: Mapping[str, Any]) -> str:
             )
     lines += [f"left out: {reason}" for reason in result["left_out"]]
     return "\n".join(lines)
+
+
+def _half_load(result: Mapping[str, Any]) -> list[str]:
+    head = "at half of each one's own rate, at random times, quiet and beside a program that keeps one CPU busy"
+    lines = [
+        f"{head:104}", f"{'':56} {'req/s':>8} {'p50 ms':>9} {'p99 ms':>9} {'beside:':>9} {'p50 ms':>9} {'p99 ms':>9}"
+    ]  # fmt: skip
+    for side, words in SIDES.items():
+        if f"{side}_half_per_s" not in result:
+            continue
+        ways = [
+            " ".join(
+                f"{'' if (value := result[f'{side}_half_{way}_{which}_ms']) is None else f'{value:.1f}':>9}"
+                for which in ("p50", "p99")
+            )
+            for way in ("quiet", "busy")
+        ]
+        failed = sum(result[f"{side}_half_{way}_failed"] for way in ("quiet", "busy"))
+        line = f"{words:56} {result[f'{side}_half_per_s']:8.1f} {ways[0]} {'':9} {ways[1]}"
+        lines.append(line + (f"  ({failed} failed)" if failed else ""))
+    return [line.rstrip() for line in lines]
 
 
 def _ratio(seconds: Seconds, of: str, ours: str) -> Ratios:

@@ -23,14 +23,19 @@ _LONG_S = 1e6
 _PATIENCE_S, _TICK_S = 10.0, 0.05
 
 
-def launch(workload: Workload) -> Launch:
-    """Configure our server as a user starts it."""
+def launch(workload: Workload, name: str = "ours") -> Launch:
+    """Configure our server as a user starts it.
+
+    Args:
+        workload: What it is asked.
+        name: Of the folder that holds the model: `ours`, or `float`.
+    """
     port = free_port()
     return Launch(
-        name="ours",
+        name=name,
         command=[sys.executable, "-m", "container.serve.supervisor"],
         environment={
-            "SAGEMAKER_BASE_DIR": str(workload.folder / "ours"),
+            "SAGEMAKER_BASE_DIR": str(workload.folder / name),
             "SAGEMAKER_BIND_TO_PORT": str(port),
             "SLIPWAY_HOST": "127.0.0.1",
         },
@@ -45,8 +50,9 @@ def launch(workload: Workload) -> Launch:
 
 
 def engine_of(server: Server) -> str:
-    """Read the engine's name, such as "openvino", from the log."""
-    return _loaded(server).get("engine", "torch")
+    """Read the engine's name and precision, such as "openvino, bf16", from the log."""
+    loaded = _loaded(server)
+    return ", ".join(filter(None, (loaded.get("engine", "torch"), loaded.get("precision"))))
 
 
 def processes_of(server: Server) -> dict[str, list[int]]:

@@ -16,9 +16,14 @@ class PlainModel:
 
     def __init__(self, device: str) -> None:
         weights = torch.load(os.environ["BENCH_WEIGHTS"], map_location="cpu", weights_only=True)
-        network: torch.nn.Module = getattr(torchvision.models, os.environ["BENCH_MODEL"])(
-            weights=None, num_classes=len(weights["fc.weight"])
-        )
+        name, classes = os.environ["BENCH_MODEL"], int(os.environ["BENCH_CLASSES"])
+        network: torch.nn.Module
+        if "fc.weight" in weights:
+            network = getattr(torchvision.models, name)(weights=None, num_classes=classes)
+        else:
+            import timm  # not for ResNets, whose start is timed
+
+            network = timm.create_model(name, num_classes=classes)
         network.load_state_dict(weights)
         self._network = network.to(device).eval()
         self._device = device

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.serving.ours import worker_environment
 from bench.serving.server import Launch, StartError, free_port
-from bench.serving.workload import Workload
+from bench.serving.workload import CLASSES, Workload
 from container.serve.mms.java import find_java
 
 BATCH_SIZE = 8
@@ -156,6 +156,7 @@ def _plain(workload: Workload) -> dict[str, str]:
         "BENCH_WEIGHTS": str(workload.folder / "seed" / "model" / "model.pth"),
         "BENCH_MODEL": workload.architecture,
         "BENCH_IMAGE_SIZE": str(workload.image_size),
+        "BENCH_CLASSES": str(CLASSES),
     }
 
 

@@ -26,10 +26,16 @@ _DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def model_fn(model_dir: str) -> torch.nn.Module:
-    """Load the network from the bare state dict that training saves."""
+    """Load the network from the bare state dict that training saves; what is no ResNet is timm's."""
     weights = torch.load(Path(model_dir) / "model.pth", map_location="cpu", weights_only=True)
-    network: torch.nn.Module = getattr(torchvision.models, os.environ["BENCH_MODEL"])(weights=None)
-    network.fc = torch.nn.Linear(weights["fc.weight"].shape[1], weights["fc.weight"].shape[0])
+    network: torch.nn.Module
+    if "fc.weight" in weights:
+        network = getattr(torchvision.models, os.environ["BENCH_MODEL"])(weights=None)
+        network.fc = torch.nn.Linear(weights["fc.weight"].shape[1], weights["fc.weight"].shape[0])
+    else:
+        import timm  # not for ResNets, whose start is timed
+
+        network = timm.create_model(os.environ["BENCH_MODEL"], num_classes=int(os.environ["BENCH_CLASSES"]))
     network.load_state_dict(weights)
     return network.to(_DEVICE).eval()
 

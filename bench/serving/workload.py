@@ -68,7 +68,7 @@ class Workload:
     @classmethod
     def make(
         cls, folder: Path, architecture: str, image_size: int, *, pictures: int, kept: Path | None,
-        told: Callable[[str], None],
+        told: Callable[[str], None], int8: bool = False,
     ) -> "Workload":  # fmt: skip
         """Write model and bodies.
 
@@ -79,6 +79,11 @@ class Workload:
             pictures: Number of different bodies, at least 16.
             kept: Where generated pictures are kept for reuse; None for the system's temporary directory.
             told: Receives progress, as lines.
+            int8: Add an INT8 graph, which our server then chooses; `float/model` is the model without it. The network
+                then tells up to 133 of the pictures apart, of which the graph needs 50 at least.
+
+        Raises:
+            ValueError: The INT8 graph was not kept.
         """
         source = picture_folder(pictures, seed=_SEED, directory=kept, told=told)
         files = []
@@ -88,7 +93,8 @@ class Workload:
             shutil.copyfile(path, files[-1])
             text = base64.b64encode(path.read_bytes()).decode()
             files[-1].with_suffix(".json").write_text(json.dumps({"image": text}))
-        numbers = list(range(0, len(files), max(1, len(files) // _LOOKED_AT)))
+        looked_at = min(len(files), CLASSES if int8 else _LOOKED_AT)
+        numbers = list(range(0, len(files), max(1, len(files) // looked_at)))[:CLASSES]
         views = _views([files[number] for number in numbers], image_size)
         network = _network(architecture, views["crop"])
         card = ModelCard(
@@ -98,7 +104,11 @@ class Workload:
         )
         save(folder / "ours" / "model", network.state_dict(), card)
         if find_spec("openvino"):
-            _export(folder / "ours" / "model", card.preprocessing, [files[number] for number in numbers], told)
+            looked = [files[number] for number in numbers]
+            _export(folder / "ours" / "model", card.preprocessing, looked, told, int8=False)
+            if int8:
+                shutil.copytree(folder / "ours", folder / "float")
+                _export(folder / "ours" / "model", card.preprocessing, looked, told, int8=True)
         (folder / "seed" / "model").mkdir(parents=True)
         torch.save(network.state_dict(), folder / "seed" / "model" / "model.pth")
         return cls(
@@ -107,13 +117,17 @@ class Workload:
         )  # fmt: skip
 
 
-def _export(model_dir: Path, preprocessing: Preprocessing, files: list[Path], told: Callable[[str], None]) -> None:
+def _export(
+    model_dir: Path, preprocessing: Preprocessing, files: list[Path], told: Callable[[str], None], *, int8: bool
+) -> None:
     # Only here: torch serves the model where OpenVINO is missing.
     from container.export.export import export
     from container.export.pictures import Pictures
 
     squares = np.stack([square(file.read_bytes(), preprocessing, MAX_PIXELS) for file in files])
-    export(model_dir, Pictures(squares, np.arange(len(files))), int8=False, told=told)
+    card = export(model_dir, Pictures(squares, np.arange(len(files))), int8=int8, told=told)
+    if why := card.export.get("int8_failed"):
+        raise ValueError(f"no INT8 graph: {why}")
 
 
 def transform(reading: Literal["crop", "squash"], image_size: int) -> Callable[[Image.Image], torch.Tensor]:

@@ -15,18 +15,17 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from bench.arguments import positive
+from bench.neighbour import busy_neighbour
 from bench.shared.results import BASE, SIDES, results, table
 from bench.telling import tell
 from container.cpus import available_cpus
-
-_BUSY = "while True: pass"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -44,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for number in range(given.rounds):
             order = list(rates)[:: 1 if number % 2 == 0 else -1]
             for name, busy in order:
-                with _neighbour() if busy else _nobody():
+                with busy_neighbour() if busy else nullcontext():
                     measured = _measure(name, given, given.directory or Path(kept), cpus)
                 rates[name, busy].append(measured["images_per_s"])
                 described = described or measured["device"]
@@ -87,21 +86,6 @@ def _measure(name: str, given: argparse.Namespace, pictures: Path, cpus: int) ->
         sys.exit(f"bench.shared: {side.words} failed:\n{done.stderr[-3000:]}")
     measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return measured
-
-
-@contextmanager
-def _neighbour() -> Iterator[None]:
-    process = subprocess.Popen([sys.executable, "-c", _BUSY])
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
-
-
-@contextmanager
-def _nobody() -> Iterator[None]:
-    yield
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

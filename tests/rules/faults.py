@@ -65,6 +65,17 @@ def overfitted(moment: Moment, tensors: Tensors) -> None:
         tensors[LOSS] = tensors[LOSS] * np.float32(1.6)
 
 
+def alike_by_chance(moment: Moment, tensors: Tensors) -> None:
+    """Losses scatter, but the training losses of the last epoch happen to lie together, below the validation's."""
+    sign = 1 if moment.number % 2 else -1
+    if moment.mode == "EVAL":
+        tensors[LOSS] = tensors[LOSS] * np.float32(1 + 0.1 * sign)
+    elif moment.epoch < EPOCHS - 1:
+        tensors[LOSS] = tensors[LOSS] * np.float32(1 + 0.5 * sign)
+    else:
+        tensors[LOSS] = np.float32(0.4 + 0.002 * sign)
+
+
 def summed(moment: Moment, tensors: Tensors) -> None:
     """The validation loss is the sum over the batch."""
     if moment.mode == "EVAL":

@@ -43,6 +43,7 @@ CASES = {
     "validation loss a sum": Case(fault=faults.summed),
     "narrow gradients, loss falls": Case(fault=faults.times(GRADIENT, 1e-3)),
     "worse in validation": Case(fault=faults.overfitted, fires={"Overfit": {faults.LOSS}}),
+    "losses alike by chance": Case(fault=faults.alike_by_chance),
     "trained for long": Case(fault=faults.trained_for_long, fires={"Overtraining": {faults.LOSS}}),
     "stuck": Case(fault=faults.stuck, fires={"LossNotDecreasing": {faults.LOSS}, "Overtraining": {faults.LOSS}}),
     "leaping": Case(fault=faults.leaping, fires={"LossNotDecreasing": {faults.LOSS}}),

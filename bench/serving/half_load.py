@@ -1,0 +1,54 @@
+"""Latencies at half of each server's own rate, on quiet CPUs and beside a program that keeps one of them busy."""
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+from bench.neighbour import busy_neighbour
+from bench.serving.load_process import LoadProcess
+from bench.serving.points import Latencies
+from bench.serving.server import Server
+
+_LOAD = 0.5
+
+
+def half_load(
+    load: LoadProcess,
+    servers: Mapping[str, Server],
+    rates: Mapping[str, float],
+    *,
+    rounds: int,
+    warm_s: float,
+    seconds: float,
+    told: Callable[[str], None],
+) -> dict[str, Any]:
+    """Ask each server quietly and beside the program, in turns, with requests at random times.
+
+    Args:
+        load: Sends the requests.
+        servers: By name; frozen.
+        rates: Requests per second that each answers at most, on quiet CPUs; those that are not named are not asked.
+        rounds: How often each is asked in both ways.
+        warm_s: Warm-up before each, not in the latencies.
+        seconds: Length of each.
+        told: Receives progress, as lines.
+
+    Returns:
+        By `NAME_half_WAY_WHAT`: the rate, and p50, p99 and the failed requests of both ways, `quiet` and `busy`.
+    """
+    found = {(name, busy): Latencies() for name in rates for busy in (False, True)}
+    for number in range(rounds):
+        for name, busy in list(found)[:: 1 if number % 2 == 0 else -1]:
+            server = servers[name]
+            with server.thawed(), busy_neighbour() if busy else nullcontext():
+                samples = load.open(
+                    server.launch.target, rate=_LOAD * rates[name], warm_s=warm_s, seconds=seconds, spacing="random"
+                )
+            found[name, busy].add(samples)
+        told(f"half load, round {number + 1} of {rounds}")
+    result: dict[str, Any] = {f"{name}_half_per_s": round(_LOAD * rate, 2) for name, rate in rates.items()}
+    for (name, busy), latencies in found.items():
+        way = f"{name}_half_{'busy' if busy else 'quiet'}"
+        result[f"{way}_p50_ms"], result[f"{way}_p99_ms"] = latencies.milliseconds(50), latencies.milliseconds(99)
+        result[f"{way}_failed"] = latencies.others
+    return result
