@@ -41,7 +41,9 @@ compile() {
 compile "${upgrade[@]}" dev.in --no-emit-package rfc3987-syntax --no-emit-package lark --output-file dev.lock
 compile host.in --constraint dev.lock --output-file host.lock
 # The images for CUDA 12 have another torch, with what it requires; all else is as in the others.
-constraints=$(mktemp)
+# The name is fixed because uv writes it into the locks.
+constraints=../.build/cuda12-constraints.txt
+mkdir -p ../.build
 trap 'rm -f "$constraints"' EXIT
 awk '/^[^ #]/ { other = /^(torch|torchvision|triton|cuda-(bindings|toolkit)|nvidia-[a-z0-9-]+)==/ && !/^nvidia-ml-py==/ } !other' \
 	dev.lock >"$constraints"
