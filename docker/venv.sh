@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-venv=.venv lock=docker/dev.lock size="3 GB"
+venv=.venv lock=docker/dev.lock size="3.6 GB"
 case ${1-} in
 host) venv=.venv-host lock=docker/host.lock size="20 MB" ;;
 smdebug) venv=.venv-smdebug lock=docker/smdebug.lock size="50 MB" ;;

@@ -9,7 +9,7 @@ Sources:
   github.com/awslabs/ml-container-creator, servers/lib/catalogs/fleet-drivers.json of 2026-09-10.
 - Training hosts: AWS publishes no driver, and a job cannot name one.
 - Compute capabilities: NVIDIA's list of CUDA GPUs; of the images, torch.cuda.get_arch_list() in each: from sm_75 on in
-  torch 2.13.0 for CUDA 13.0, from sm_70 on in torch 2.10.0 for CUDA 12.8.
+  torch 2.14.1 for CUDA 13.0, from sm_70 on in torch 2.10.0 for CUDA 12.8.
 """
 
 from collections.abc import Mapping
