@@ -59,7 +59,7 @@ class OurTraining:
         self._threads = Threads(self.device, self._world)
         model = build_model(config.model_type, pictures.class_count, image_size=config.image_size)
         model = model.to(self.device.torch_device)
-        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model.to(memory_format=torch.channels_last)
         self.preprocessing = Preprocessing.for_size(config.image_size)
         self.device = choose_precision(
             config, self.model, self.device, self.preprocessing, len(pictures), None, self._world

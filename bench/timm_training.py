@@ -87,7 +87,7 @@ class TimmTraining:
             device=device.torch_device,
         )
         model = build_model(config.model_type, pictures.class_count).to(device.torch_device)
-        self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._model = model.to(memory_format=torch.channels_last)
         self._criterion = LabelSmoothingCrossEntropy(smoothing=0.1).to(device.torch_device)
         self._optimizer = create_optimizer_v2(
             self._model, opt="adamw", lr=config.opt_learning_rate, weight_decay=config.opt_weight_decay

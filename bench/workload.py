@@ -45,7 +45,7 @@ class Training:
         self.world = World(Rank())
         self.device: Device = choose_device(self.config, self.world)
         model = build_model(workload.model, CLASSES).to(self.device.torch_device)
-        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model.to(memory_format=torch.channels_last)
         self._stepper = Stepper(
             self.model,
             torch.optim.AdamW(self.model.parameters(), lr=1e-4, fused=True),

@@ -1,5 +1,6 @@
 """Finds and loads TorchScript archives as models. Imports torch only to load one."""
 
+import warnings
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +50,10 @@ def load_torchscript(path: Path, device: "torch.device") -> "nn.Module":
     import torch
 
     try:
-        model: nn.Module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            # From 2.14 on torch says at each call that torch.jit is deprecated, which a server's user cannot change.
+            warnings.simplefilter("ignore", FutureWarning)
+            model: nn.Module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         reason = str(error).strip().partition("\n")[0]
         raise ArtifactError(f"{path.name} in {path.parent} cannot be loaded as TorchScript: {reason}") from error

@@ -147,11 +147,11 @@ class _Serving:
         device = device or self._device
         model, _ = artifact.load(Path(self._base_dir) / "model")
         layout = torch.channels_last if channels_last else torch.contiguous_format
-        return self._asked(model.to(device, dtype).to(memory_format=layout).eval(), dtype, device)  # type: ignore[call-overload]
+        return self._asked(model.to(device, dtype).to(memory_format=layout).eval(), dtype, device)
 
     def _compiled(self) -> Run:
         model, _ = artifact.load(Path(self._base_dir) / "model")
-        model = model.to(self._device, torch.bfloat16).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        model = model.to(self._device, torch.bfloat16).to(memory_format=torch.channels_last).eval()
         model.compile(dynamic=False)
         return self._asked(model, torch.bfloat16, self._device)
 

@@ -80,7 +80,7 @@ def load_network(architecture: str, weights: Path | None) -> Network:
     if not names:
         raise WeightsError(f"{architecture} has no classifier, before which its features could be taken")
     return Network(
-        model.eval().to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        model.eval().to(memory_format=torch.channels_last),
         model.get_submodule(names[0].rpartition(".")[0]),
         preprocessing,
         source,

@@ -63,5 +63,5 @@ def write_torchscript(directory: Path) -> Path:
             traced = torch.jit.trace(wrapped, torch.zeros((2, size, size, 3), dtype=torch.uint8))  # type: ignore[no-untyped-call]
     except Exception as error:
         raise ExportError(f"torch cannot trace {card.architecture}: {first_line(error)}") from error
-    write_atomically(path, lambda temporary: torch.jit.save(traced, str(temporary)))
+    write_atomically(path, lambda temporary: traced.save(str(temporary)))
     return path

@@ -80,7 +80,7 @@ class DefaultFunctions:
         model, card = load(Path(model_dir))
         self._preprocessing = card.preprocessing
         self._classes = card.classes
-        return model.to(self._device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
+        return model.to(self._device).to(memory_format=torch.channels_last).eval()
 
     def default_input_fn(self, input_data: bytes | str, content_type: str | None) -> torch.Tensor:
         """Turn the request's pictures into the network's input: float32 (N, 3, size, size), on the device.

@@ -140,8 +140,7 @@ def prepare(
 
 
 def _on_device(model: nn.Module, device: Device) -> nn.Module:
-    moved: nn.Module = model.to(device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return moved
+    return model.to(device.torch_device).to(memory_format=torch.channels_last)
 
 
 def _checked_network(config: TrainConfig) -> TrainConfig:

@@ -47,7 +47,7 @@ def test_model(job: Job, progress: Progress) -> dict[str, Any]:
         model = build_model(job.config.model_type, len(job.splits.classes), image_size=job.preprocessing.size)
         preprocessing = job.preprocessing
     model.load_state_dict(world.share(dict(model.state_dict())))
-    model = model.to(job.device.torch_device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.to(job.device.torch_device).to(memory_format=torch.channels_last)
     predicted: list[Predicted] = []
     calibration = _calibrate(model, preprocessing, job, predicted) if job.config.calibrate else {}
     wrong, logits = WrongPictures(), Logits(len(job.splits.test), len(job.splits.classes))

@@ -39,7 +39,7 @@ class Graphs:
         self.precision = "bf16" if half == torch.bfloat16 else "f16"
         self.device = str(device)
         self.threads = torch.get_num_threads()
-        self._model = model.to(device, half).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._model = model.to(device, half).to(memory_format=torch.channels_last).eval()
         self._normalize = preprocessing.normalizer(device)
         self._half = half
         self._most = batch_size

@@ -25,7 +25,7 @@ class Eager:
     def __init__(self, model: nn.Module, card: ModelCard, device: torch.device) -> None:
         if device.type == "cuda":
             torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
-        self.model: nn.Module = model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.model: nn.Module = model.to(device).to(memory_format=torch.channels_last).eval()
         # Explanations need gradients of a layer's output, not of parameters.
         self.model.requires_grad_(False)
         self._preprocessing = card.preprocessing
