@@ -1,17 +1,18 @@
 """Measures training with each of the tested networks: what loading costs a step, and what bf16 gains over float32.
 
-    python -m bench.networks [--networks NAME,NAME] [--json FILE]
+    python -m bench.networks [--networks NAME,NAME] [--compile] [--json FILE]
 
 The limit is our step on batches that are on the device already, in the precision that a job chooses; the ratio to it is
 that of our images/s with cached pictures, loaded and augmented as in a job. float32 and bf16 are compared on batches
 that are on the device. Everything runs once in each round, in turns, and a ratio is the median over the rounds. Steps
 are those of the modern recipe. On a CPU, float32 and bf16 are compared by their CPU time, which other programs hardly
-change.
+change. `--compile` also compares the step with the one that torch.compile makes of it, and tells how long that takes.
 """
 
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -100,13 +101,21 @@ def _measure(name: str, size: int, pictures: "PictureSet", given: argparse.Names
     for amp in ("off", "bf16"):
         epoch = trainings[amp].limit_epoch
         sides[amp] = epoch if ours.device.is_cuda else partial(cpu_seconds_of, epoch)
+    compile_s = 0.0
+    if given.compile:
+        compiled = trainings["compiled"] = OurTraining(pictures, TrainConfig.from_strings(values))
+        compiled.model.compile()
+        start = time.perf_counter()
+        compiled.limit_epoch()
+        compile_s = time.perf_counter() - start
+        sides["compiled"] = compiled.limit_epoch
     measure(sides, 1, lambda _line: None)  # to warm up
     seconds = measure(sides, given.rounds, partial(_told, name))
     for training in trainings.values():
         training.close()
     limit = ratios({key: seconds[key] for key in ("ours", "limit")}, "ours")["limit"]
     gain = ratios({key: seconds[key] for key in ("off", "bf16")}, "bf16")["off"]
-    return {
+    row = {
         "network": name,
         "image_size": size,
         "amp": str(ours.device.amp_dtype or "float32").removeprefix("torch."),
@@ -116,6 +125,12 @@ def _measure(name: str, size: int, pictures: "PictureSet", given: argparse.Names
         "bf16_vs_float32": round(gain.median, 4),
         "bf16_vs_float32_quartiles": [round(edge, 4) for edge in gain.quartiles],
     }
+    if given.compile:
+        eager = ratios({key: seconds[key] for key in ("limit", "compiled")}, "compiled")["limit"]
+        row["compiled_vs_eager"] = round(eager.median, 4)
+        row["compiled_vs_eager_quartiles"] = [round(edge, 4) for edge in eager.quartiles]
+        row["compile_s"] = round(compile_s, 1)
+    return row
 
 
 def _told(name: str, line: str) -> None:
@@ -124,9 +139,12 @@ def _told(name: str, line: str) -> None:
 
 def _line(row: dict[str, Any]) -> str:
     low, high = row["vs_limit_quartiles"]
+    compiled = ""
+    if "compile_s" in row:
+        compiled = f"  {row['compiled_vs_eager']:.2f} times as fast compiled, after {row['compile_s']:.0f} s"
     return (
         f"{row['network']:30} {row['image_size']:6} {row['images_per_s']:9} {row['vs_limit']:12.3f}  "
-        f"{f'{low:.3f} to {high:.3f}':16} {row['bf16_vs_float32']:16.2f}"
+        f"{f'{low:.3f} to {high:.3f}':16} {row['bf16_vs_float32']:16.2f}{compiled}"
     )
 
 
@@ -143,6 +161,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=positive, default=16, metavar="N", help="default: %(default)s")
     parser.add_argument("--steps", type=positive, default=4, metavar="N", help="of a run; default: %(default)s")
     parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="default: %(default)s")
+    parser.add_argument("--compile", action="store_true", help="also compare with the step that torch.compile makes")
     parser.add_argument(
         "--directory", type=Path, help="where to keep generated pictures for reuse; default: the temporary directory"
     )

@@ -19,6 +19,7 @@ from container.contract.metric_lines import EvaluationLine, read_line
 from container.train.launch.torchrun import free_port
 from tests.conftest import write_image_folder
 from tests.train.conftest import SMALL, JobDirectory, Result
+from tests.train.data.test_channels_shards import labelled, write_shard
 from tests.train.launch.test_launcher import read_until
 from tests.train.profiler.test_profiler import check_steps, read_lines, read_steps
 
@@ -75,6 +76,18 @@ def trainer(job: JobDirectory, rank: str) -> psutil.Process:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = write_image_folder(tmp_path_factory.mktemp("data") / "train", {"blue": 16, "green": 16, "red": 25})
     (directory / "red" / "broken.png").write_text("no picture")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def shards(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same pictures in three tar shards."""
+    directory = tmp_path_factory.mktemp("shards") / "train"
+    files = sorted(data.glob("*/*.png"))
+    for number in range(3):
+        part = files[20 * number : 20 * (number + 1)]
+        members = [(f"{file.parent.name}/{name}", text) for file in part for name, text in labelled(file, "cls")]
+        write_shard(directory / f"{number}.tar", members)
     return directory
 
 
@@ -147,8 +160,12 @@ def test_the_first_host_has_what_both_recorded(finished: tuple[Hosts, list[Resul
 
 
 def test_a_stop_on_one_host_stops_both_and_the_job_goes_on_as_if_it_had_not_been(
-    hosts: Hosts, finished: tuple[Hosts, list[Result]]
+    hosts: Hosts, finished: tuple[Hosts, list[Result]], shards: Path
 ):
+    """And as if its pictures were in folders, since it reads them from shards."""
+    for job in hosts.both:
+        (job.base / "input" / "data" / "train").unlink()
+        job.channel("train", shards)
     processes = hosts.start()
     read_until(processes[0].stdout, "Train Epoch: 2 [16/")
     processes[1].send_signal(signal.SIGTERM)
