@@ -59,7 +59,7 @@ class Listing:
 
 @dataclass(kw_only=True)
 class ImageFolder(Listing):
-    """An ImageFolder tree: a folder for each class. `files` are those beside the class folders."""
+    """An ImageFolder tree: a folder for each class. `files`, sorted too, are those beside the class folders."""
 
     classes: dict[str, Path] = field(default_factory=dict)
     """Folders by class name, sorted. A name that is not UTF-8 is escaped."""
@@ -115,6 +115,7 @@ def list_image_folder(directory: Path) -> ImageFolder:
                     "pictures into one folder"
                 )
             found.classes[name] = path
+    found.files.sort()
     found.classes = dict(sorted(found.classes.items()))
     return found
 
