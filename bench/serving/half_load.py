@@ -17,18 +17,18 @@ def half_load(
     servers: Mapping[str, Server],
     rates: Mapping[str, float],
     *,
-    rounds: int,
     warm_s: float,
     seconds: float,
     told: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Ask each server quietly and beside the program, in turns, with requests at random times.
+    """Ask each server quietly and beside the program, with requests at random times.
+
+    The times come from one seed, so that all servers meet the same crowds, if the length is more than a few seconds.
 
     Args:
         load: Sends the requests.
         servers: By name; frozen.
         rates: Requests per second that each answers at most, on quiet CPUs; those that are not named are not asked.
-        rounds: How often each is asked in both ways.
         warm_s: Warm-up before each, not in the latencies.
         seconds: Length of each.
         told: Receives progress, as lines.
@@ -37,15 +37,14 @@ def half_load(
         By `NAME_half_WAY_WHAT`: the rate, and p50, p99 and the failed requests of both ways, `quiet` and `busy`.
     """
     found = {(name, busy): Latencies() for name in rates for busy in (False, True)}
-    for number in range(rounds):
-        for name, busy in list(found)[:: 1 if number % 2 == 0 else -1]:
-            server = servers[name]
-            with server.thawed(), busy_neighbour() if busy else nullcontext():
-                samples = load.open(
-                    server.launch.target, rate=_LOAD * rates[name], warm_s=warm_s, seconds=seconds, spacing="random"
-                )
-            found[name, busy].add(samples)
-        told(f"half load, round {number + 1} of {rounds}")
+    for (name, busy), latencies in found.items():
+        server = servers[name]
+        with server.thawed(), busy_neighbour() if busy else nullcontext():
+            samples = load.open(
+                server.launch.target, rate=_LOAD * rates[name], warm_s=warm_s, seconds=seconds, spacing="random"
+            )
+        latencies.add(samples)
+        told(f"half load, {name}{' beside a busy program' if busy else ''}: {len(samples.status)} requests")
     result: dict[str, Any] = {f"{name}_half_per_s": round(_LOAD * rate, 2) for name, rate in rates.items()}
     for (name, busy), latencies in found.items():
         way = f"{name}_half_{'busy' if busy else 'quiet'}"
