@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bench.neighbour import BUSY, running
 from container.cpus import CGROUP
 from container.report.analyses import Finding, analyse
 from container.report.profile_reading import read_profile
@@ -33,7 +34,6 @@ _SETTINGS = {
 }
 _PICTURES = 4000
 _DISK_BYTES = 512 << 20
-_NEIGHBOUR = "while True: pass"
 _TAKER = """
 import sys, time
 kept = []
@@ -135,19 +135,16 @@ def run_job(scratch: Path, job: Job, seconds: float) -> Run:
 @contextlib.contextmanager
 def _beside(job: Job, seconds: float) -> Iterator[None]:
     """Run the other programs that are planted."""
-    commands = []
+    commands: list[Sequence[str]] = []
     if "busy neighbour" in job.plants:
-        commands += [[sys.executable, "-c", _NEIGHBOUR]] * len(os.sched_getaffinity(0))
+        commands += [BUSY] * len(os.sched_getaffinity(0))
     if "memory taken" in job.plants:
         blocks = _free_bytes() * 0.8 / (64 << 20)
         commands.append([sys.executable, "-c", _TAKER, str(int(blocks)), str(seconds / blocks)])
-    processes = [subprocess.Popen(command) for command in commands]
-    try:
+    with contextlib.ExitStack() as stack:
+        for command in commands:
+            stack.enter_context(running(command))
         yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 def make_quota(cpus: float, root: Path = CGROUP) -> Path | None:

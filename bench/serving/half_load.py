@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
-from bench.neighbour import busy_neighbour
+from bench.neighbour import running
 from bench.serving.load_process import LoadProcess
 from bench.serving.points import Latencies
 from bench.serving.server import Server
@@ -23,7 +23,7 @@ def half_load(
 ) -> dict[str, Any]:
     """Ask each server quietly and beside the program, with requests at random times.
 
-    The times come from one seed, so that all servers meet the same crowds, if the length is more than a few seconds.
+    The times come from one seed and are scaled by the rate, so that all servers get the same bursts.
 
     Args:
         load: Sends the requests.
@@ -39,7 +39,7 @@ def half_load(
     found = {(name, busy): Latencies() for name in rates for busy in (False, True)}
     for (name, busy), latencies in found.items():
         server = servers[name]
-        with server.thawed(), busy_neighbour() if busy else nullcontext():
+        with server.thawed(), running() if busy else nullcontext():
             samples = load.open(
                 server.launch.target, rate=_LOAD * rates[name], warm_s=warm_s, seconds=seconds, spacing="random"
             )

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.arguments import positive
-from bench.neighbour import busy_neighbour
+from bench.neighbour import running
 from bench.shared.results import BASE, SIDES, results, table
 from bench.telling import tell
 from container.cpus import available_cpus
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for number in range(given.rounds):
             order = list(rates)[:: 1 if number % 2 == 0 else -1]
             for name, busy in order:
-                with busy_neighbour() if busy else nullcontext():
+                with running() if busy else nullcontext():
                     measured = _measure(name, given, given.directory or Path(kept), cpus)
                 rates[name, busy].append(measured["images_per_s"])
                 described = described or measured["device"]
