@@ -2,11 +2,13 @@
 
 import logging
 import pickle
+import shutil
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO, cast
 
 import safetensors
 import safetensors.torch
@@ -135,9 +137,12 @@ def read_weights_file(path: Path, landmark: str = resnets.LANDMARK) -> dict[str,
     try:
         with tempfile.TemporaryDirectory(prefix="slipway-weights-") as folder, tarfile.open(path) as archive:
             found = _member(archive, path)
-            archive.extract(found, folder, filter="data")
+            # Not `extract`: it has no filter in Python 3.11 before 3.11.4, such as Debian's.
+            unpacked = Path(folder) / Path(found.name).name
+            with cast(IO[bytes], archive.extractfile(found)) as source, unpacked.open("wb") as target:
+                shutil.copyfileobj(source, target)
             try:
-                return read_state_dict(Path(folder) / found.name, landmark)
+                return read_state_dict(unpacked, landmark)
             except WeightsError as error:
                 raise WeightsError(str(error).replace(folder, str(path))) from error
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
