@@ -8,6 +8,9 @@ from container.report.profile_record import Profile
 DISK = 30
 """Percent of the time that reading takes, ours."""
 
+_WORTHWHILE = 1.05
+"""Times as fast without waits for the disk; what gains less is not blamed on it."""
+
 _READERS_DECIDE = 0.05
 """Share of the loop that waits for data, from which on the DataLoader workers decide how fast it is."""
 
@@ -24,7 +27,7 @@ class DiskWait:
     @property
     def decides(self) -> bool:
         """Whether the disk is what the loop waits for."""
-        return 100 * self.share > DISK and self.times_as_fast > 1.1
+        return 100 * self.share > DISK and self.times_as_fast > _WORTHWHILE
 
 
 def readers_decide(profile: Profile) -> bool:
