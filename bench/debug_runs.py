@@ -53,6 +53,7 @@ class Runs:
                 self.training.device,
                 job="bench",
                 pictures={},
+                step_seconds={},
                 versions={},
             )
             try:

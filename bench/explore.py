@@ -1,6 +1,6 @@
 """Measures what `slipway data explore` finds of faults that are planted, how long it takes, and its memory.
 
-    python -m bench.explore [--data DIR | --scenes N] [--weights none] [--seeds N] [--quick]
+    python -m bench.explore [--data DIR | --scenes N [--small]] [--weights none] [--seeds N] [--quick]
 
 Into a copy of a data set (the sample's handwritten digits by default), it plants near-duplicates of a fifth of the
 pictures, equally many re-compressed, resized, cropped by a tenth, mirrored and brightened, and gives 5 % of the
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.arguments import positive
-from bench.planted_faults import CHANGES, Planted, plant, write_scenes
+from bench.planted_faults import CHANGES, SIZE, SMALL, Planted, plant, write_scenes
 from bench.telling import tell
 from container.cpus import available_cpus
 from slipway.sample import write_sample
@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.explore", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, metavar="DIR", help="a folder of class folders, whose labels are right")
     parser.add_argument("--scenes", type=positive, metavar="N", help="N pictures of clouds in ten classes")
+    parser.add_argument("--small", action="store_true", help="scenes of 64 x 48 pixels instead of 320 x 240")
     parser.add_argument("--weights", default="", metavar="FILE", help="of the network; none: pixels only")
     parser.add_argument("--seeds", type=positive, default=3, metavar="N", help="plantings; default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="240 scenes, without a network, to see that it works")
@@ -78,7 +79,7 @@ def _source(options: argparse.Namespace, folder: Path) -> Path:
     if options.data:
         return Path(options.data)
     if options.scenes:
-        write_scenes(folder, options.scenes)
+        write_scenes(folder, options.scenes, SMALL if options.small else SIZE)
     else:
         write_sample(folder)
     return folder

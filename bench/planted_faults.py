@@ -18,7 +18,8 @@ COPIES, WRONG = 0.2, 0.05
 """Shares of the pictures that are copied, and that get a wrong label."""
 
 _CLASSES = 10
-_SIZE = (320, 240)
+SIZE, SMALL = (320, 240), (64, 48)
+"""Pixels of a scene."""
 
 
 def _recompressed(picture: Image.Image, _: np.random.Generator) -> Image.Image:
@@ -96,21 +97,21 @@ def plant(source: Path, target: Path, seed: int) -> Planted:
     return Planted(len(entries) + len(copies), copies, labels)
 
 
-def write_scenes(folder: Path, count: int) -> None:
+def write_scenes(folder: Path, count: int, size: tuple[int, int] = SIZE) -> None:
     """Write scenes of ten classes, as JPEGs: clouds of 1/f noise over the shading and colour of the class."""
     for label in range(_CLASSES):
         (folder / f"{label}").mkdir(parents=True)
 
     def write(number: int) -> None:
-        _scene(number, number % _CLASSES).save(folder / f"{number % _CLASSES}" / f"{number:06}.jpg", quality=90)
+        _scene(number, number % _CLASSES, size).save(folder / f"{number % _CLASSES}" / f"{number:06}.jpg", quality=90)
 
     with ThreadPoolExecutor(available_cpus()) as pool:
         list(pool.map(write, range(count)))
 
 
-def _scene(seed: int, label: int) -> Image.Image:
+def _scene(seed: int, label: int, size: tuple[int, int]) -> Image.Image:
     generator = np.random.default_rng(seed)
-    width, height = _SIZE
+    width, height = size
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     frequency[0, 0] = np.inf
     clouds = np.fft.irfft2(np.fft.rfft2(generator.standard_normal((height, width))) / frequency**1.2, s=(height, width))

@@ -67,6 +67,7 @@ def _read_own(directory: Path, system: Sequence[Series]) -> Profile:
             workers=int(card["workers"]),
             batch_size=int(card["batch_size"]),
             pictures=card.get("pictures", {}),
+            step_seconds={int(size): float(seconds) for size, seconds in card.get("step_seconds", {}).items()},
             settings=card.get("settings", {}),
             versions=card.get("versions", {}),
             peak_gpu_memory_bytes=card.get("peak_gpu_memory_bytes", ()),

@@ -160,6 +160,9 @@ class Profile:
     batch_size: int = 0
     """Pictures in a batch of all processes together; 0: unknown."""
     pictures: Mapping[str, int] = field(default_factory=dict)
+    step_seconds: Mapping[int, float] = field(default_factory=dict)
+    """Seconds of a step by the pictures of one process in it, timed before training: of the batch and of twice as
+    many; empty: not timed."""
     settings: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     peak_gpu_memory_bytes: Sequence[int] = ()

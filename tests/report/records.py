@@ -47,6 +47,7 @@ class PlannedJob:
     workers: int = 2
     cpus: int = 4
     batch_size: int = 64
+    step_seconds: dict[str, float] = field(default_factory=dict)
     interval_s: float = 0.5
     phases: dict[str, float] = field(
         default_factory=lambda: {
@@ -119,6 +120,7 @@ class PlannedJob:
             "workers": self.workers,
             "processes": [{"rank": rank, "node": "algo-1", "local_rank": rank} for rank in range(self.ranks)],
             "batch_size": self.batch_size,
+            "step_seconds": self.step_seconds,
             "pictures": {"train": 3200, "validation": 400, "test": 400},
             "settings": {
                 "num-workers": "2",

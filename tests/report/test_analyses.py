@@ -171,6 +171,32 @@ def test_the_gain_of_more_workers_is_computed_from_the_record(tmp_path: Path):
     assert advice.times_as_fast == pytest.approx(3.8, rel=0.05)  # a step of 0.38 s, of which 0.1 s is computing
 
 
+@pytest.mark.parametrize(
+    ("disk", "asleep", "ran", "first"),
+    [(8.0, 0.0, 86.0, "IOBottleneck"), (0.0, 8.0, 86.0, "Dataloader"), (0.0, 0.0, 98.0, "Dataloader")],
+    ids=["the disk", "something else", "decoding"],
+)
+def test_what_reading_waits_for_is_told_from_what_it_computes(
+    tmp_path: Path, disk: float, asleep: float, ran: float, first: str
+):
+    """The training process reads by itself, in a sixth of the time; a few samples say what it waits for then."""
+    job = PlannedJob(workers=0)
+    job.phases["data"] = 0.065
+    for dimension, value in {
+        "DiskWaitPercentage": disk,
+        "SleepPercentage": asleep,
+        "CPUUtilization": ran,
+        "CPUWaitPercentage": 1.0,
+    }.items():
+        job.system[("process", "trainer", dimension)] = lambda share, value=value: value
+    found = fired(job, tmp_path)
+    assert next(iter(found)) == first
+    assert ("IOBottleneck" in found) == (disk > 0)
+    if disk:
+        assert found["IOBottleneck"].gain == pytest.approx(1 / (1 - 0.13), rel=0.02)
+        assert "see IOBottleneck" in found["Dataloader"].advice[0].text
+
+
 def test_all_cpus_are_reading_already(tmp_path: Path):
     job = PlannedJob(workers=4, cpus=4)
     a_loader_that_sleeps(job)

@@ -38,7 +38,9 @@ class Slowed:
     work_s: float = 0.3
     """Seconds of forward and backward on a CPU of its own."""
     fixed_s: float = 0.022
-    """Seconds of work once a step, whatever its batch."""
+    """Seconds of the optimizer's work, once a step, whatever its batch."""
+    layers_s: float = 0.0
+    """Likewise of forward and backward; such a job has timed its steps."""
     settings: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -58,7 +60,8 @@ class Slowed:
     @property
     def work(self) -> float:
         """CPU seconds of a step."""
-        return (0.02 * self.batch if BATCH in self.plants else self.work_s) + self.fixed_s
+        growing = 0.02 * self.batch if BATCH in self.plants else self.work_s * self.batch / 64
+        return growing + self.layers_s + self.fixed_s
 
     @property
     def reading(self) -> float:
@@ -89,6 +92,8 @@ class Slowed:
         job = PlannedJob(
             workers=self.workers, cpus=2, batch_size=self.batch, steps_per_epoch=max(10, int(25 / whole)), epochs=2
         )
+        if self.layers_s:
+            job.step_seconds = {str(each.batch): each.work for each in (self, self.without(BATCH))}
         part = (self.work - self.fixed_s) / self.work * computing
         job.phases |= {
             "data": whole - computing + 0.001,
@@ -152,6 +157,29 @@ def test_the_cause_is_named_first_with_the_gain_that_following_it_has(tmp_path: 
     assert first.rule == best(job)
     had = job.without(first.rule).pictures_a_second / job.pictures_a_second
     assert had / WITHIN <= first.gain <= had * WITHIN
+
+
+@pytest.mark.parametrize("plants", [{BATCH}, {BATCH, NEIGHBOUR}, {BATCH, QUOTA}, {BATCH, READER}], ids=" and ".join)
+def test_what_layers_do_once_a_step_counts_where_it_was_timed(tmp_path: Path, plants: set[str]):
+    job = Slowed(frozenset(plants), layers_s=0.06, read_s=1.5)
+    found = fired(job.write(tmp_path / "profile"))
+    assert found[0].rule == best(job)
+    had = job.without(found[0].rule).pictures_a_second / job.pictures_a_second
+    assert had / WITHIN <= found[0].gain <= had * WITHIN
+
+
+def test_a_larger_batch_promises_nothing_while_the_loop_waits_for_workers(tmp_path: Path):
+    job = Slowed(frozenset({BATCH, READER}), layers_s=0.2, read_s=1.5)
+    found = {finding.rule: finding for finding in fired(job.write(tmp_path / "profile"))}
+    assert next(iter(found)) == READER
+    assert found[BATCH].gain == 1.0
+    assert "once the loop waits no longer for data" in found[BATCH].advice[0].text
+
+
+def test_an_ordinary_batch_is_not_called_small(tmp_path: Path):
+    """A third of its work is done once a step."""
+    job = Slowed(frozenset(), layers_s=0.11, settings={"batch-size": 64})
+    assert fired(job.write(tmp_path / "profile")) == []
 
 
 def test_a_heading_names_the_programs_and_no_memory(tmp_path: Path):

@@ -1,9 +1,10 @@
-"""Advice on settings, with the gain of each computed from the recorded steps; every gain is an upper bound."""
+"""Advice on settings, with the gain of each computed from the recorded steps, and whether it is a bound."""
 
 import math
 
 from container.report.analyses.contention import contentions, free_cpus
 from container.report.analyses.finding import Advice
+from container.report.analyses.reading import readers_decide
 from container.report.profile_record import OTHER, Profile, Steps
 
 _WORTHWHILE = 1.05
@@ -50,16 +51,39 @@ def _cpus_in_use(profile: Profile) -> float:
 
 
 def larger_batch(profile: Profile, steps: Steps) -> Advice:
-    """Advise twice the batch size, which halves the work that each step does once, whatever its batch."""
-    share = steps.share("optimizer", OTHER)
-    gain = 1 / (1 - share / 2)
+    """Advise twice the batch size, which halves the work that each step does once, whatever its batch.
+
+    Where the loop waits for DataLoader workers, these bring as many pictures as before: then nothing is promised.
+    """
+    share = once_a_step(profile, steps)
+    gain = 1.0 if readers_decide(profile) else 1 / (1 - share / 2)
     now = f" (now {profile.batch_size})" if profile.batch_size else ""
     size = f"batch-size={2 * profile.batch_size}" if profile.batch_size else "twice the batch-size"
-    return Advice(
-        text=f"the optimizer and the loop's own work, which do not grow with the batch, are {100 * share:.0f} % of the "
-        f"loop: set {size}{now}, and opt-learning-rate a little higher; at best {gain:.2f} times as fast",
-        times_as_fast=gain,
-    )
+    if profile.step_seconds:
+        times = " and ".join(f"{1000 * s:,.0f} ms with {count}" for count, s in sorted(profile.step_seconds.items()))
+        text = f"a step takes {times} pictures, so {100 * share:.0f} % of the loop does not grow with the batch"
+    else:
+        text = (
+            f"the optimizer and the loop's own work, which do not grow with the batch, are {100 * share:.0f} % of the "
+            "loop"
+        )
+    bound = "about" if profile.step_seconds else "at least"
+    promise = f"; {bound} {gain:.2f} times as fast" if gain > 1 else ", once the loop waits no longer for data"
+    return Advice(text=f"{text}: set {size}{now}, and opt-learning-rate a little higher{promise}", times_as_fast=gain)
+
+
+def once_a_step(profile: Profile, steps: Steps) -> float:
+    """Compute the share of the loop in work that each step does once, whatever its batch.
+
+    Forward, backward and the optimizer were timed before training with the batch and with twice as many pictures; what
+    the second step does not take longer is done once. Where they were not timed, that of forward and backward is
+    unknown and not counted.
+    """
+    if len(profile.step_seconds) != 2:
+        return steps.share("optimizer", OTHER)
+    single, double = (profile.step_seconds[pictures] for pictures in sorted(profile.step_seconds))
+    once = min(1.0, max(0.0, 2 - double / max(single, 1e-9)))
+    return once * steps.share("forward", "backward", "optimizer") + steps.share(OTHER)
 
 
 def faster_kernels(profile: Profile, steps: Steps) -> list[Advice]:

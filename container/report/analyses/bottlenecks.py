@@ -44,7 +44,7 @@ def io_bottleneck(profile: Profile) -> Finding:
     Without a GPU, only the I/O wait counts. Ours: the job's own readers wait for the disk, and the loop for them.
     """
     rule = _rule("IOBottleneck", "How often does the job wait for the disk instead of computing?", _IO_WAIT, profile)
-    rule = replace(rule, threshold=f"{rule.threshold}; or readers that wait for it over {DISK} % of the time (ours)")
+    rule = replace(rule, threshold=f"{rule.threshold}; or reading that waits for it over {DISK} % of its time (ours)")
     return _judge(profile, rule, _IO_WAIT, disk_wait(profile))
 
 
@@ -85,7 +85,7 @@ def _judge(profile: Profile, rule: Rule, metric: _Metric, disk: DiskWait | None 
     return rule.judged(
         fired,
         f"{share:.1f} % of {total:,} samples"
-        + (f"; readers waited for the disk {100 * disk.share:.0f} % of the time" if disk else ""),
+        + (f"; reading waited for the disk {100 * disk.share:.0f} % of its time" if disk else ""),
         advice=_advice(profile, metric, disk) if fired else (),
         charts=[Chart(name="samples", figure=drawn, description=f"Line: {metric.name}; dashed: the threshold.")],
         details={"samples with an idle GPU": f"{idle:,}"} if profile.has_gpu else {},

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from container.report.analyses.reading import readers_decide
 from container.report.analyses.samples import LEAST, nodes
 from container.report.profile_record import Profile, Series
 
@@ -20,9 +21,6 @@ _MOST = 0.97
 
 _MOST_OF_TEAM = 0.9
 """Likewise, of the time that all threads but the main one waited: they may wait at the same time."""
-
-_READERS_DECIDE = 0.05
-"""Share of the loop that waits for data, from which on the DataLoader workers decide how fast it is."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Contention:
     @cached_property
     def lost_to_quota(self) -> float:
         """Share of the time lost to the container's CPU quota, which stops all threads at once."""
-        if self._readers_decide:
+        if readers_decide(self.profile):
             return self._reader_waits * self._throttled
         return min(_MOST, (self.mean("trainer", "CPUWaitPercentage") or 0.0) * self._throttled)
 
@@ -65,17 +63,11 @@ class Contention:
         team = team if self.profile.device == "cpu" else 0.0
         free = 1 - self._throttled
         lost = 1 - (1 - min(_MOST, main * free)) * (1 - min(_MOST_OF_TEAM, team * free))
-        if self._readers_decide:
+        if readers_decide(self.profile):
             lost = self._reader_waits * free
         unlimited = 1 - (self.mean("cpu", "ThrottledPercentage", "kernel") or 0.0)
         own = max(0.0, self.job - (self.mean("trainer", "CPUUtilization") or 0.0))
         return min(_MOST, lost) * unlimited * self.others / max(self.others + own, 1e-9)
-
-    @property
-    def _readers_decide(self) -> bool:
-        """Whether batches come as fast as they are read, so that computing them sooner gains nothing."""
-        profile = self.profile
-        return bool(profile.workers and profile.first and profile.first.usual.share("data") >= _READERS_DECIDE)
 
     @property
     def _reader_waits(self) -> float:

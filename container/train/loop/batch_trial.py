@@ -92,7 +92,7 @@ class Trial:
         return self._attempt(size, self._time) if self.fits(size) else None
 
     def step_seconds(self, size: int, amp_dtype: torch.dtype | None) -> float:
-        """Time one step in this precision, on a CPU; infinite if this batch size does not fit in memory.
+        """Time a step in this precision, on a GPU two; infinite if this batch size does not fit in memory.
 
         Raises:
             Interrupted: The job was asked to end.

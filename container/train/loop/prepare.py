@@ -47,6 +47,7 @@ from container.train.loop.budget import (
     sizes_to_choose_from,
 )
 from container.train.loop.job import Job
+from container.train.loop.larger_batch import time_steps
 from container.train.loop.precision import choose_precision
 from container.train.loop.pretrained import find_given, initial_model
 from container.train.loop.threads import Threads
@@ -105,7 +106,10 @@ def prepare(
 
     sinks = start_sinks(config, paths, name) if world.is_first else []
     counts = {split: len(getattr(splits, split)) for split in SPLITS}
-    profiler = start_profiler(config, paths, world, device, job=name, pictures=counts, versions=package_versions())
+    timed = time_steps(config, model, device, preprocessing, len(splits.train), world)
+    profiler = start_profiler(
+        config, paths, world, device, job=name, pictures=counts, step_seconds=timed, versions=package_versions()
+    )
     if world.is_first:
         _remove_unfinished(paths, checkpoints)
     steps = config.epochs * (len(splits.train) // config.batch_size)

@@ -24,6 +24,8 @@ class Facts:
     """Pictures per step, over all processes."""
     pictures: Mapping[str, int]
     """Number of pictures by split."""
+    step_seconds: Mapping[int, float]
+    """Seconds of a step by the pictures of one process in it, timed before training; may be empty."""
     settings: Mapping[str, str]
     """Hyperparameters by their names."""
     versions: Mapping[str, str]
@@ -45,6 +47,7 @@ class Facts:
             "workers": self.device.workers,
             "batch_size": self.batch_size,
             "pictures": dict(self.pictures),
+            "step_seconds": {str(pictures): round(seconds, 6) for pictures, seconds in self.step_seconds.items()},
             "settings": dict(self.settings),
             "versions": dict(self.versions),
         }

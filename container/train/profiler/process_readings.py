@@ -63,11 +63,14 @@ class ProcessReadings:
         self._memory_bytes = memory_bytes
         self._trainer = trainer
         self._count = 0
+        self._states: list[str] = []
         self._programs: tuple[float, dict[int, tuple[str, float]]] = (time.monotonic(), {})
         self._before = self._look()
 
     def __call__(self) -> list[Reading]:
         self._count += 1
+        if stat := _stat(Path(f"/proc/{self._trainer}")):
+            self._states.append(stat[1][0])
         if self._count % SAMPLES_PER_READING:
             return []
         before, now = self._before, self._look()
@@ -94,6 +97,7 @@ class ProcessReadings:
                 Reading("process", "trainer", "ThreadsCPUWaitPercentage", 100 * trainer.waiting_s / elapsed),
             ]
         readings += self._readers(grown, elapsed)
+        self._states = []
         if self._count % (SAMPLES_PER_READING * _READINGS_PER_LIST_OF_PROGRAMS) == 0:
             readings += self._busiest(others, set(now.processes))
         return readings
@@ -102,10 +106,13 @@ class ProcessReadings:
         """Read the processes below the trainer that did something, else the trainer, which then reads itself."""
         below = set(descendants(self._trainer))
         readers = [use for pid, use in grown.items() if pid in below and (use.cpu_s or use.waits_for_disk)]
-        if not readers and (trainer := grown.get(self._trainer)):
-            return [Reading("process", "trainer", "DiskWaitPercentage", 100.0 * trainer.waits_for_disk)]
         if not readers:
-            return []
+            names = {"DiskWaitPercentage": "D", "SleepPercentage": "S"}
+            count = max(1, len(self._states))
+            return [
+                Reading("process", "trainer", dimension, 100 * self._states.count(state) / count)
+                for dimension, state in names.items()
+            ]
         count = len(readers)
         return [
             Reading("process", "readers", "CPUUtilization", 100 * sum(use.cpu_s for use in readers) / elapsed / count),

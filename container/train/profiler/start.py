@@ -47,6 +47,7 @@ def start_profiler(
     *,
     job: str,
     pictures: Mapping[str, int],
+    step_seconds: Mapping[int, float],
     versions: Mapping[str, str],
 ) -> Profiler:
     """Start the profiler, unless `profile` is false. Every process of the job calls this.
@@ -58,6 +59,7 @@ def start_profiler(
         device: The device that this process trains on.
         job: The job's name.
         pictures: Number of pictures by split.
+        step_seconds: Seconds of a step by its pictures, timed before training.
         versions: Versions of the packages that matter.
     """
     directory = paths.output_data / DIRECTORY
@@ -81,6 +83,7 @@ def start_profiler(
             cpus=max(1, available_cpus() // world.local_size),
             batch_size=config.batch_size,
             pictures=pictures,
+            step_seconds=step_seconds,
             settings=config.to_strings(),
             versions=versions,
         ),

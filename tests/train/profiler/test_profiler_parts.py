@@ -41,7 +41,9 @@ def paths(tmp_path: Path) -> MlPaths:
 
 def start(paths: MlPaths, *, wanted: bool = True) -> Profiler:
     config = TrainConfig(profile=wanted)
-    return start_profiler(config, paths, World(Rank()), CPU, job="job", pictures={"train": 8}, versions={})
+    return start_profiler(
+        config, paths, World(Rank()), CPU, job="job", pictures={"train": 8}, step_seconds={}, versions={}
+    )
 
 
 def train(profiler: Profiler, epochs: int, steps: int) -> None:

@@ -67,6 +67,19 @@ def test_what_other_programs_take_is_read_beside_the_job_s_own(tmp_path: Path):
     assert values["job", "InvoluntarySwitchesPerSecond"] >= 0
 
 
+def test_a_process_that_reads_by_itself_is_asked_what_it_waits_for():
+    with subprocess.Popen(["sleep", "1000"]) as mine:
+        try:
+            readings = ProcessReadings(mine.pid, mine.pid, 2**40)
+            while psutil.Process(mine.pid).status() != psutil.STATUS_SLEEPING:
+                pass
+            values = {(each.name, each.dimension): each.value for _ in range(2) for each in readings()}
+        finally:
+            mine.kill()
+    assert values["trainer", "SleepPercentage"] == 100
+    assert values["trainer", "DiskWaitPercentage"] == 0
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_container_s_throttling_and_pressure_are_read(tmp_path: Path, version: int):
     stat = tmp_path / "cpu.stat" if version == 2 else tmp_path / "cpu" / "cpu.stat"
