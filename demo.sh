@@ -10,7 +10,7 @@ Usage: ./demo.sh [--from-scratch] [--fresh] [-h | --help]
 Fine-tune EfficientNet-Lite0 from its ImageNet weights on scans of handwritten digits, serve the model, and ask it about
 a picture it has never seen.
 
-It needs only Python 3.11 or 3.12: no Docker, no AWS. The first run creates .venv and trains for about a minute; later
+It needs only Python 3.11, 3.12 or 3.13: no Docker, no AWS. The first run creates .venv and trains for about a minute; later
 runs reuse the model, and only serve and ask. Ctrl-C stops it at any time, and the next run continues from there. All
 files are in .venv and .demo.
 

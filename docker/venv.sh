@@ -36,17 +36,17 @@ if [[ ${have_lock-} == "$want_lock" ]]; then
 fi
 
 python=
-for candidate in "${PYTHON-}" python3.12 python3.11 python3 python; do
+for candidate in "${PYTHON-}" python3.13 python3.12 python3.11 python3 python; do
 	# The base interpreter of an active virtual environment, since that may be the one removed below.
 	if [[ -n $candidate ]] && python=$("$candidate" -c 'import sys, venv
-sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) or print(sys._base_executable))' 2>/dev/null); then
+sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) or print(sys._base_executable))' 2>/dev/null); then
 		break
 	fi
 	python=
 done
 if [[ -z $python ]]; then
-	echo "Slipway needs Python 3.11 or 3.12 with the venv module, but found neither on PATH." >&2
-	echo "Install one (on Debian: apt-get install python3 python3-venv), or name it: PYTHON=/path/to/python3.12" >&2
+	echo "Slipway needs Python 3.11, 3.12 or 3.13 with the venv module, but found neither on PATH." >&2
+	echo "Install one (on Debian: apt-get install python3 python3-venv), or name it: PYTHON=/path/to/python3.13" >&2
 	exit 1
 fi
 
@@ -58,6 +58,8 @@ if ! "$python" -m venv "$venv"; then
 fi
 quiet=(--quiet)
 [[ ! -t 1 ]] || quiet=() # progress bars on a terminal
+# pyinstrument-cext calls a function that Python 3.13 removed; the other one does the same.
+[[ $venv != .venv-smdebug ]] || export CFLAGS="${CFLAGS-} -DPyEval_CallObject=PyObject_CallObject"
 # --no-deps: the lock is complete except for what docker/lock.sh omits, which pip would add. --no-compile: most modules
 # are never imported.
 if ! "${pip[@]}" install "${quiet[@]}" --no-deps --no-compile --require-hashes --requirement "$lock"; then

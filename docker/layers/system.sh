@@ -13,15 +13,15 @@ command -v apt-get >/dev/null || {
 	exit 1
 }
 packages=(ca-certificates "$@")
-# A base with its own Python, such as python:3.12-slim, keeps it.
+# A base with its own Python, such as python:3.12-slim-trixie, keeps it.
 python_version >/dev/null || packages+=(python3)
 apt_install "${packages[@]}"
 
 case $(python_version) in
-3.11 | 3.12) ;;
+3.11 | 3.12 | 3.13) ;;
 *)
-	echo "slipway-build: the base image has Python $(python_version); Slipway needs 3.11 or 3.12," \
-		"as in debian:bookworm-slim or python:3.12-slim-bookworm" >&2
+	echo "slipway-build: the base image has Python $(python_version); Slipway needs 3.11, 3.12 or 3.13," \
+		"as in debian:trixie-slim or python:3.12-slim-trixie" >&2
 	exit 1
 	;;
 esac

@@ -14,8 +14,10 @@ python3 split_locks.py train.lock serve.lock smdebug.lock serve-cpu.lock /opt/la
 pip=(/opt/tools/bin/python -m pip --quiet --disable-pip-version-check --no-input)
 "${pip[@]}" install --no-deps --require-hashes --requirement /opt/layers/tools/requirements.txt
 for layer in train serve smdebug; do
-	# -g0: debugging information would contain the name of a temporary directory.
-	SOURCE_DATE_EPOCH=315532800 CFLAGS=-g0 "${pip[@]}" wheel --no-deps --no-build-isolation --require-hashes \
+	# -g0: debugging information would contain the name of a temporary directory. -D: pyinstrument-cext calls a function
+	# that Python 3.13 removed; the other one does the same.
+	SOURCE_DATE_EPOCH=315532800 CFLAGS="-g0 -DPyEval_CallObject=PyObject_CallObject" \
+		"${pip[@]}" wheel --no-deps --no-build-isolation --require-hashes \
 		--requirement "/opt/layers/$layer-sources/requirements.txt" --wheel-dir "/opt/layers/$layer/wheels"
 done
 # Files that later stages mount must be the same after a rebuild, or those stages would be rebuilt too.

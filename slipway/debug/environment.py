@@ -30,7 +30,8 @@ def smdebug_python() -> Path:
     raise JobError(
         "rules run on the real smdebug, in an environment of its own that is not there. Make it: in a checkout of "
         "Slipway, docker/venv.sh smdebug; elsewhere, with docker/smdebug.lock of one, python3 -m venv smdebug && "
-        f"smdebug/bin/pip install -r smdebug.lock, and name it: {VARIABLE}=smdebug/bin/python. The training image has "
+        "smdebug/bin/pip install -r smdebug.lock (with Python 3.13, CFLAGS=-DPyEval_CallObject=PyObject_CallObject "
+        f"before it), and name it: {VARIABLE}=smdebug/bin/python. The training image has "
         "it: docker run --rm -v DIRECTORY:/trial:ro slipway:train /opt/slipway-smdebug/bin/python -m container.rules "
         "/trial"
     )

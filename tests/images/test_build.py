@@ -81,7 +81,7 @@ def test_what_is_no_base_image_is_named(docker: Docker, build: Build):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (r"printf '#!/bin/sh\necho 3.9\n' >/usr/bin/python3; chmod +x /usr/bin/python3", "needs 3.11 or 3.12"),
+        (r"printf '#!/bin/sh\necho 3.9\n' >/usr/bin/python3; chmod +x /usr/bin/python3", "needs 3.11, 3.12 or 3.13"),
         ("mv /usr/bin/apt-get /usr/bin/apt-got", "the base image has no apt-get"),
     ],
 )
