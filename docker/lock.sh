@@ -7,8 +7,8 @@ Usage: docker/lock.sh [--upgrade]
 
 Writes docker/{dev,train,serve,serve-cpu,host,smdebug}.lock, docker/{train,serve}-cuda12.lock and tests/images/sdk3.lock
 from the .in files beside them: all packages for all platforms, with hashes and without index addresses. Locked versions
-are kept; --upgrade takes the newest ones that fit, and prints what changed and which bounds hold something back, with
-their reasons.
+are kept; --upgrade takes the newest ones that fit, and prints what changed and which upper bounds hold back a newer
+release, with their reasons.
 Needs uv on PATH (pip install uv).
 TEXT
 }
@@ -31,6 +31,22 @@ pins() {
 	sed -n -E 's/^([a-z0-9._-]+)==([^ ]+).*/\1 \2/p' ./*.lock | sort --unique
 }
 before=$(pins)
+
+# Prints the newest release that meets a requirement, whatever other packages require.
+newest() {
+	uv pip compile --quiet --no-deps --no-header --no-annotate --no-python-downloads --python-version 3.13 - <<<"$1"
+}
+
+# Prints a line with an upper bound and its reason, and whether it holds back a newer release.
+judge() {
+	local requirement=${1%%#*} free
+	free=$(newest "${requirement%%[ ,=<>]*}")
+	if [[ $free == "$(newest "$requirement")" ]]; then
+		echo "$1 (holds nothing back)"
+	else
+		echo "$1 (holds back ${free#*==})"
+	fi
+}
 
 compile() {
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
@@ -67,6 +83,6 @@ compile "${upgrade[@]}" smdebug.in --output-file smdebug.lock
 if ((${#upgrade[@]})); then
 	echo "Locked packages that changed (-: before, +: now):"
 	diff --unified=0 <(echo "$before") <(pins) | grep -E '^[-+][a-z]' || echo "none"
-	echo "Bounds:"
-	grep -hE '^[^#]*(==|[<>]=?)' ./*.in ../tests/images/sdk3.in
+	echo "Upper bounds:"
+	grep -hE '^[^#]*(==|<)' ./*.in ../tests/images/sdk3.in | while IFS= read -r line; do judge "$line"; done
 fi
