@@ -8,7 +8,7 @@ Usage: ./build.sh [train|serve|all] [OPTION...]
 Builds the training and the serving image (default: both), tagged slipway:<target>-<git revision> and slipway:<target>.
 The revision gets "-dirty" if the images' sources have uncommitted changes.
 
-  --base-image IMAGE       a Debian or Ubuntu with apt-get (default: debian:bookworm-slim); docker/base.sh makes one if
+  --base-image IMAGE       a Debian or Ubuntu with apt-get (default: debian:trixie-slim); docker/base.sh makes one if
                            none can be pulled
   --weights NAME|FILE|DIR  include pretrained weights in the training image: those that torchvision or timm downloads
                            for a network (resnet50, convnext_tiny.in12k_ft_in1k); a .pth, .pt or .safetensors file of
@@ -44,7 +44,7 @@ wrong_usage() {
 	exit 2
 }
 
-targets=() name=slipway base=debian:bookworm-slim weights='' compiler=false cpu=false cuda=''
+targets=() name=slipway base=debian:trixie-slim weights='' compiler=false cpu=false cuda=''
 platform=linux/amd64 system_packages='' network='' ca_bundle='' pip_config='' apt_sources=''
 while (($#)); do
 	case $1 in

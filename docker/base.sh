@@ -5,18 +5,18 @@ usage() {
 	cat <<'TEXT'
 Usage: docker/base.sh [--tag NAME] [--suite SUITE] [--mirror URL]
 
-Makes a small Debian image with mmdebstrap, for build.sh on machines that cannot pull one. Like debian:bookworm-slim, it
+Makes a small Debian image with mmdebstrap, for build.sh on machines that cannot pull one. Like debian:trixie-slim, it
 has the required packages, without documentation and translations.
 
   --tag NAME      the image's name (default: slipway-base:SUITE)
-  --suite SUITE   Debian's release (default: bookworm, which has Python 3.11)
+  --suite SUITE   Debian's release (default: trixie, which has Python 3.13; bookworm has 3.11)
   --mirror URL    a Debian mirror, or a day of snapshot.debian.org for reproducible packages
                   (default: Debian's own, with updates and security)
 
 Needs root, Docker and mmdebstrap (apt-get install mmdebstrap).
 
 Example:
-  docker/base.sh && ./build.sh --base-image slipway-base:bookworm
+  docker/base.sh && ./build.sh --base-image slipway-base:trixie
 TEXT
 }
 
@@ -25,7 +25,7 @@ die() {
 	exit 1
 }
 
-suite=bookworm mirror='' tag=''
+suite=trixie mirror='' tag=''
 while (($#)); do
 	case $1 in
 	--tag | --suite | --mirror)

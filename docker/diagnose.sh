@@ -13,7 +13,7 @@ diagnose() {
 		echo "the disk is full; docker system df shows what Docker uses, docker builder prune removes the build cache"
 	elif says 'ERROR.* \[internal\] load metadata|failed to (resolve source|do request)|pull access denied'; then
 		echo "the base image $base is not on this machine and cannot be pulled; docker/base.sh makes one:" \
-			"docker/base.sh && ./build.sh --base-image slipway-base:bookworm"
+			"docker/base.sh && ./build.sh --base-image slipway-base:trixie"
 	elif says 'certificate.verify.failed|certificate verification failed|self.signed certificate'; then
 		echo "a server's certificate is not trusted; add the certificates of your proxy or index: --ca-bundle FILE"
 	elif says 'do not match the hashes'; then
