@@ -40,7 +40,7 @@ MALFORMED = {
     "no JSON": (b'{"image": ', "application/json", "not JSON"),
     "an open string": (b'{"image": "', "application/json", "Unterminated string starting at character 10"),
     "base64 without quotes": (b"iVBORw0KGgoAAAANSUhEUg==", "application/json", "base64 has to be in quotes"),
-    "JSON nested too deeply": (b"[" * 9_000, "application/json", "nested too deeply"),
+    "JSON nested deeply": (b"[" * 9_000, "application/json", "the body is not JSON"),
     "JSON of bytes that are no text": (b'"\xff\xfe"', "application/json", "not UTF-8"),
     "JSON without a picture": (b'{"picture": 1}', "application/json", '{"image": "<base64>"}'),
     "JSON with numbers": (b"[1, 2]", "application/json", "no picture"),
