@@ -25,8 +25,9 @@ def checked_directory(url: str, models_dir: Path) -> Path:
         root = models_dir.resolve()
         if root not in directory.parents:
             raise refusal
-        if not directory.exists():
-            raise RequestError(404, f"there is nothing at {url}")
+        directory.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise RequestError(404, f"there is nothing at {url}") from None
     except (OSError, ValueError, RuntimeError):
         # A loop of links, a name that is too long, a directory that may not be read.
         raise refusal from None
