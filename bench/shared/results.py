@@ -46,7 +46,8 @@ def results(rates: Mapping[tuple[str, bool], Sequence[float]]) -> dict[str, Any]
         rates: Pictures per second, by side and whether a neighbour was busy.
     """
     ours = {busy: rates["ours", busy] for busy in (False, True)}
-    best_quiet = [max(many) for many in zip(*(rates[name, False] for name in ("ours", *_OURS)), strict=True)]
+    # Of all rounds: the best of each round would mostly be the luckiest.
+    best = max(_OURS, key=lambda name: statistics.median(rates[name, False]))
     peers = [max(many) for many in zip(*(rates[n, True] for n in ("plain", "timm") if (n, True) in rates), strict=True)]
     return {
         "images_per_s": {
@@ -58,7 +59,8 @@ def results(rates: Mapping[tuple[str, bool], Sequence[float]]) -> dict[str, Any]
             if (name, False) in rates
         },
         "busy_to_one_cpu": _ratio(ours[True], rates[BASE, False]),
-        "quiet_to_best_setting": _ratio(ours[False], best_quiet),
+        "best_setting": SIDES[best].words,
+        "quiet_to_best_setting": _ratio(ours[False], rates[best, False]),
         "busy_to_best_peer": _ratio(ours[True], peers),
     }
 
@@ -69,7 +71,7 @@ def _ratio(these: Sequence[float], those: Sequence[float]) -> float:
 
 _RATIOS = {
     "busy_to_one_cpu": ("beside a busy program, to one CPU alone", "0.8"),
-    "quiet_to_best_setting": ("quiet, to the best setting", "0.95"),
+    "quiet_to_best_setting": ("quiet, to the best fixed setting", "0.95"),
     "busy_to_best_peer": ("beside a busy program, to the better of plain loop and timm", "1"),
 }
 
