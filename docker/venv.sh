@@ -36,7 +36,7 @@ if [[ ${have_lock-} == "$want_lock" ]]; then
 fi
 
 python=
-for candidate in "${PYTHON-}" python3.13 python3.12 python3.11 python3 python; do
+for candidate in "${PYTHON-}" python3.12 python3.11 python3.13 python3 python; do
 	# The base interpreter of an active virtual environment, since that may be the one removed below.
 	if [[ -n $candidate ]] && python=$("$candidate" -c 'import sys, venv
 sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) or print(sys._base_executable))' 2>/dev/null); then
@@ -45,7 +45,7 @@ sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) or print(sys._base_execu
 	python=
 done
 if [[ -z $python ]]; then
-	echo "Slipway needs Python 3.11, 3.12 or 3.13 with the venv module, but found neither on PATH." >&2
+	echo "Slipway needs Python 3.11, 3.12 or 3.13 with the venv module, but found none of them on PATH." >&2
 	echo "Install one (on Debian: apt-get install python3 python3-venv), or name it: PYTHON=/path/to/python3.13" >&2
 	exit 1
 fi
