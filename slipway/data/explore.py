@@ -95,8 +95,7 @@ def explore(
         dataset = scan(Path(directory), advance)
 
     def contents() -> "Contents":
-        with progress_bar("comparing pictures") as advance:
-            return look_at(dataset, network=network, weights=file, embeddings=weights != "none", advance=advance)
+        return look_at(dataset, network=network, weights=file, embeddings=weights != "none", bar=progress_bar)
 
     _show(dataset, contents, output, listing)
 

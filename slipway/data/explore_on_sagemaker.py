@@ -248,6 +248,7 @@ def _merge(bucket: "Bucket", place: str, folder: Path, aws: Aws, show: Show) -> 
 
     def contents() -> Contents:
         say("Comparing the pictures")
-        return compare(dataset, parts.embedded(dataset))
+        with progress_bar("comparing pictures") as advance:
+            return compare(dataset, parts.embedded(dataset), advance)
 
     show(dataset, contents, bucket.fetch)

@@ -1,6 +1,7 @@
 """How well the outlines of two pictures correlate if one may be mirrored and a little of either cut off."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +22,14 @@ WINDOWS = tuple(
 _DARKEST, _BRIGHTEST = 5, 245
 _LEAST_SHARE = 0.1
 
+ALIGNMENT_PASSES = 2
+"""How often `align` goes through the pictures."""
+
 _PAIRS = 2_048
 """Pairs that are compared at a time."""
+
+_PICTURES = 128
+"""Pictures whose parts are in memory at a time: 15 MB for sides of 32."""
 
 
 @dataclass(frozen=True)
@@ -37,37 +44,45 @@ class Aligned:
     """Whether the better of both is of a mirrored picture, (pairs,)."""
 
 
-def align(outlines: npt.NDArray[np.uint8], pairs: Integers) -> Aligned:
+def align(
+    outlines: npt.NDArray[np.uint8], pairs: Integers, advance: Callable[[int], None] = lambda pictures: None
+) -> Aligned:
     """Correlate the outlines of pairs, mirrored or not, with each of `WINDOWS` cut out of either.
 
     Args:
         outlines: Grey values, (N, side, side).
         pairs: Rows of outlines, (pairs, 2).
+        advance: Called with the number of pictures whose parts were compared, at most all in each of the two passes.
     """
-    cuts = [window_matrices(outlines.shape[1], *window) for window in WINDOWS[1:]]
-    aligned = Aligned(
-        np.empty(len(pairs), np.float32), np.empty(len(pairs), np.float32), np.empty(len(pairs), np.bool_)
-    )
+    whole = np.empty((2, len(pairs)), np.float32)
     for start in range(0, len(pairs), _PAIRS):
         rows = slice(start, start + _PAIRS)
-        grey = [outlines[pairs[rows, side]] for side in (0, 1)]
-        first, second = (standardised(values) for values in grey)
-        upright, mirrored = (
-            np.stack([_within_range(grey[0], grey[1][:, :, ::turn]), _parts(first, second[:, :, ::turn], cuts)])
-            for turn in (1, -1)
-        )
-        aligned.whole[rows], aligned.cut[rows] = np.maximum(upright, mirrored)
-        aligned.mirrored[rows] = mirrored.max(axis=0) > upright.max(axis=0)
-    return aligned
+        first, second = (outlines[pairs[rows, side]] for side in (0, 1))
+        for turned, turn in zip(whole, (1, -1), strict=True):
+            turned[rows] = _within_range(first, second[:, :, ::turn])
+    cut = np.maximum(_best_parts(outlines, pairs, advance), _best_parts(outlines, pairs[:, ::-1], advance))
+    upright, mirrored = np.maximum(whole, cut)
+    return Aligned(whole=whole.max(axis=0), cut=cut.max(axis=0), mirrored=mirrored > upright)
 
 
-def _parts(first: Floats, second: Floats, cuts: list[tuple[Floats, Floats]]) -> Floats:
-    """Correlate the best part of either with the whole of the other: (pairs,)."""
-    best = np.full(len(first), -1, np.float32)
-    for part_of, whole in ((first, second), (second, first)):
-        for vertical, horizontal in cuts:
-            part = standardised(vertical @ part_of @ horizontal)
-            np.maximum(best, np.einsum("nij,nij->n", part, whole), out=best)
+def _best_parts(outlines: npt.NDArray[np.uint8], pairs: Integers, advance: Callable[[int], None]) -> Floats:
+    """Correlate the best part of the first with the whole of the second, upright and mirrored: (2, pairs)."""
+    cuts = [window_matrices(outlines.shape[1], *window) for window in WINDOWS[1:]]
+    best = np.empty((2, len(pairs)), np.float32)
+    # A picture's parts are made once for all its pairs. No window is left out in the mirror, so mirroring the second
+    # is as good as mirroring the first.
+    by_first = np.argsort(pairs[:, 0], kind="stable")
+    pictures, starts = np.unique(pairs[by_first, 0], return_index=True)
+    of_picture = np.split(by_first, starts[1:])
+    for start in range(0, len(pictures), _PICTURES):
+        block = slice(start, start + _PICTURES)
+        whole = standardised(outlines[pictures[block]])
+        parts = np.stack([standardised(vertical @ whole @ horizontal) for vertical, horizontal in cuts], axis=1)
+        for mine, rows in zip(parts.reshape(len(whole), len(cuts), -1), of_picture[block], strict=True):
+            theirs = standardised(outlines[pairs[rows, 1]])
+            for turned, turn in zip(best, (1, -1), strict=True):
+                turned[rows] = (mine @ theirs[:, :, ::turn].reshape(len(rows), -1).T).max(axis=0)
+        advance(len(whole))
     return best
 
 

@@ -1,6 +1,7 @@
 """What the pictures show: near-duplicates, probable label errors, outliers, overlapping classes, and a map."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from container.explore.outline import stack
 from slipway.explore.embedding import Embedded, embed
 from slipway.explore.findings import Remark
 from slipway.explore.label_check import Features, Judgement, judge
-from slipway.explore.near_duplicates import find_pairs
+from slipway.explore.near_duplicates import find_pairs, passes
 from slipway.explore.neighbours import principal_components, unit
 from slipway.explore.scan import Dataset, Picture
 
 Advance = Callable[[int, int], None]
+Bar = Callable[[str], AbstractContextManager[Advance]]
+"""Shows how far the work that it is given the name of has come, such as `slipway.terminal.console.progress_bar`."""
 
 _DIMENSIONS = 128
 _NAMED = 3
@@ -124,7 +127,7 @@ def look_at(
     network: str = EMBEDDING,
     weights: Path | None = None,
     embeddings: bool = True,
-    advance: Advance = lambda done, total: None,
+    bar: Bar = lambda description: nullcontext(lambda done, total: None),
 ) -> Contents:
     """Compare all pictures of a data set with each other.
 
@@ -133,7 +136,7 @@ def look_at(
         network: The hyperparameter model-type of the network that embeds them.
         weights: A file of its weights; None: those that are found.
         embeddings: False: compare pictures by their pixels only.
-        advance: Called with the number of pictures embedded so far, and the total.
+        bar: Entered for embedding and for comparing.
 
     Raises:
         JobError: The weights or the network that were asked for cannot be used.
@@ -141,16 +144,19 @@ def look_at(
     embedded = Embedded(None, "embeddings were not asked for")
     if embeddings and len(dataset.pictures) > 1:
         paths = [picture.path for picture in dataset.pictures]
-        embedded = embed(paths, network=network, weights=weights, advance=advance)
-    return compare(dataset, embedded)
+        with bar("embedding pictures") as advance:
+            embedded = embed(paths, network=network, weights=weights, advance=advance)
+    with bar("comparing pictures") as advance:
+        return compare(dataset, embedded, advance)
 
 
-def compare(dataset: Dataset, embedded: Embedded) -> Contents:
+def compare(dataset: Dataset, embedded: Embedded, advance: Advance = lambda done, total: None) -> Contents:
     """Compare all pictures of a data set with each other, by their outlines and their embeddings.
 
     Args:
         dataset: From `scan`.
         embedded: A row for each of its pictures, in their order.
+        advance: Called with how many pictures' share of the work is done, and the number of pictures.
     """
     pictures = dataset.pictures
     if len(pictures) < 2:
@@ -160,10 +166,12 @@ def compare(dataset: Dataset, embedded: Embedded) -> Contents:
     kinds = [Features("their pixels, shrunk", _projected(outlines.features()))]
     if vectors is not None:
         kinds.append(Features(f"features of {text}", _projected(vectors)))
-    pairs = find_pairs(outlines.grey, unit(kinds[-1].values) if vectors is not None else None)
+    compared = _Progress(advance, len(pictures), passes(embeddings=vectors is not None) + len(kinds))
+    pairs = find_pairs(outlines.grey, unit(kinds[-1].values) if vectors is not None else None, compared)
     labels = sorted({picture.label for picture in pictures})
     indices = {label: index for index, label in enumerate(labels)}
-    judged = judge(kinds, np.array([indices[picture.label] for picture in pictures], np.int64), len(labels))
+    numbers = np.array([indices[picture.label] for picture in pictures], np.int64)
+    judged = judge(kinds, numbers, len(labels), compared)
     return Contents(
         by=judged.features.name if judged else "",
         without="" if vectors is not None else text,
@@ -172,6 +180,20 @@ def compare(dataset: Dataset, embedded: Embedded) -> Contents:
         features=unit(judged.features.values if judged else kinds[-1].values),
         **(_of_judgement(judged, pictures, labels) if judged else {}),
     )
+
+
+class _Progress:
+    """Counts rows that were compared in one of several passes, and tells them as pictures."""
+
+    def __init__(self, advance: Advance, pictures: int, passes: int) -> None:
+        self._advance = advance
+        self._pictures = pictures
+        self._passes = passes
+        self._rows = 0
+
+    def __call__(self, rows: int) -> None:
+        self._rows += rows
+        self._advance(self._rows // self._passes, self._pictures)
 
 
 def _projected(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

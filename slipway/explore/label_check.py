@@ -5,7 +5,7 @@ time, and by the labels of its nearest neighbours; the two are averaged. Probabl
 predictions by confident learning.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,34 +78,42 @@ class Judgement:
     """Cosine distance to the nearest neighbours, as a multiple of the median picture's, (N,)."""
 
 
-def judge(kinds: Sequence[Features], labels: Integers, class_count: int) -> Judgement | None:
+def judge(
+    kinds: Sequence[Features],
+    labels: Integers,
+    class_count: int,
+    advance: Callable[[int], None] = lambda rows: None,
+) -> Judgement | None:
     """Judge by those features that predict the labels best.
 
     Args:
         kinds: Features of the same pictures.
         labels: Class indices, (N,).
         class_count: Number of classes.
+        advance: Called with the number of pictures judged by one kind of features.
 
     Returns:
         None where there are too few pictures to say anything.
     """
     if len(labels) < _FEWEST or not kinds:
         return None
-    found = [_predict(features, labels, class_count) for features in kinds]
-    accuracies = [float((probabilities.argmax(axis=1) == labels).mean()) for probabilities, _, _ in found]
-    best = int(np.argmax(accuracies))
-    probabilities, near, similarities = found[best]
+    features, (probabilities, near, similarities) = kinds[0], _predict(kinds[0], labels, class_count, advance)
+    accuracy = _share_predicted(probabilities, labels)
+    for others in kinds[1:]:
+        found = _predict(others, labels, class_count, advance)
+        if (share := _share_predicted(found[0], labels)) > accuracy:
+            features, (probabilities, near, similarities), accuracy = others, found, share
     predicted = probabilities.argmax(axis=1)
     errors = find_label_errors(probabilities, labels, ENOUGH)
-    if accuracies[best] < LEAST_ACCURACY:
+    if accuracy < LEAST_ACCURACY:
         errors = LabelErrors(errors.indices[:0], errors.suggested[:0], errors.margins[:0])
     distances = 1 - similarities.mean(axis=1).astype(np.float64)
     distances /= max(float(np.median(distances)), 1e-9)
     outliers = np.flatnonzero(distances >= OUTLIER_FACTOR)
     agrees = labels[near] == predicted[:, None]
     return Judgement(
-        features=kinds[best],
-        accuracy=accuracies[best],
+        features=features,
+        accuracy=accuracy,
         errors=errors,
         nearest=np.where(agrees.any(axis=1), near[np.arange(len(near)), agrees.argmax(axis=1)], -1),
         overlaps=_overlaps(predicted, labels, class_count) if class_count > 1 else (),
@@ -114,26 +122,33 @@ def judge(kinds: Sequence[Features], labels: Integers, class_count: int) -> Judg
     )
 
 
-def _predict(features: Features, labels: Integers, class_count: int) -> tuple[Doubles, Integers, Floats]:
+def _share_predicted(probabilities: Floats, labels: Integers) -> float:
+    return float((probabilities.argmax(axis=1) == labels).mean())
+
+
+def _predict(
+    features: Features, labels: Integers, class_count: int, advance: Callable[[int], None]
+) -> tuple[Floats, Integers, Floats]:
     """Predict each label from the other pictures: probabilities (N, classes), neighbours and their similarities."""
     values = principal_components(features.values, min(_DIMENSIONS, features.values.shape[1])).project(features.values)
-    by_neighbours = np.full((len(labels), class_count), 0.05 / class_count)
+    probabilities = np.full((len(labels), class_count), 0.05 / class_count, np.float32)
     near = np.empty((len(labels), min(_NEIGHBOURS, len(labels) - 1)), np.int64)
     similarities = np.empty(near.shape, np.float32)
     vectors = unit(values)
-    for rows, found, similarity in neighbours(vectors, vectors, _NEIGHBOURS):
+    for rows, found, similarity in neighbours(vectors, vectors, _NEIGHBOURS, advance):
         near[rows], similarities[rows] = found, similarity
         votes = np.exp(_SHARPNESS * (similarity - similarity[:, :1]).astype(np.float64))
         votes /= votes.sum(axis=1, keepdims=True)
         for column in range(found.shape[1]):
-            by_neighbours[np.arange(rows.start, rows.stop), labels[found[:, column]]] += votes[:, column]
-    by_neighbours /= by_neighbours.sum(axis=1, keepdims=True)
-    return (by_neighbours + _discriminant(values, labels, class_count)) / 2, near, similarities
+            probabilities[np.arange(rows.start, rows.stop), labels[found[:, column]]] += votes[:, column]
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    for chosen, others in _discriminant(values, labels, class_count):
+        probabilities[chosen] = (probabilities[chosen] + others) / 2
+    return probabilities, near, similarities
 
 
-def _discriminant(values: Floats, labels: Integers, class_count: int) -> Doubles:
-    """Predict by linear discriminant analysis, each fold from the others: (N, classes)."""
-    probabilities = np.zeros((len(labels), class_count))
+def _discriminant(values: Floats, labels: Integers, class_count: int) -> Iterator[tuple[Integers, Doubles]]:
+    """Predict by linear discriminant analysis, each fold from the others: its rows and (rows, classes)."""
     folds = np.random.default_rng(0).permutation(len(labels)) % _FOLDS
     for fold in range(_FOLDS):
         known = folds != fold
@@ -149,8 +164,7 @@ def _discriminant(values: Floats, labels: Integers, class_count: int) -> Doubles
         offsets = np.log(np.maximum(counts, 1e-9) / len(mine)) - (means.T * weights).sum(axis=0) / 2
         logits = values[~known] @ weights + offsets
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        probabilities[~known] = powers / powers.sum(axis=1, keepdims=True)
-    return probabilities
+        yield np.flatnonzero(~known), powers / powers.sum(axis=1, keepdims=True)
 
 
 def _overlaps(predicted: Integers, labels: Integers, class_count: int) -> list[Overlap]:

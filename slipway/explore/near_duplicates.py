@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from slipway.explore.alignment import WINDOWS, align, standardised, window_matrices
+from slipway.explore.alignment import ALIGNMENT_PASSES, WINDOWS, align, standardised, window_matrices
 from slipway.explore.neighbours import neighbours, principal_components, unit
 
 Floats = npt.NDArray[np.float32]
@@ -54,7 +54,7 @@ def find_pairs(
     Args:
         outlines: (N, side, side).
         embeddings: Rows of length 1, (N, D); None without any.
-        advance: Called with the number of pictures whose candidates were looked for in one way, of `ways(embeddings)`.
+        advance: Called with the number of pictures that were compared in one of the `passes`.
     """
     if len(outlines) < 2:
         return []
@@ -65,7 +65,7 @@ def find_pairs(
     keys = np.minimum(mine, theirs)[known] * len(outlines) + np.maximum(mine, theirs)[known]
     unique, place = np.unique(keys, return_inverse=True)
     pairs = np.stack([unique // len(outlines), unique % len(outlines)], axis=1)
-    aligned = align(outlines, pairs)
+    aligned = align(outlines, pairs, advance)
     correlations = np.maximum(aligned.whole, aligned.cut)
     found = correlations >= LEAST_CORRELATION
     found &= _stand_out(aligned.whole, pairs, place, known, candidates.shape) | _stand_out(
@@ -100,9 +100,9 @@ def _stand_out(
     return stand_out
 
 
-def ways(embeddings: Floats | None) -> int:
-    """Count the ways in which candidates are looked for."""
-    return 2 * (1 + len(_CROPS)) + (embeddings is not None)
+def passes(*, embeddings: bool) -> int:
+    """Count how often `find_pairs` goes through all pictures, with embeddings or without."""
+    return 2 * (1 + len(_CROPS)) + embeddings + ALIGNMENT_PASSES
 
 
 def _candidates(outlines: npt.NDArray[np.uint8], embeddings: Floats | None, advance: Callable[[int], None]) -> Integers:

@@ -1,5 +1,7 @@
 """Near-duplicates, probable wrong labels, outliers and overlaps among pictures that are known to have them."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
@@ -157,10 +159,27 @@ def test_a_damaged_list_is_refused(tmp_path, text, message):
         read_suspects(tmp_path / "list.csv")
 
 
-def test_neighbours_are_those_of_the_whole_table():
-    vectors = unit(np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32))
+@pytest.mark.parametrize("count", [3, 50, 1_500])
+def test_neighbours_are_those_of_the_whole_table(count):
+    vectors = unit(np.random.default_rng(0).standard_normal((count, 8)).astype(np.float32))
     similarities = vectors @ vectors.T
     np.fill_diagonal(similarities, -2)
+    wanted = np.argsort(-similarities, axis=1, kind="stable")[:, : min(3, count - 1)]
     for rows, found, near in neighbours(vectors, vectors, 3):
-        assert found[:, 0].tolist() == similarities[rows].argmax(axis=1).tolist()
-        assert np.allclose(near[:, 0], similarities[rows].max(axis=1))
+        assert found.tolist() == wanted[rows].tolist()
+        assert np.allclose(near, np.take_along_axis(similarities[rows], wanted[rows], axis=1))
+
+
+def test_comparing_tells_how_far_it_has_come(dataset):
+    told = []
+
+    @contextmanager
+    def bar(description):
+        yield lambda done, total: told.append((description, done, total))
+
+    look_at(dataset, embeddings=False, bar=bar)
+    count = len(dataset.pictures)
+    assert {(description, total) for description, _, total in told} == {("comparing pictures", count)}
+    done = [done for _, done, _ in told]
+    assert done == sorted(done)
+    assert done[0] < count // 2 < done[-1] <= count
