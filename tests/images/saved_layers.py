@@ -1,11 +1,14 @@
-"""What is in the layers of an image, one by one: `docker save`, read as it streams."""
+"""What is in the layers of an image, one by one: from the engine's directories, or from `docker save` as it streams."""
 
 import json
+import os
 import re
+import stat
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 from tests.images.containers import Docker
@@ -25,9 +28,65 @@ class Layer:
     def size(self) -> int:
         return sum(self.file_bytes)
 
+    def add(self, text: bytes, name: str, search: Mapping[str, re.Pattern[bytes]]) -> None:
+        """Search a file's content."""
+        self.found.extend(f"{what} in {name}" for what, pattern in search.items() if pattern.search(text))
+
 
 def read_layers(docker: Docker, images: list[str], search: Mapping[str, re.Pattern[bytes]]) -> dict[str, list[Layer]]:
-    """Image to its layers, the lowest first. An image that shares a layer with another has the same object."""
+    """Image to its layers, the lowest first. An image that shares a layer with another has the same object.
+
+    They are read where the engine keeps them, if it keeps them in directories that can be read: saving two images takes
+    it a minute.
+    """
+    directories = {image: _directories(docker, image) for image in images}
+    if not all(directories.values()):
+        return read_saved(docker, images, search)
+    read = {
+        path: _read_directory(path, search)
+        for path in dict.fromkeys(path for all_ in directories.values() for path in all_)
+    }
+    return {image: [read[path] for path in paths] for image, paths in directories.items()}
+
+
+def _directories(docker: Docker, image: str) -> list[Path]:
+    """The directories of an image's layers, the lowest first; none where they cannot be read."""
+    driver = docker.inspect(image)["GraphDriver"] or {"Name": "", "Data": {}}
+    if driver["Name"] != "overlay2":
+        return []
+    lower = driver["Data"].get("LowerDir")
+    paths = [Path(path) for path in (driver["Data"]["UpperDir"], *(lower.split(":") if lower else ()))]
+    return paths[::-1] if all(os.access(path, os.R_OK | os.X_OK) for path in paths) else []
+
+
+def _read_directory(root: Path, search: Mapping[str, re.Pattern[bytes]]) -> Layer:
+    layer = Layer()
+    seen: set[int] = set()
+    for entry in _entries(root):
+        name = os.path.relpath(entry.path, root)
+        facts = entry.stat(follow_symlinks=False)
+        if stat.S_ISCHR(facts.st_mode) and facts.st_rdev == 0:  # overlayfs's mark of what a layer takes away
+            name = str(Path(name).with_name(f".wh.{entry.name}"))
+        layer.names.append(name)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_ino in seen:
+            continue
+        seen.add(facts.st_ino)
+        layer.file_bytes.append(facts.st_size)
+        if facts.st_size <= _SEARCHED_BYTES:
+            layer.add(Path(entry.path).read_bytes(), name, search)
+    return layer
+
+
+def _entries(directory: str | Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(directory) as found:
+        for entry in found:
+            yield entry
+            if entry.is_dir(follow_symlinks=False):
+                yield from _entries(entry.path)
+
+
+def read_saved(docker: Docker, images: list[str], search: Mapping[str, re.Pattern[bytes]]) -> dict[str, list[Layer]]:
+    """Read the layers from what `docker save` writes: see `read_layers`."""
     layers: dict[str, Layer] = {}
     links: dict[str, str] = {}
     manifest = []
@@ -60,10 +119,7 @@ def _read_layer(content: IO[bytes], search: Mapping[str, re.Pattern[bytes]]) -> 
                     continue
                 layer.file_bytes.append(member.size)
                 file = archive.extractfile(member) if member.size <= _SEARCHED_BYTES else None
-                text = file.read() if file else b""
-                layer.found.extend(
-                    f"{what} in {member.name}" for what, pattern in search.items() if pattern.search(text)
-                )
+                layer.add(file.read() if file else b"", member.name, search)
     except tarfile.ReadError:  # in an archive of engines from 25 on, configurations lie beside the layers
         return layer
     return layer

@@ -12,7 +12,7 @@ import pytest
 from pip._internal.models.index import PyPI
 
 from tests.images.containers import Docker, Images
-from tests.images.saved_layers import Layer, read_layers
+from tests.images.saved_layers import Layer, read_layers, read_saved
 
 TARGETS = ("train", "serve")
 _LEFT_OUT = tuple(
@@ -79,6 +79,31 @@ def layers(docker: Docker, images: Images) -> dict[str, list[Layer]]:
     }
     read = read_layers(docker, [images.train, images.serve], search)
     return {target: read[image_name(images, target)] for target in TARGETS}
+
+
+_CHANGES = "rm /etc/debian_version && mkdir /made && echo AKIAABCDEFGHIJKLMNOP >/made/file && ln /made/file /made/link"
+
+
+def test_the_engines_directories_hold_what_it_saves(docker: Docker, images: Images, tmp_path: Path):
+    """Also what a layer takes away, and a file with two names."""
+    base = docker.inspect(images.train)["Config"]["Labels"]["org.opencontainers.image.base.name"]
+    (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN {_CHANGES}\n")
+    name = "slipway-test-layers:changed"
+    search = {"a key": re.compile(rb"AKIA[0-9A-Z]{16}")}
+    docker("build", "--quiet", "--network=none", f"--tag={name}", str(tmp_path))
+    try:
+        found, saved = (read(docker, [name], search)[name] for read in (read_layers, read_saved))
+    finally:
+        docker("image", "rm", name)
+    assert [facts(layer) for layer in found] == [facts(layer) for layer in saved]
+    assert {"etc/.wh.debian_version", "made/link"} <= {*found[-1].names}
+    assert found[-1].found == ["a key in made/file"]
+
+
+def facts(layer: Layer) -> tuple[list[str], list[int]]:
+    """Without the marks of new directories, and what is empty, as the marks of what was taken away are when saved."""
+    names = [name for name in layer.names if name != "." and not name.endswith("/.wh..wh..opq")]
+    return sorted(names), sorted(filter(None, layer.file_bytes))
 
 
 @pytest.mark.parametrize("target", TARGETS)
