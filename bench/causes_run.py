@@ -32,7 +32,8 @@ _SETTINGS = {
     "augmentation": "none",
     "calibrate": "false",
 }
-_PICTURES = 4000
+_PICTURES_PER_S = 160
+"""More than a job trains on in a second."""
 _DISK_BYTES = 512 << 20
 _TAKER = """
 import sys, time
@@ -107,7 +108,7 @@ def run_job(scratch: Path, job: Job, seconds: float) -> Run:
         directory = Path(base)
         for folder in ("input/config", "input/data"):
             (directory / folder).mkdir(parents=True)
-        (directory / "input/data/train").symlink_to(_pictures(scratch))
+        (directory / "input/data/train").symlink_to(_pictures(scratch, round(seconds * _PICTURES_PER_S)))
         (directory / "input/config/hyperparameters.json").write_text(json.dumps(job.settings))
         if "slow disk" in job.plants:
             (directory / "disk").symlink_to(_disk(scratch))
@@ -170,13 +171,13 @@ def _free_bytes() -> int:
     return available_memory()
 
 
-def _pictures(scratch: Path) -> Path:
+def _pictures(scratch: Path, count: int) -> Path:
     folder = scratch / "pictures"
     if not folder.exists():
         random = np.random.default_rng(0)
         for name in ("dark", "light"):
             (folder / name).mkdir(parents=True)
-            for index in range(_PICTURES // 2):
+            for index in range(count // 2):
                 coarse = random.integers(0, 255, (12, 16, 3), dtype=np.uint8)
                 Image.fromarray(coarse).resize((160, 120)).save(folder / name / f"{index}.jpg", quality=90)
     return folder

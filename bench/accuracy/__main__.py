@@ -12,8 +12,6 @@ By default the pictures are the sample's handwritten digits.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.accuracy.results import CONTENDERS, Rows, Run, results, table
+from bench.accuracy.run import run
 from bench.arguments import positive
 from bench.telling import tell
 from container.cpus import available_cpus
@@ -137,15 +136,12 @@ def _measure(rows: Rows, shared: Mapping[str, Any]) -> None:
 
 def _run(name: str, task: Mapping[str, Any]) -> Run | None:
     """Run one process; returns its points, or None if it failed, which is told."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(task["cpus"])}
-    command = [sys.executable, "-m", "bench.accuracy.run", name, json.dumps(task)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        tell(f"{(done.stdout + done.stderr)[-3000:]}\nseed {task['seed']}, {CONTENDERS[name]} failed, see above")
+    try:
+        points = run(name, task)
+    except RuntimeError as error:
+        tell(f"{error}\nseed {task['seed']}, {CONTENDERS[name]} failed, see above")
         return None
-    return [
-        (point["seconds"], point["accuracy"], point["current"]) for point in json.loads(done.stdout.splitlines()[-1])
-    ]
+    return [(point["seconds"], point["accuracy"], point["current"]) for point in points]
 
 
 def _setting(text: str) -> tuple[str, str]:

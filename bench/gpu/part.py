@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.gpu.record import Record
 from bench.gpu.sizes import FULL, QUICK, Sizes
+from container.imports import uncollected
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         scratch=given.scratch,
     )
     record = Record(given.file, ends_at=given.ends_at)
-    importlib.import_module(f"bench.gpu.{given.name}").run(options, record)
+    with uncollected():
+        part = importlib.import_module(f"bench.gpu.{given.name}")
+    part.run(options, record)
     sys.exit(record.failed)
 
 

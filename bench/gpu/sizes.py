@@ -60,12 +60,12 @@ FULL = Sizes(
 )
 
 QUICK = Sizes(
-    model="resnet18",
+    model="test_resnet",
     image_size=32,
     batches=(4, 8),
     compared=(4,),
     loader_batch=4,
-    pictures=24,
+    pictures=16,
     measured_s=0.1,
     rounds=1,
     warm_up_steps=1,

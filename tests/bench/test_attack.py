@@ -13,8 +13,9 @@ from tests.rules.environment import ROOT
 
 def test_it_prints_what_a_bystander_saw_and_fails_over_its_bounds(tmp_path: Path):
     written = tmp_path / "result.json"
-    command = [sys.executable, "-m", "bench.attack", "--only=34 bytes", "--size=32", f"--json={written}"]
-    done = subprocess.run([*command, "--most-s=60", "--most-mb=600"], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-m", "bench.attack", "--only=34 bytes", "--size=32"]
+    command += ["--architecture=test_resnet", "--most-s=60", "--most-mb=600", f"--json={written}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads(written.read_text())
     assert [row["name"] for row in rows] == [

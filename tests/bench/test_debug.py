@@ -13,7 +13,7 @@ RATIOS = ("profiler", "hook_off", "hook_default_100", "hook_all_1", "smdebug_all
 
 def test_it_prints_and_writes_the_ratios_of_step_times(tmp_path: Path):
     need_smdebug()
-    small = ["--image-size=32", "--batch-size=2", "--rounds=1", "--steps=2", "--saving-steps=1"]
+    small = ["--model=test_resnet", "--image-size=32", "--batch-size=2", "--rounds=1", "--steps=2", "--saving-steps=1"]
     command = [sys.executable, "-m", "bench.debug", *small, f"--json={tmp_path / 'result.json'}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -30,9 +30,11 @@ def test_a_model_is_trained_without_the_class_and_judged_with_it(tmp_path: Path)
         "bench.held_out",
         f"--data={tmp_path}",
         "--hold=blue",
+        "--engine=torch",
         "--",
         *options,
         "--profile=false",
+        "--export=false",
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

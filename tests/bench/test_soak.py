@@ -13,7 +13,7 @@ from tests.rules.environment import ROOT
 
 def test_a_short_soak_kills_a_worker_and_finds_no_error_elsewhere(tmp_path: Path):
     written, page = tmp_path / "result.json", tmp_path / "page.html"
-    options = ["--quick", "--pictures=16", "--rate=4", f"--json={written}", f"--page={page}"]
+    options = ["--quick", "--model=test_resnet", "--pictures=16", "--rate=4", f"--json={written}", f"--page={page}"]
     done = subprocess.run([sys.executable, "-m", "bench.soak", *options], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(written.read_text())
