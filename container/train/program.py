@@ -106,8 +106,8 @@ def run(paths: MlPaths, stop: Stop, place: Rank | None = None) -> int:
         check_batch_size(config.batch_size, splits)
     # Only now: torch takes seconds to import, and a misspelt hyperparameter should fail at once.
     if not place and max(1, gpus.count) * len(hosts.names) > 1:
-        from container.train.launch.torchrun import run_processes
-
+        with uncollected():
+            from container.train.launch.torchrun import run_processes
         return run_processes(hosts, max(1, gpus.count), paths.failure, stop)
     with uncollected():
         from container.train.launch.distributed import joined

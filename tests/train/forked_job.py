@@ -8,8 +8,9 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import ClassVar
@@ -17,6 +18,7 @@ from typing import ClassVar
 import psutil
 
 from container.train import program
+from container.train.launch.torchrun import free_port
 from container.train.loop.train_model import train_model
 from tests.train.conftest import JobDirectory, Result
 
@@ -101,6 +103,40 @@ def run_program(directory: JobDirectory, values: Mapping[str, object]) -> Result
     directory.hyperparameters(values)
     code, log = run_forked(directory)
     return Result(code, log, "")
+
+
+@dataclass(frozen=True)
+class AsRank:
+    """Makes a forked job one process of several, by the environment that torchrun would give it."""
+
+    rank: int
+    local_rank: int
+    size: int
+    local_size: int
+    port: int
+
+    def __call__(self) -> None:
+        os.environ |= {
+            "TORCHELASTIC_RUN_ID": "forked",
+            "RANK": str(self.rank),
+            "WORLD_SIZE": str(self.size),
+            "LOCAL_RANK": str(self.local_rank),
+            "LOCAL_WORLD_SIZE": str(self.local_size),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(self.port),
+            "GLOO_SOCKET_IFNAME": "lo",
+        }
+
+
+def run_ranks(directories: Sequence[JobDirectory], values: Mapping[str, object]) -> list[Result]:
+    """Run one process in each directory, without launchers; a directory that is there twice is a host of two."""
+    port = free_port()
+    jobs = []
+    for rank, directory in enumerate(directories):
+        directory.hyperparameters(values)
+        local_rank, local_size = directories[:rank].count(directory), directories.count(directory)
+        jobs.append(ForkedJob(directory, AsRank(rank, local_rank, len(directories), local_size, port)))
+    return [Result(code, log, "") for code, log in [job.end() for job in jobs]]
 
 
 def kill_all() -> None:

@@ -20,6 +20,7 @@ from container.train.launch.torchrun import free_port
 from tests.conftest import write_image_folder
 from tests.train.conftest import SMALL, JobDirectory, Result
 from tests.train.data.test_channels_shards import labelled, write_shard
+from tests.train.forked_job import ForkedJob, run_program, run_ranks
 from tests.train.launch.test_launcher import read_until
 from tests.train.profiler.test_profiler import check_steps, read_lines, read_steps
 
@@ -103,6 +104,7 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Host
 def hosts(data: Path, tmp_path: Path) -> Iterator[Hosts]:
     made = Hosts(tmp_path, data)
     yield made
+    ForkedJob.end_all()
     for job in made.both:
         for process in job.processes():
             process.kill()
@@ -177,7 +179,7 @@ def test_a_stop_on_one_host_stops_both_and_the_job_goes_on_as_if_it_had_not_been
 
     # The second host's disk is a new one; the first's checkpoints came back.
     shutil.rmtree(hosts.second.base / "checkpoints")
-    results = hosts.run()
+    results = run_ranks(hosts.both, VALUES)
     assert [result.code for result in results] == [0, 0], results
     assert "resuming from the checkpoint of epoch 2, step " in results[0].stdout
     whole, _ = finished
@@ -188,7 +190,7 @@ def test_a_stop_on_one_host_stops_both_and_the_job_goes_on_as_if_it_had_not_been
 
     # One host alone goes on from there as well.
     describe_hosts(hosts.first, "algo-1", ("algo-1",))
-    alone = hosts.first.run({**VALUES, "epochs": "4"})
+    alone = run_program(hosts.first, {**VALUES, "epochs": "4"})
     assert alone.code == 0, alone.log
     assert "resuming from the checkpoint of epoch 4, step 0" in alone.stdout
     assert len(hosts.first.metrics()) == 5
@@ -212,7 +214,7 @@ def test_hosts_with_different_pictures_are_told_to_take_all(hosts: Hosts, data: 
     (hosts.second.base / "input" / "data" / "train").unlink()
     shutil.copytree(data, hosts.second.base / "input" / "data" / "train")
     (hosts.second.base / "input" / "data" / "train" / "blue" / "000.png").unlink()
-    results = hosts.run()
+    results = run_ranks(hosts.both, VALUES)
     assert [result.code for result in results] == [1, 1], results
     for job in hosts.both:
         assert job.failure.startswith(
@@ -360,9 +362,8 @@ def test_a_process_that_is_killed_is_the_cause_and_not_what_the_others_saw(host:
 
 
 def test_a_batch_too_small_for_the_processes_names_one_that_fits(host: JobDirectory):
-    host.hyperparameters({**VALUES, "batch-size": "3"})
-    (result,) = ended([host.start([sys.executable, "-c", _TWO_PROCESSES])])
-    assert result.code == 1, result.log
+    results = run_ranks([host, host], {**VALUES, "batch-size": "3"})
+    assert [result.code for result in results] == [1, 1], results
     assert host.failure == (
         "hyperparameter batch-size is 3, for all of the job's 2 processes together; each needs two pictures for batch "
         "normalisation: choose at least 4, or fewer instances"
