@@ -179,7 +179,7 @@ def test_a_stop_on_one_host_stops_both_and_the_job_goes_on_as_if_it_had_not_been
 
     # The second host's disk is a new one; the first's checkpoints came back.
     shutil.rmtree(hosts.second.base / "checkpoints")
-    results = run_ranks(hosts.both, VALUES)
+    results = hosts.run()
     assert [result.code for result in results] == [0, 0], results
     assert "resuming from the checkpoint of epoch 2, step " in results[0].stdout
     whole, _ = finished
