@@ -10,16 +10,16 @@ case ${1-} in
 host) venv=.venv-host lock=docker/host.lock size="20 MB" ;;
 smdebug) venv=.venv-smdebug lock=docker/smdebug.lock size="50 MB" ;;
 esac
-stamp=$venv/.slipway # checksums of the lock and pyproject.toml that it was made from
+stamp=$venv/.slipway # checksums of the lock, and of the project's files, that it was made from
 pip=("$venv/bin/python" -m pip --disable-pip-version-check)
 want_lock=$(sha256sum <"$lock")
-want_project=$(sha256sum <pyproject.toml)
+want_project=$(cat pyproject.toml docker/layers/java_archive.py | sha256sum)
 
 install_project() {
 	if [[ $venv == .venv ]]; then
 		install_editable
 	fi
-	if [[ $venv == .venv && ! -d $venv/share/slipway-java ]]; then
+	if [[ $venv == .venv && ! -f $venv/share/slipway-java/model-server.jsa ]]; then
 		"$venv/bin/python" docker/layers/java_archive.py || true # servers also start without it, a second slower
 	fi
 	printf '%s\n' "$want_lock" "$want_project" >"$stamp"

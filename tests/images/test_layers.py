@@ -43,11 +43,11 @@ START_JAVA_WITH_ITS_ARCHIVE = """if True:
     from container.serve.settings.config import ServeConfig
     ports, run = model_server.InnerPorts(20001, 20002), Path(tempfile.mkdtemp())
     model_server.write_files(run, ports, ServeConfig.from_environment({}), gpus=0, threads=1)
-    extra = ("-XX:AOTMode=on",)
+    extra = ("-Xshare:on",)
     command = model_server.command(java.find_java(), run, heap=256 << 20, cpus=1, extra=extra)
     print(subprocess.run([*command, "--help"], capture_output=True, text=True).stdout)
 """
-"""-XX:AOTMode=on ends Java where the archive is of no use."""
+"""-Xshare:on ends Java where the archive is of no use."""
 
 
 def image_name(images: Images, target: str) -> str:
@@ -176,6 +176,18 @@ def test_the_serving_image_tells_sagemaker_what_it_can(docker: Docker, images: I
 def test_java_starts_with_the_archive_of_its_classes(docker: Docker, images: Images):
     ended = docker.run("--network=none", images.serve, "python", "-c", START_JAVA_WITH_ITS_ARCHIVE)
     assert "--mms-config-file" in ended.stdout
+
+
+def test_the_archive_of_javas_classes_is_the_same_when_it_is_made_again(docker: Docker, images: Images):
+    """test_build.py finds this layer in the build's cache."""
+    made = "/opt/slipway/share/slipway-java/model-server.jsa"
+    again = f"sha256sum {made} && python /mnt/java_archive.py && sha256sum {made}"
+    script = Path(__file__).parents[2] / "docker" / "layers" / "java_archive.py"
+    mount = f"--volume={script}:/mnt/java_archive.py:ro"
+    ended = docker.run("--network=none", mount, images.serve, "bash", "-c", again)
+    assert ended.code == 0, ended.log
+    first, second = ended.stdout.splitlines()
+    assert first == second
 
 
 @pytest.mark.parametrize("target", TARGETS)

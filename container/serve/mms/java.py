@@ -42,7 +42,7 @@ def find_java(archive: Path = ARCHIVE) -> Java:
         ServeError: There is none.
     """
     packaged = _packaged()
-    if packaged and (archive / "model-server.aot").is_file():
+    if packaged and (archive / "model-server.jsa").is_file():
         return replace(packaged, archive=archive)
     seen = []
     for program in _candidates():

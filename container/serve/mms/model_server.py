@@ -162,7 +162,7 @@ def _archive_flags(java: Java) -> list[str]:
     """Flags for the archive of classes; Java starts without one that does not fit, and these silence its warning."""
     if not java.archive:
         return []
-    return [f"-XX:AOTCache={java.archive / 'model-server.aot'}", "-Xlog:disable", "-Xlog:all=error"]
+    return [f"-XX:SharedArchiveFile={java.archive / 'model-server.jsa'}", "-Xlog:disable", "-Xlog:all=error"]
 
 
 def _jar() -> Path:

