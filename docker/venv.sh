@@ -62,12 +62,13 @@ quiet=(--quiet)
 [[ $venv != .venv-smdebug ]] || export CFLAGS="${CFLAGS-} -DPyEval_CallObject=PyObject_CallObject"
 # --no-deps: the lock is complete except for what docker/lock.sh omits, which pip would add. --no-compile: most modules
 # are never imported.
-install=("${pip[@]}" install --no-compile)
+locked=("${quiet[@]}" --no-deps --require-hashes --requirement "$lock")
 # uv is several times as fast, but knows nothing of an index that pip was told to use instead.
-if command -v uv >/dev/null && ! "${pip[@]}" config list | grep '[.]index-url=' >/dev/null; then
-	install=(uv pip install --python "$venv/bin/python")
-fi
-if ! "${install[@]}" "${quiet[@]}" --no-deps --require-hashes --requirement "$lock"; then
+install_with_uv() {
+	command -v uv >/dev/null && ! "${pip[@]}" config list | grep '[.]index-url=' >/dev/null &&
+		UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT-180} uv pip install --python "$venv/bin/python" "${locked[@]}"
+}
+if ! install_with_uv && ! "${pip[@]}" install --no-compile "${locked[@]}"; then
 	echo "Installing the locked packages failed; the lines above say why." >&2
 	if [[ $venv == .venv ]]; then
 		echo "sagemaker-training is compiled on this machine, which needs a C compiler and Python's headers" >&2
