@@ -18,6 +18,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from bench.pictures import picture_folder
 from container.artifact import save
+from container.export.pictures import Pictures
 from container.model_card import ModelCard
 from container.networks.build import build_model
 from container.networks.head import head_names
@@ -29,7 +30,9 @@ CLASSES = 133
 _SEED = 0
 # Pictures used for the network's statistics; the clearest of them become probes.
 _LOOKED_AT = 16
+_APART = 8  # how many of them have a class of their own
 _PROBES = 4
+_CALIBRATION = 64  # pictures, the clearest, that an INT8 graph is made and judged with
 _CLEAR = 20.0  # the logit of a picture's own class
 _BRANCH = 0.2
 """Scale of what a ResNet's block adds to its input. Training starts from 0; with the default, 1, a random network
@@ -83,8 +86,8 @@ class Workload:
             pictures: Number of different bodies, at least 16.
             kept: Where generated pictures are kept for reuse; None for the system's temporary directory.
             told: Receives progress, as lines.
-            int8: Add an INT8 graph, which our server then chooses; `float/model` is the model without it. The network
-                then tells up to 133 of the pictures apart, of which the graph needs 50 at least.
+            int8: Add an INT8 graph, which our server then chooses; `float/model` is the model without it. It needs at
+                least 50 pictures.
 
         Raises:
             ValueError: The INT8 graph was not kept.
@@ -97,10 +100,11 @@ class Workload:
             shutil.copyfile(path, files[-1])
             text = base64.b64encode(path.read_bytes()).decode()
             files[-1].with_suffix(".json").write_text(json.dumps({"image": text}))
-        looked_at = min(len(files), CLASSES if int8 else _LOOKED_AT)
-        numbers = list(range(0, len(files), max(1, len(files) // looked_at)))[:CLASSES]
+        looked_at = min(len(files), 2 * _CALIBRATION if int8 else _LOOKED_AT)
+        numbers = list(range(0, len(files), len(files) // looked_at))[:looked_at]
         views = _views([files[number] for number in numbers], image_size)
         network = _network(architecture, views["crop"])
+        seen = _Seen.by(network, views)
         card = ModelCard(
             architecture=architecture,
             classes=tuple(f"class {number}" for number in range(CLASSES)),
@@ -108,28 +112,29 @@ class Workload:
         )
         save(folder / "ours" / "model", network.state_dict(), card)
         if find_spec("openvino"):
-            looked = [files[number] for number in numbers]
-            _export(folder / "ours" / "model", card.preprocessing, looked, told, int8=False)
+            clear = seen.clearest[:_CALIBRATION]
+            squares = [square(files[numbers[place]].read_bytes(), card.preprocessing, MAX_PIXELS) for place in clear]
+            looked = Pictures(np.stack(squares), seen.classes["ours"][clear].numpy())
+            _export(folder / "ours" / "model", looked, told, int8=False)
             if int8:
                 shutil.copytree(folder / "ours", folder / "float")
-                _export(folder / "ours" / "model", card.preprocessing, looked, told, int8=True)
+                _export(folder / "ours" / "model", looked, told, int8=True)
         (folder / "seed" / "model").mkdir(parents=True)
         torch.save(network.state_dict(), folder / "seed" / "model" / "model.pth")
         return cls(
             architecture, image_size, folder, files, [path.with_suffix(".json") for path in files],
-            _probes(network, views, numbers),
+            [
+                Probe(numbers[place], {reading: int(found[place]) for reading, found in seen.classes.items()})
+                for place in seen.clearest_of_each_class[:_PROBES]
+            ],
         )  # fmt: skip
 
 
-def _export(
-    model_dir: Path, preprocessing: Preprocessing, files: list[Path], told: Callable[[str], None], *, int8: bool
-) -> None:
+def _export(model_dir: Path, pictures: Pictures, told: Callable[[str], None], *, int8: bool) -> None:
     # Only here: torch serves the model where OpenVINO is missing.
     from container.export.export import export
-    from container.export.pictures import Pictures
 
-    squares = np.stack([square(file.read_bytes(), preprocessing, MAX_PIXELS) for file in files])
-    card = export(model_dir, Pictures(squares, np.arange(len(files))), int8=int8, told=told)
+    card = export(model_dir, pictures, int8=int8, told=told)
     if why := card.export.get("int8_failed"):
         raise ValueError(f"no INT8 graph: {why}")
 
@@ -161,10 +166,10 @@ def _views(files: list[Path], image_size: int) -> dict[Reading, torch.Tensor]:
 
 
 def _network(architecture: str, batch: torch.Tensor) -> nn.Module:
-    """Make a network with random weights that tells the given pictures apart, by far more than rounding changes.
+    """Make a network with random weights that tells some of the given pictures apart, by far more than rounding does.
 
-    Its batch normalisations have the pictures' statistics; its head has a class for each picture's features, away from
-    their mean, and random weights for the other classes.
+    Its batch normalisations have the pictures' statistics. Its head has a class each for the features of the pictures
+    that are least alike, and a score below all of these for the other classes.
     """
     torch.manual_seed(_SEED)
     network = build_model(architecture, CLASSES)
@@ -175,26 +180,52 @@ def _network(architecture: str, batch: torch.Tensor) -> nn.Module:
             nn.init.constant_((module.bn3 if isinstance(module, Bottleneck) else module.bn2).weight, _BRANCH)
     [name] = {name.rpartition(".")[0] for name in head_names(architecture, network)}
     head = network.get_submodule(name)
-    seen: list[torch.Tensor] = []
-    watch = head.register_forward_pre_hook(lambda _head, inputs: seen.append(inputs[0]))
+    inputs: list[torch.Tensor] = []
+    watch = head.register_forward_pre_hook(lambda _head, given: inputs.append(given[0]))
     with torch.no_grad():
         network.train()(batch)
         network.eval()(batch)
         watch.remove()
         weight, bias = head.get_parameter("weight"), head.get_parameter("bias")
-        mean = seen[-1].mean(dim=0)
-        away = seen[-1] - mean
-        weight[: len(away)] = _CLEAR * away / away.square().sum(dim=1, keepdim=True)
+        mean = inputs[-1].mean(dim=0)
+        away = inputs[-1] - mean
+        own = away[_least_alike(away, min(_APART, len(away)))]
+        weight.zero_()[: len(own)] = _CLEAR * own / own.square().sum(dim=1, keepdim=True)
         bias.copy_(-weight @ mean)
+        bias[len(own) :] = -_CLEAR
     return network
 
 
-@torch.no_grad()
-def _probes(network: nn.Module, views: dict[Reading, torch.Tensor], numbers: list[int]) -> list[Probe]:
-    """Choose the pictures whose first class is furthest ahead of the second, in every reading."""
-    best = {reading: network(view).topk(2, dim=1) for reading, view in views.items()}
-    margins = torch.stack([top.values[:, 0] - top.values[:, 1] for top in best.values()]).amin(dim=0)
-    return [
-        Probe(numbers[place], {reading: int(top.indices[place, 0]) for reading, top in best.items()})
-        for place in margins.argsort(descending=True)[:_PROBES].tolist()
-    ]
+def _least_alike(features: torch.Tensor, count: int) -> list[int]:
+    """Choose the rows of (N, features) that are furthest from each other, one after the other."""
+    distances = torch.cdist(features, features)
+    chosen = [int(features.square().sum(dim=1).argmax())]
+    while len(chosen) < count:
+        chosen.append(int(distances[:, chosen].amin(dim=1).argmax()))
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a network sees in pictures."""
+
+    classes: dict[Reading, torch.Tensor]
+    """The most probable classes, (N,), by reading."""
+    clearest: list[int]
+    """The pictures by how far their first class is ahead of the second, in the reading where it is least."""
+
+    @classmethod
+    @torch.no_grad()
+    def by(cls, network: nn.Module, views: dict[Reading, torch.Tensor]) -> "_Seen":
+        best = {reading: network(view).topk(2, dim=1) for reading, view in views.items()}
+        margins = torch.stack([top.values[:, 0] - top.values[:, 1] for top in best.values()]).amin(dim=0)
+        return cls(
+            {reading: top.indices[:, 0] for reading, top in best.items()}, margins.argsort(descending=True).tolist()
+        )
+
+    @property
+    def clearest_of_each_class(self) -> list[int]:
+        first: dict[int, int] = {}
+        for place in self.clearest:
+            first.setdefault(int(self.classes["ours"][place]), place)
+        return list(first.values())
