@@ -9,13 +9,14 @@ rounds.
 
 The limit is our decoding and our engine in one process without HTTP, its threads decoding one batch while another is
 in the network. The seed project's handler runs under unmodified sagemaker-inference and multi-model-server. LitServe
-runs once with our decoding and engine, and once as its users write it; TorchServe runs as its users write it.
+runs once with our decoding and engine, and once as its users write it; Triton, if `docker/venv.sh triton` has installed
+it, runs with our decoding and engine, and TorchServe as its users write it.
 `front_cost` is one minus the ratio of our requests/s through the front to those of the same requests sent directly to
 multi-model-server, in the front's form. `p99_over_p50_at_80` is from an open loop: requests are sent at fixed times, at
 80 % of the rate reached with 32 clients, and latencies count from those times. At half of its own rate, each server is
 also asked beside a program that keeps one CPU busy.
 
-With `--int8` ours, its limit and LitServe with our engine have an INT8 graph, and ours runs without it too.
+With `--int8` ours, its limit, and LitServe and Triton with our engine have an INT8 graph, and ours runs without it too.
 """
 
 import argparse
@@ -64,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from container.cpus import available_cpus
     from container.processes import adopt_orphans, kill_descendants
 
+    if given.int8 and not has_int8_products():
+        sys.exit(
+            "bench.serve: --int8: this CPU has no 8-bit dot products (VNNI, AMX), so that no server would use INT8"
+        )
     adopt_orphans()
     # SIGTERM too must leave nothing running.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
@@ -165,6 +170,7 @@ def _start(
         if name not in ("ours", "float", *RIVALS):
             continue
         taken = []
+        server = None
         try:
             for last in [False] * (times - 1) + [True]:
                 launch = RIVALS[name](workload) if name in RIVALS else ours.launch(workload, name)
@@ -178,7 +184,8 @@ def _start(
                 else:
                     server.stop()
         except StartError as error:
-            server.stop()
+            if server:
+                server.stop()
             if name not in RIVALS:
                 sys.exit(f"bench.serve: {error}")
             tell(f"left out: {error}")
@@ -238,7 +245,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", help="default: resnet50")
     parser.add_argument("--image-size", type=positive, metavar="PIXELS", help="default: 224")
     parser.add_argument("--int8", action="store_true", help="serve an INT8 graph, and compare it with ours without it")
-    parser.add_argument("--pictures", type=positive, default=64, metavar="N", help="different bodies; default: 64")
+    parser.add_argument("--pictures", type=positive, default=128, metavar="N", help="different bodies; default: 128")
     parser.add_argument(
         "--directory", type=Path, help="where to keep generated pictures for reuse; default: the temporary directory"
     )

@@ -14,13 +14,14 @@ SIDES = {
     "limit": "decode and forward in one process, no HTTP (the limit)",
     "seed": "the seed project's handler, multi-model-server",
     "litserve": "LitServe, our decoding and engine",
+    "triton": "Triton, our decoding and engine",
     "litserve_plain": "LitServe, as its users write it",
     "torchserve": "TorchServe, as its users write it",
     "without_front": "ours, directly at multi-model-server",
 }
 """Label of everything that is measured."""
 
-_TARGETS = {"limit": "0.90 at 32", "seed": "4 on a CPU at 32", "litserve": "1", "torchserve": "1"}
+_TARGETS = {"limit": "0.90 at 32", "seed": "4 on a CPU at 32", "litserve": "1", "triton": "1", "torchserve": "1"}
 _MOST_AT_80 = 2.5
 _FRONT_COST = 0.05
 

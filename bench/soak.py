@@ -51,9 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with ExitStack() as stack:
         stack.callback(kill_descendants)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slipway-bench-")))
-        workload = Workload.make(
-            folder, given.model, given.image_size, pictures=given.pictures, kept=given.directory, told=tell
-        )
+        try:
+            workload = Workload.make(
+                folder, given.model, given.image_size, pictures=given.pictures, kept=given.directory, told=tell
+            )
+        except ValueError as error:
+            sys.exit(f"bench.soak: {error}")
         load, burst = stack.enter_context(LoadProcess()), stack.enter_context(LoadProcess())
         server = Server(ours.launch(workload), folder)
         stack.callback(server.stop)

@@ -5,10 +5,10 @@ usage() {
 	cat <<'TEXT'
 Usage: docker/lock.sh [--upgrade]
 
-Writes docker/{dev,train,serve,serve-cpu,host,smdebug}.lock, docker/{train,serve}-cuda12.lock and tests/images/sdk3.lock
-from the .in files beside them: all packages for all platforms, with hashes and without index addresses. Locked versions
-are kept; --upgrade takes the newest ones that fit, and prints what changed and which upper bounds hold back a newer
-release, with their reasons.
+Writes docker/{dev,train,serve,serve-cpu,host,smdebug,triton}.lock, docker/{train,serve}-cuda12.lock and
+tests/images/sdk3.lock from the .in files beside them: all packages for all platforms, with hashes and without index
+addresses. Locked versions are kept; --upgrade takes the newest ones that fit, and prints what changed and which upper
+bounds hold back a newer release, with their reasons.
 Needs uv on PATH (pip install uv).
 TEXT
 }
@@ -60,7 +60,8 @@ compile host.in --constraint dev.lock --output-file host.lock
 # The name is fixed because uv writes it into the locks.
 constraints=../.build/cuda12-constraints.txt
 mkdir -p ../.build
-trap 'rm -f "$constraints"' EXIT
+not_numpy=../.build/triton-constraints.txt
+trap 'rm -f "$constraints" "$not_numpy"' EXIT
 awk '/^[^ #]/ { other = /^(torch|torchvision|triton|cuda-(bindings|toolkit)|nvidia-[a-z0-9-]+)==/ && !/^nvidia-ml-py==/ } !other' \
 	dev.lock >"$constraints"
 # Required, but unused: triton is for torch.compile, openvino-telemetry for OpenVINO's tools, and huggingface-hub, with
@@ -78,8 +79,11 @@ for cuda in 13 12; do
 		--output-file "serve$suffix.lock"
 done
 compile "${upgrade[@]}" ../tests/images/sdk3.in --output-file ../tests/images/sdk3.lock
-# Deliberately older packages, in an environment of their own.
+# Deliberately older packages, in environments of their own.
 compile "${upgrade[@]}" smdebug.in --output-file smdebug.lock
+awk '/^[^ #]/ { other = /^numpy==/ } !other' serve-cpu.lock >"$not_numpy"
+compile "${upgrade[@]}" triton.in --constraint "$not_numpy" --no-emit-package openvino-telemetry \
+	--output-file triton.lock
 if ((${#upgrade[@]})); then
 	echo "Locked packages that changed (-: before, +: now):"
 	diff --unified=0 <(echo "$before") <(pins) | grep -E '^[-+][a-z]' || echo "none"

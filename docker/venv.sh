@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Creates the project's virtual environment, .venv, unless it is up to date. For demo.sh and test.sh.
 # `docker/venv.sh host` creates .venv-host with only what push.sh needs; `docker/venv.sh smdebug` creates .venv-smdebug
-# for the debugger's rules, because smdebug requires older packages.
+# for the debugger's rules, and `docker/venv.sh triton` .venv-triton for bench.serve, because smdebug and PyTriton require
+# older packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,6 +10,10 @@ venv=.venv lock=docker/dev.lock size="3.6 GB"
 case ${1-} in
 host) venv=.venv-host lock=docker/host.lock size="20 MB" ;;
 smdebug) venv=.venv-smdebug lock=docker/smdebug.lock size="50 MB" ;;
+triton)
+	venv=.venv-triton lock=docker/triton.lock size="120 MB"
+	PYTHON=${PYTHON-/usr/bin/python3} # Triton loads libpython, whose version must be the same
+	;;
 esac
 stamp=$venv/.slipway # checksums of the lock, and of the project's files, that it was made from
 pip=("$venv/bin/python" -m pip --disable-pip-version-check)

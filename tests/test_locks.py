@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 DOCKER = Path(__file__).parents[1] / "docker"
-NAMES = ("train", "serve", "train-cuda12", "serve-cuda12", "serve-cpu", "host", "smdebug", "dev")
+NAMES = ("train", "serve", "train-cuda12", "serve-cuda12", "serve-cpu", "host", "smdebug", "triton", "dev")
 LOCKS = {name: DOCKER / f"{name}.lock" for name in NAMES}
 LOCKS |= {"sdk3": Path(__file__).parent / "images" / "sdk3.lock"}
 

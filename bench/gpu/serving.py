@@ -17,7 +17,8 @@ import torch
 
 from bench.gpu.part import Options
 from bench.gpu.record import Record
-from bench.serving.ours import Functions, worker_environment
+from bench.serving.functions import Functions
+from bench.serving.ours import worker_environment
 from bench.serving.workload import Workload
 from bench.telling import tell
 from container import artifact

@@ -63,7 +63,7 @@ class LimitProcess:
 
 def main() -> None:
     """Print a line once loaded, then run for each number of seconds on standard input."""
-    from bench.serving.ours import Functions
+    from bench.serving.functions import Functions
 
     bodies = cycle([Path(file).read_bytes() for file in sys.argv[1:]])
     functions = Functions(os.environ["SAGEMAKER_BASE_DIR"])

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import litserve
 from fastapi import Body, Response
 
+from bench.serving.functions import Functions
 from bench.serving.litserve_plain import batching, run
-from bench.serving.ours import Functions
 
 
 class OurClassifier(litserve.LitAPI):  # type: ignore[misc]

@@ -12,6 +12,8 @@ from container.serve.mms.java import find_java
 BATCH_SIZE = 8
 BATCH_WITHIN_S = 0.005
 _HERE = Path(__file__).parent
+TRITON = _HERE.parents[1] / ".venv-triton" / "bin" / "python"
+"""The Python of the environment that has Triton."""
 
 
 def seed(workload: Workload) -> Launch:
@@ -68,9 +70,7 @@ def _litserve(
         environment={
             **_plain(workload),
             **environment,
-            "BENCH_PORT": str(port),
-            "BENCH_BATCH_SIZE": str(BATCH_SIZE),
-            "BENCH_BATCH_WITHIN_S": str(BATCH_WITHIN_S),
+            **_batching(port),
         },
         port=port,
         ping="/health",
@@ -79,6 +79,32 @@ def _litserve(
         bodies=bodies,
         reading="ours" if name == "litserve" else "crop",
         top_class=_first_index if name == "litserve" else _class_field,
+    )
+
+
+def triton(workload: Workload) -> Launch:
+    """Configure Triton around our decoding and our engine; it has an environment of its own, `.venv-triton`."""
+    if not TRITON.exists():
+        raise StartError("triton is not installed; `docker/venv.sh triton` installs it in .venv-triton")
+    port = free_port()
+    return Launch(
+        name="triton",
+        command=[str(TRITON), "-m", "bench.serving.triton_ours"],
+        environment={
+            **worker_environment(),
+            **_batching(port),
+            "BENCH_BASE_DIR": str(workload.folder / "ours"),
+        },
+        port=port,
+        ping="/v2/models/model/ready",
+        path="/v2/models/model/infer",
+        content_type="application/octet-stream",
+        bodies=workload.pictures,
+        reading="ours",
+        # Triton's own description of the answer comes first.
+        top_class=lambda body: _first_index(body[body.index(b'{"predictions"') :]),
+        # The whole body is the model's input, without a description in JSON before it.
+        headers={"Inference-Header-Content-Length": "0"},
     )
 
 
@@ -147,7 +173,13 @@ def torchserve(workload: Workload) -> Launch:
     )
 
 
-RIVALS = {"seed": seed, "litserve": litserve, "litserve_plain": litserve_plain, "torchserve": torchserve}
+RIVALS = {
+    "seed": seed,
+    "litserve": litserve,
+    "triton": triton,
+    "litserve_plain": litserve_plain,
+    "torchserve": torchserve,
+}
 
 
 def _plain(workload: Workload) -> dict[str, str]:
@@ -157,6 +189,15 @@ def _plain(workload: Workload) -> dict[str, str]:
         "BENCH_MODEL": workload.architecture,
         "BENCH_IMAGE_SIZE": str(workload.image_size),
         "BENCH_CLASSES": str(CLASSES),
+    }
+
+
+def _batching(port: int) -> dict[str, str]:
+    """Return the environment of the programs that batch requests themselves."""
+    return {
+        "BENCH_PORT": str(port),
+        "BENCH_BATCH_SIZE": str(BATCH_SIZE),
+        "BENCH_BATCH_WITHIN_S": str(BATCH_WITHIN_S),
     }
 
 

@@ -28,11 +28,12 @@ from container.serve.worker.pixels import square
 
 CLASSES = 133
 _SEED = 0
-# Pictures used for the network's statistics; the clearest of them become probes.
-_LOOKED_AT = 16
-_APART = 8  # how many of them have a class of their own
-_PROBES = 4
-_CALIBRATION = 64  # pictures, the clearest, that an INT8 graph is made and judged with
+# Pictures used for the network's statistics, without and with an INT8 graph; the clearest of them become probes.
+_LOOKED_AT, _LOOKED_AT_FOR_INT8 = 16, 128
+# How many of them have a class of their own: with more, rounding to 8 bits changes the class of some picture.
+_APART = 2
+_PROBES_OF_A_CLASS = 2
+_CALIBRATION = 50  # pictures, the clearest, that an INT8 graph is made and judged with
 _CLEAR = 20.0  # the logit of a picture's own class
 _BRANCH = 0.2
 """Scale of what a ResNet's block adds to its input. Training starts from 0; with the default, 1, a random network
@@ -86,12 +87,15 @@ class Workload:
             pictures: Number of different bodies, at least 16.
             kept: Where generated pictures are kept for reuse; None for the system's temporary directory.
             told: Receives progress, as lines.
-            int8: Add an INT8 graph, which our server then chooses; `float/model` is the model without it. It needs at
-                least 50 pictures.
+            int8: Add an INT8 graph, which our server then chooses; `float/model` is the model without it. It
+                needs 128 pictures, the clearest of which must keep their classes.
 
         Raises:
-            ValueError: The INT8 graph was not kept.
+            ValueError: There are too few pictures, or the INT8 graph was not kept.
         """
+        looked_at = _LOOKED_AT_FOR_INT8 if int8 else _LOOKED_AT
+        if pictures < looked_at:
+            raise ValueError(f"{pictures} pictures are too few: at least {looked_at}{' for INT8' * int8}")
         source = picture_folder(pictures, seed=_SEED, directory=kept, told=told)
         files = []
         (folder / "bodies").mkdir(parents=True)
@@ -100,7 +104,6 @@ class Workload:
             shutil.copyfile(path, files[-1])
             text = base64.b64encode(path.read_bytes()).decode()
             files[-1].with_suffix(".json").write_text(json.dumps({"image": text}))
-        looked_at = min(len(files), 2 * _CALIBRATION if int8 else _LOOKED_AT)
         numbers = list(range(0, len(files), len(files) // looked_at))[:looked_at]
         views = _views([files[number] for number in numbers], image_size)
         network = _network(architecture, views["crop"])
@@ -125,7 +128,7 @@ class Workload:
             architecture, image_size, folder, files, [path.with_suffix(".json") for path in files],
             [
                 Probe(numbers[place], {reading: int(found[place]) for reading, found in seen.classes.items()})
-                for place in seen.clearest_of_each_class[:_PROBES]
+                for place in seen.clearest_of_each_class(_PROBES_OF_A_CLASS)
             ],
         )  # fmt: skip
 
@@ -223,9 +226,9 @@ class _Seen:
             {reading: top.indices[:, 0] for reading, top in best.items()}, margins.argsort(descending=True).tolist()
         )
 
-    @property
-    def clearest_of_each_class(self) -> list[int]:
-        first: dict[int, int] = {}
+    def clearest_of_each_class(self, number: int) -> list[int]:
+        """Choose this many pictures of each class, as far as there are."""
+        of_class: dict[int, list[int]] = {}
         for place in self.clearest:
-            first.setdefault(int(self.classes["ours"][place]), place)
-        return list(first.values())
+            of_class.setdefault(int(self.classes["ours"][place]), []).append(place)
+        return [place for places in of_class.values() for place in places[:number]]

@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from bench import serve
+from bench.serving import rivals
 from bench.serving.load import LOST, Target, ask_each, closed_loop, open_loop
 from bench.serving.points import Latencies, seconds_per_answer
+from bench.serving.server import StartError
+from bench.serving.workload import Workload
 from tests.rules.environment import ROOT
 
 KEYS = (
@@ -49,8 +52,26 @@ def test_it_prints_and_writes_the_ratios(tmp_path: Path):
 def test_help_names_all_that_is_compared():
     done = subprocess.run([sys.executable, "-m", "bench.serve", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0
-    for word in ("--json", "--rounds", "--quick", "limit", "seed", "litserve", "torchserve"):
+    for word in ("--json", "--rounds", "--quick", "limit", "seed", "litserve", "triton", "torchserve"):
         assert word in done.stdout
+
+
+@pytest.mark.parametrize(("int8", "least"), [(False, "at least 16$"), (True, "at least 128 for INT8$")])
+def test_too_few_pictures_are_refused(int8: bool, least: str, tmp_path: Path):
+    with pytest.raises(ValueError, match=f"15 pictures are too few: {least}"):
+        Workload.make(tmp_path, "resnet18", 64, pictures=15, kept=None, told=print, int8=int8)
+
+
+def test_int8_is_not_measured_on_a_cpu_that_is_not_given_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("container.graph.cpu_features.has_int8_products", lambda: False)
+    with pytest.raises(SystemExit, match=r"--int8: this CPU has no 8-bit dot products \(VNNI, AMX\)"):
+        serve.main(["--int8"])
+
+
+def test_triton_is_named_where_it_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rivals, "TRITON", tmp_path / "python")
+    with pytest.raises(StartError, match=r"triton is not installed; `docker/venv\.sh triton` installs it"):
+        rivals.triton(Workload("resnet18", 64, tmp_path, [], [], []))
 
 
 def test_an_unknown_rival_is_refused(capsys: pytest.CaptureFixture[str]):
