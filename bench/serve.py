@@ -65,10 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from container.cpus import available_cpus
     from container.processes import adopt_orphans, kill_descendants
 
-    if given.int8 and not has_int8_products():
-        sys.exit(
-            "bench.serve: --int8: this CPU has no 8-bit dot products (VNNI, AMX), so that no server would use INT8"
-        )
+    if given.int8:
+        from container.graph.cpu_features import has_int8_products
+
+        if not has_int8_products():
+            sys.exit(
+                "bench.serve: --int8: this CPU has no 8-bit dot products (VNNI, AMX), so that ours would not use it"
+            )
     adopt_orphans()
     # SIGTERM too must leave nothing running.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))

@@ -17,7 +17,8 @@ from typing import Any
 
 DOCKER = Path(__file__).parent
 LOCKS = tuple(
-    DOCKER / f"{name}.lock" for name in ("train", "train-cuda12", "serve", "serve-cuda12", "host", "smdebug", "dev")
+    DOCKER / f"{name}.lock"
+    for name in ("train", "train-cuda12", "serve", "serve-cuda12", "host", "smdebug", "triton", "dev")
 )
 NONE, FOUND, WRONG, NOT_LOOKED_UP = range(4)
 

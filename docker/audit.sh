@@ -6,7 +6,7 @@ usage() {
 Usage: docker/audit.sh [--service pypi|osv] [--osv-url URL] [--ignore FILE] [LOCK...]
 
 Looks up every locked package in a database of known vulnerabilities, with pip-audit. The default locks are
-docker/{train,serve,host,smdebug,dev}.lock.
+docker/{train,train-cuda12,serve,serve-cuda12,host,smdebug,triton,dev}.lock.
 
   --service NAME   pypi (PyPI's JSON API), the default, or osv (api.osv.dev)
   --osv-url URL    another OSV API, such as a mirror's; only with osv
