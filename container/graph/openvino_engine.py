@@ -7,12 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from container.graph.lean_openvino import openvino
 from container.graph.probabilities import Floats
-from container.graph.quiet import send_nothing
-
-send_nothing()
-
-import openvino  # noqa: E402 - after send_nothing
 
 Pixels = npt.NDArray[np.uint8]
 """Shape (size, size, 3)."""

@@ -225,3 +225,15 @@ def copied(source: Path, target: Path) -> Path:
     for file in source.iterdir():
         (target / file.name).write_bytes(file.read_bytes())
     return target
+
+
+def test_a_models_own_code_can_still_convert_other_formats(model_dir: Path):
+    """The engine leaves OpenVINO's converter out until somebody calls it."""
+    code = (
+        "import sys; import container.graph.openvino_engine; import openvino as ov;"
+        "assert 'openvino.tools.ovc' not in sys.modules;"
+        "print(ov.convert_model(sys.argv[1]).outputs[0].partial_shape)"
+    )
+    command = [sys.executable, "-c", code, model_dir / "model.onnx"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.stdout == "[?,3]\n", done.stderr
