@@ -11,7 +11,7 @@ case ${1-} in
 host) venv=.venv-host lock=docker/host.lock size="20 MB" ;;
 smdebug) venv=.venv-smdebug lock=docker/smdebug.lock size="50 MB" ;;
 triton)
-	venv=.venv-triton lock=docker/triton.lock size="120 MB"
+	venv=.venv-triton lock=docker/triton.lock size="160 MB"
 	PYTHON=${PYTHON-/usr/bin/python3} # Triton loads libpython, whose version must be the same
 	;;
 esac

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Sequence
 
-# Deadline of a request that does not come through the front.
-_LONG_S = 1e6
+LONG_S = 1e6
+"""Deadline of a request that does not come through the front, in seconds from now."""
 
 
 class Functions:
@@ -34,7 +34,7 @@ class Functions:
         from container.serve.protocol.replies import Request, RequestHead
 
         head = RequestHead(
-            request_id="bench", content_type="image/jpeg", accept=None, deadline=time.monotonic() + _LONG_S
+            request_id="bench", content_type="image/jpeg", accept=None, deadline=time.monotonic() + LONG_S
         )
         replies = self._functions.answer([Request(head, body) for body in bodies])
         if wrong := [reply for reply in replies if reply.status != 200]:

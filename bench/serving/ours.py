@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from bench.serving.functions import LONG_S
 from bench.serving.load import Target
 from bench.serving.server import Launch, Server, StartError, free_port
 from bench.serving.workload import Workload
@@ -15,9 +16,6 @@ from container.serve.supervisor.part_environment import SPIN
 
 BATCH_SIZE = 8
 """Our default."""
-
-# Deadline of a request that does not come through the front.
-_LONG_S = 1e6
 
 _PATIENCE_S, _TICK_S = 10.0, 0.05
 
@@ -88,7 +86,7 @@ def without_front(server: Server, workload: Workload) -> tuple[Target, int]:
         if time.monotonic() > give_up_at:
             raise StartError("multi-model-server cannot be reached: the server accepts no requests")
         time.sleep(_TICK_S)
-    head = RequestHead(request_id="bench", content_type="image/jpeg", accept=None, deadline=time.monotonic() + _LONG_S)
+    head = RequestHead(request_id="bench", content_type="image/jpeg", accept=None, deadline=time.monotonic() + LONG_S)
     parts = [head.pack(MemoryFile([picture.read_bytes()]).address) for picture in workload.pictures]
     folder = server.scratch / "batches"
     folder.mkdir()

@@ -86,7 +86,6 @@ def test_a_directory_that_cannot_be_made_is_a_warning(tmp_path: Path, caplog: py
 
 # TensorBoard's own thread ends by the exception that it hands on.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # TensorBoard's thread ends so
 def test_a_directory_that_is_taken_away_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     directory = tmp_path / "events"
     log = TensorBoardLog(directory)
