@@ -10,7 +10,6 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from importlib.util import find_spec
 from multiprocessing.synchronize import Barrier
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,12 +21,15 @@ from bench.serving.ours import worker_environment
 from bench.serving.workload import Workload
 from bench.telling import tell
 from container import artifact
+from container.contract.model_files import GRAPH
 from container.cpus import available_cpus
 from container.gpu import SWITCH
 from container.graph.probabilities import softmax
 from container.picture_limits import MAX_PIXELS
 from container.preprocessing import Preprocessing
+from container.serve.worker.engine import onnx_runtime
 from container.serve.worker.engine.engine import Logits, Pixels
+from container.serve.worker.engine.onnx_runtime import OnnxRuntime
 from container.serve.worker.pixels import square
 
 Run = Callable[[Sequence[Pixels]], Logits]
@@ -90,6 +92,7 @@ class _Serving:
             told=tell,
         )
         self._base_dir = str(folder / "ours")
+        self._model = folder / "ours" / "model"
         self._preprocessing = Preprocessing.for_size(self._sizes.image_size)
         self._bodies = [path.read_bytes() for path in self._workload.pictures]
         self._squares = [square(body, self._preprocessing, MAX_PIXELS) for body in self._bodies]
@@ -142,16 +145,30 @@ class _Serving:
         else:
             self._record.skip("engine", "CUDA graphs need a GPU", engine="bf16, CUDA graphs")
             self._record.skip("engine", "fp16 needs a GPU", engine="fp16")
-        return engines
+        return engines | self._onnx_runtimes()
+
+    def _onnx_runtimes(self) -> dict[str, Callable[[], Run]]:
+        """Find ONNX Runtime's engines; it can be the build for CPUs where there is no GPU."""
+        names = onnx_runtime.installed(self._device)
+        if not names or not (self._model / GRAPH).is_file():
+            why = f"the model has no {GRAPH}" if names else "onnxruntime-gpu and onnx are not both installed"
+            self._record.skip("engine", why, engine="fp16, ONNX Runtime")
+            return {}
+        return {f"fp16, {name}": partial(self._onnx_runtime, name) for name in names}
+
+    def _onnx_runtime(self, name: str) -> Run:
+        most = max(self._sizes.served_batches)
+        cache = self._options.scratch / "tensorrt-cache"
+        return OnnxRuntime(name, self._model / GRAPH, self._device, batch_size=most, cache=cache).logits
 
     def _eager(self, dtype: torch.dtype, device: torch.device | None = None, *, channels_last: bool = True) -> Run:
         device = device or self._device
-        model, _ = artifact.load(Path(self._base_dir) / "model")
+        model, _ = artifact.load(self._model)
         layout = torch.channels_last if channels_last else torch.contiguous_format
         return self._asked(model.to(device, dtype).to(memory_format=layout).eval(), dtype, device)
 
     def _compiled(self) -> Run:
-        model, _ = artifact.load(Path(self._base_dir) / "model")
+        model, _ = artifact.load(self._model)
         model = model.to(self._device, torch.bfloat16).to(memory_format=torch.channels_last).eval()
         model.compile(dynamic=False)
         return self._asked(model, torch.bfloat16, self._device)
@@ -170,7 +187,7 @@ class _Serving:
     def _graphs(self, dtype: torch.dtype) -> Run:
         from container.serve.worker.engine.cuda_graphs import Graphs
 
-        model, _ = artifact.load(Path(self._base_dir) / "model")
+        model, _ = artifact.load(self._model)
         most = max(self._sizes.served_batches)
         return Graphs(model, self._preprocessing, self._device, batch_size=most, half=dtype).logits
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from container import artifact
-from container.serve.worker.engine import choose
+from container.contract.model_files import GRAPH
+from container.serve.worker.engine import choose, onnx_runtime
 from container.serve.worker.engine.cuda_graphs import Graphs
 from container.serve.worker.predictor import Predictor
 from tests.serve.server_process import environment, serve_command
@@ -48,7 +49,7 @@ def test_the_gpu_answers_as_the_cpu_does(base_dir: Path, start_server, pictures:
 
 
 def test_every_number_of_pictures_goes_through_the_graphs(model_dir: Path) -> None:
-    engine, card = choose.on_gpu(model_dir, torch.device("cuda:0"), plain=False, batch_size=6)
+    engine, card = choose.on_gpu(model_dir, torch.device("cuda:0"), engine="cuda-graphs", batch_size=6, trials=False)
     eager, _ = choose.eager(model_dir, "cuda:0")
     assert (engine.name, eager.name) == ("cuda-graphs", "torch")
     side = card.preprocessing.size
@@ -57,6 +58,34 @@ def test_every_number_of_pictures_goes_through_the_graphs(model_dir: Path) -> No
     for count in (1, 2, 3, 5, 6, 7, 13):
         found = engine.logits(squares[:count])
         assert np.linalg.norm(found - wanted[:count]) < 0.05 * np.linalg.norm(wanted[:count])
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "tensorrt"])
+def test_onnx_runtime_computes_what_torch_does(model_dir: Path, tmp_path: Path, name: str) -> None:
+    device = torch.device("cuda:0")
+    if name not in onnx_runtime.installed(device) or not (model_dir / GRAPH).is_file():
+        pytest.skip(f"no {name}, or no {GRAPH}")
+    engine = onnx_runtime.OnnxRuntime(name, model_dir / GRAPH, device, batch_size=6, cache=tmp_path)
+    eager, card = choose.eager(model_dir, "cuda:0")
+    side = card.preprocessing.size
+    squares = list(np.random.default_rng(0).integers(0, 256, (13, side, side, 3), dtype=np.uint8))
+    wanted = eager.logits(squares)
+    for count in (1, 3, 6, 13):
+        found = engine.logits(squares[:count])
+        assert np.linalg.norm(found - wanted[:count]) < 0.02 * np.linalg.norm(wanted[:count])
+
+
+def test_the_fastest_engine_is_chosen_and_kept(model_dir: Path, tmp_path: Path, caplog) -> None:
+    device = torch.device("cuda:0")
+    if not onnx_runtime.installed(device):
+        pytest.skip("CUDA graphs are the only engine that is installed")
+    model = Path(shutil.copytree(model_dir, tmp_path / "model"))
+    with caplog.at_level("INFO"):
+        first, _ = choose.on_gpu(model, device, engine="auto", batch_size=4, trials=True)
+        second, _ = choose.on_gpu(model, device, engine="auto", batch_size=4, trials=True)
+    assert first.name == second.name
+    assert "event=engine-timed engine=cuda-graphs" in caplog.text
+    assert "the fastest one by engine-times.json" in caplog.text
 
 
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])

@@ -87,8 +87,8 @@ class ServeConfig:
     workers: int | None
     """Worker processes; None: one per GPU, or one."""
     use_cuda: bool
-    plain_torch: bool
-    """Whether to run the network with plain torch."""
+    engine: str
+    """What runs the network: auto, or the name of an engine."""
     precision: str
     """How a CPU multiplies: auto, fp32, bf16 or int8."""
     deadline_s: float
@@ -160,7 +160,7 @@ class ServeConfig:
             batch_delay_ms=settings.read(BATCH_DELAY),
             workers=settings.given(WORKERS),
             use_cuda=gpu.is_wanted(environment),
-            plain_torch=settings.read(ENGINE) == "torch",
+            engine=settings.read(ENGINE),
             precision=settings.read(PRECISION),
             deadline_s=settings.read(DEADLINE),
             drain_s=settings.read(DRAIN),

@@ -52,12 +52,13 @@ WORKERS = Variable(
     "Processes that hold the model.",
 )
 USE_CUDA = Variable((gpu.SWITCH,), "true", FLAG, "Use the GPU if there is one; false serves on the CPU.")
+PLAIN = "torch"
 ENGINE = Variable(
     ("SLIPWAY_ENGINE",),
     "auto",
-    Field(str, choices=("auto", "torch")),
-    "torch: run the network with plain torch in float32. auto: with OpenVINO on a CPU, and with CUDA graphs in "
-    "half precision on a GPU, where their outputs match torch's.",
+    Field(str, choices=("auto", PLAIN, "cuda-graphs", "onnxruntime", "tensorrt")),
+    "What runs the network, where its outputs match torch's. auto: OpenVINO on a CPU; on a GPU the fastest that is "
+    "installed of cuda-graphs, onnxruntime and tensorrt, in half precision. torch: plain torch in float32.",
 )
 PRECISION = Variable(
     ("SLIPWAY_PRECISION",),

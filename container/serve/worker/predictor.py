@@ -56,15 +56,23 @@ class Predictor:
             ArtifactError: A file or field is missing or wrong, or the model's outputs are not numbers.
             DriverError: There is a GPU, but torch cannot use it.
         """
-        plain = config.plain_torch
         if config.use_cuda and gpu.look().count:
             from container.serve.worker.device import choose_device
 
             device = choose_device(gpu_id, use_cuda=True)
-            engine, card = choose.on_gpu(config.model_dir, device, plain=plain, batch_size=config.batch_size)
+            # With many models, a client waits for the load.
+            engine, card = choose.on_gpu(
+                config.model_dir,
+                device,
+                engine=config.engine,
+                batch_size=config.batch_size,
+                trials=not config.multi_model,
+            )
         else:
             threads = threads_asked_for() or available_cpus()
-            engine, card = choose.on_cpu(config.model_dir, plain=plain, precision=config.precision, threads=threads)
+            engine, card = choose.on_cpu(
+                config.model_dir, engine=config.engine, precision=config.precision, threads=threads
+            )
 
         def load_eager() -> "Eager":
             from container.serve.worker.engine.eager import Eager

@@ -182,7 +182,7 @@ def test_models_of_earlier_versions_and_bare_tensors_are_converted(tmp_path: Pat
     bare.mkdir()
     torch.save(model.state_dict(), bare / "model.pth")
     for directory in (older, bare):
-        engine, _ = choose.on_cpu(directory, plain=False, precision="fp32", threads=1)
+        engine, _ = choose.on_cpu(directory, engine="auto", precision="fp32", threads=1)
         assert (engine.name, engine.precision) == ("openvino", "f32")
 
 
@@ -193,11 +193,11 @@ def test_tensors_that_do_not_fit_are_named_as_torch_names_them(tmp_path: Path) -
     fields = json.loads((saved / "model.json").read_text())
     (saved / "model.json").write_text(json.dumps(fields | {"architecture": "resnet34"}))
     with pytest.raises(ArtifactError, match=r"80 missing \(first: layer1.2.conv1.weight\)"):
-        choose.on_cpu(saved, plain=False, precision="auto", threads=1)
+        choose.on_cpu(saved, engine="auto", precision="auto", threads=1)
     (saved / "model.json").write_text(json.dumps(fields))
     (saved / "model.safetensors").write_bytes((saved / "model.safetensors").read_bytes()[:-1000])
     with pytest.raises(ArtifactError, match=r"model.safetensors in .* cannot be used"):
-        choose.on_cpu(saved, plain=False, precision="auto", threads=1)
+        choose.on_cpu(saved, engine="auto", precision="auto", threads=1)
 
 
 def test_a_network_whose_outputs_are_not_numbers_is_left_to_torch(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_network_whose_outputs_are_not_numbers_is_left_to_torch(tmp_path: Path
     model.fc.weight.data[0] = float("nan")
     card = ModelCard(architecture="resnet18", classes=tuple("abcdefg"), preprocessing=PREPROCESSING)
     artifact.save(tmp_path, model.state_dict(), card)
-    engine, _ = choose.on_cpu(tmp_path, plain=False, precision="auto", threads=1)
+    engine, _ = choose.on_cpu(tmp_path, engine="auto", precision="auto", threads=1)
     assert engine.name == "torch"
 
 

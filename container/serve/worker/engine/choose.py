@@ -1,4 +1,4 @@
-"""Chooses a model's engine: the fastest one whose outputs agree with torch's."""
+"""Chooses a model's engine: the fastest one whose outputs agree with torch's. gpu_engines.py has those for a GPU."""
 
 import logging
 from collections.abc import Iterator
@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING
 
 from container.contract.errors import ArtifactError
 from container.contract.model_files import INT8_GRAPH
-from container.graph.check_pictures import CheckPictures
 from container.imports import uncollected
 from container.model_card import ModelCard
 from container.serve.settings.logs import event
-from container.serve.settings.variables import ENGINE
+from container.serve.settings.variables import ENGINE, PLAIN
+from container.serve.worker.engine.agrees import agrees
 from container.serve.worker.engine.engine import Engine
 from container.serve.worker.loaded_torch import has_torch, require_torch
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
-    from container.serve.worker.engine.cuda_graphs import Graphs as CudaGraphs
     from container.serve.worker.engine.eager import Eager
     from container.serve.worker.engine.graphs import Graphs
 
@@ -29,27 +27,29 @@ logger = logging.getLogger(__name__)
 _WORTHWHILE = 0.9
 
 
-def on_cpu(model_dir: Path, *, plain: bool, precision: str, threads: int) -> tuple[Engine, ModelCard]:
-    """Load a model onto the CPU. torch is imported only where the model needs it, or `plain`.
+def on_cpu(model_dir: Path, *, engine: str, precision: str, threads: int) -> tuple[Engine, ModelCard]:
+    """Load a model onto the CPU. torch is imported only where the model needs it, or is asked for.
 
     Args:
         model_dir: The model directory.
-        plain: Use plain torch.
+        engine: SLIPWAY_ENGINE.
         precision: SLIPWAY_PRECISION.
         threads: For OpenVINO; torch has its own setting.
 
     Raises:
         ArtifactError: A file or field is missing or wrong, or nothing here computes the model right.
-        ServeError: `plain`, without torch.
+        ServeError: Plain torch is asked for, and there is no torch.
     """
-    if plain:
-        require_torch(f"{ENGINE.names[0]}=torch")
-    if not plain and find_spec("openvino"):
+    if engine == PLAIN:
+        require_torch(f"{ENGINE.names[0]}={PLAIN}")
+    elif engine != "auto":
+        logger.warning(event("engine-refused", engine=engine, why="it needs a GPU; the fastest one for a CPU is taken"))
+    if engine != PLAIN and find_spec("openvino"):
         from container.serve.worker.engine.graphs import read_graphs
 
         if graphs := read_graphs(model_dir):
             for candidate, why in _candidates(graphs, precision, threads):
-                if _agrees(candidate, graphs.check):
+                if agrees(candidate, graphs.check):
                     logger.info(event("engine", engine=candidate.name, precision=candidate.precision, why=why))
                     return candidate, graphs.card
         if not has_torch():
@@ -93,41 +93,27 @@ def _pays(card: ModelCard) -> bool:
     return bool(facts["int8_ms"] <= _WORTHWHILE * facts["float_ms"])
 
 
-def on_gpu(model_dir: Path, device: "torch.device", *, plain: bool, batch_size: int) -> tuple[Engine, ModelCard]:
+def on_gpu(
+    model_dir: Path, device: "torch.device", *, engine: str, batch_size: int, trials: bool
+) -> tuple[Engine, ModelCard]:
     """Load a model onto a GPU.
 
     Args:
         model_dir: The model directory.
         device: The GPU.
-        plain: Use plain torch.
+        engine: SLIPWAY_ENGINE.
         batch_size: Most pictures in a forward pass.
+        trials: Whether there is time to try several engines.
 
     Raises:
         ArtifactError: As `on_cpu`.
     """
-    if not plain:
-        from container import artifact
+    if engine != PLAIN:
+        from container.serve.worker.engine.gpu_engines import choose_on_gpu
 
-        model, card = artifact.load(model_dir)
-        if engine := _cuda_graphs(model, card, device, batch_size):
-            return engine, card
-        del model  # frees its memory
+        if found := choose_on_gpu(model_dir, device, engine=engine, batch_size=batch_size, trials=trials):
+            return found
     return eager(model_dir, str(device))
-
-
-def _cuda_graphs(model: "nn.Module", card: ModelCard, device: "torch.device", batch_size: int) -> "CudaGraphs | None":
-    """Capture CUDA graphs; None if that fails, or if their outputs disagree with torch's."""
-    from container.serve.worker.engine.cuda_graphs import Graphs
-    from container.serve.worker.engine.torch_check import check_by_torch
-
-    check = check_by_torch(model, card.preprocessing)
-    try:
-        engine = Graphs(model, card.preprocessing, device, batch_size=batch_size)
-        return engine if _agrees(engine, check) else None
-    except RuntimeError as error:
-        # Plain torch is slower, but may work; on a broken GPU it fails too.
-        logger.warning(event("engine-refused", engine=Graphs.name, why=str(error).partition("\n")[0]))
-        return None
 
 
 def eager(model_dir: Path, device: str) -> "tuple[Eager, ModelCard]":
@@ -144,11 +130,3 @@ def eager(model_dir: Path, device: str) -> "tuple[Eager, ModelCard]":
 
     model, card = artifact.load(model_dir)
     return Eager(model, card, torch.device(device)), card
-
-
-def _agrees(engine: Engine, check: CheckPictures) -> bool:
-    """Whether an engine's outputs equal torch's, up to rounding."""
-    why = check.disagreement(engine.logits(list(check.squares)), engine.precision)
-    if why:
-        logger.warning(event("engine-refused", engine=engine.name, precision=engine.precision, why=why))
-    return not why

@@ -7,7 +7,10 @@ import torch
 from torch import nn
 
 from container.preprocessing import Preprocessing
+from container.serve.worker.engine.batch_sizes import batch_sizes, in_padded_batches
 from container.serve.worker.engine.engine import Logits, Pixels
+
+NAME = "cuda-graphs"
 
 _WARM_UPS = 3  # before a capture, on another stream: it must not include libraries' one-time work
 
@@ -15,7 +18,7 @@ _WARM_UPS = 3  # before a capture, on another stream: it must not include librar
 class Graphs:
     """CUDA graphs for 1, 2, 4, ... pictures up to a batch; other batches are padded to the next size."""
 
-    name = "cuda-graphs"
+    name = NAME
 
     def __init__(
         self,
@@ -42,9 +45,8 @@ class Graphs:
         self._model = model.to(device, half).to(memory_format=torch.channels_last).eval()
         self._normalize = preprocessing.normalizer(device)
         self._half = half
-        self._most = batch_size
         side = preprocessing.size
-        self._sizes = sorted({*(1 << power for power in range(batch_size.bit_length())), batch_size})
+        self._sizes = batch_sizes(batch_size)
         # Pinned, so that copies are asynchronous; reused, so that a request allocates nothing.
         self._host = torch.zeros((batch_size, side, side, 3), dtype=torch.uint8).pin_memory()
         self._pixels = self._host.numpy()
@@ -75,12 +77,10 @@ class Graphs:
 
     def logits(self, squares: Sequence[Pixels]) -> Logits:
         """See `Engine`; more pictures than a batch are split."""
-        parts = [squares[start : start + self._most] for start in range(0, len(squares), self._most)]
-        return np.concatenate([self._part(part) for part in parts])
+        return in_padded_batches(self._part, squares, self._sizes)
 
-    def _part(self, squares: Sequence[Pixels]) -> Logits:
+    def _part(self, squares: Sequence[Pixels], size: int) -> Logits:
         count = len(squares)
-        size = next(size for size in self._sizes if size >= count)
         np.stack(squares, out=self._pixels[:count])
         with torch.cuda.device(self._inputs.device), torch.inference_mode():
             self._inputs[:count].copy_(self._host[:count], non_blocking=True)
