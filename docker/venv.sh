@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Creates the project's virtual environment, .venv, unless it is up to date. For demo.sh and test.sh.
 # `docker/venv.sh host` creates .venv-host with only what push.sh needs; `docker/venv.sh smdebug` creates .venv-smdebug
-# for the debugger's rules, and `docker/venv.sh triton` .venv-triton for bench.serve, because smdebug and PyTriton require
-# older packages.
+# for the debugger's rules, `docker/venv.sh triton` .venv-triton for bench.serve, and `docker/venv.sh sdk3` .venv-sdk3 for
+# tests, because smdebug and PyTriton require older packages and version 3 of the SageMaker SDK excludes version 2.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,6 +10,7 @@ venv=.venv lock=docker/dev.lock size="3.6 GB"
 case ${1-} in
 host) venv=.venv-host lock=docker/host.lock size="20 MB" ;;
 smdebug) venv=.venv-smdebug lock=docker/smdebug.lock size="50 MB" ;;
+sdk3) venv=.venv-sdk3 lock=tests/images/sdk3.lock size="220 MB" ;;
 triton)
 	venv=.venv-triton lock=docker/triton.lock size="160 MB"
 	PYTHON=${PYTHON-/usr/bin/python3} # Triton loads libpython, whose version must be the same
