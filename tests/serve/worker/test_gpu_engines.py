@@ -152,6 +152,24 @@ def test_the_fastest_is_chosen_and_alone_loaded_later(tmp_path: Path) -> None:
     assert trials(tmp_path, about="other", wrong="wrong").choose(candidates) is fast
 
 
+@dataclass
+class TooLarge(FakeGpu):
+    """An engine that has no memory for a full batch."""
+
+    def logits(self, squares: Sequence[Pixels]) -> Logits:
+        if len(squares) > 1:
+            raise RuntimeError("out of memory")
+        return super().logits(squares)
+
+
+def test_one_that_fails_while_it_is_timed_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    large, wrong, right = TooLarge("large"), FakeGpu("wrong"), FakeGpu("right", 0.01)
+    assert trials(tmp_path, wrong="wrong").choose([large.candidate, wrong.candidate]) is None
+    assert trials(tmp_path, wrong="wrong").choose([large.candidate, right.candidate]) is right
+    assert caplog.text.count('event=engine-refused engine=large why="out of memory"') == 2
+    assert "the worker ended" not in caplog.text
+
+
 def test_where_a_client_waits_the_first_that_is_right_is_taken(tmp_path: Path) -> None:
     slow, fast = FakeGpu("slow", 0.02), FakeGpu("fast")
     candidates = [slow.candidate, fast.candidate]

@@ -1,1 +1,1 @@
-"""Engines that run the network: OpenVINO on a CPU, torch with CUDA graphs on a GPU, plain torch on either."""
+"""Engines that run the network: OpenVINO on a CPU; CUDA graphs, ONNX Runtime or TensorRT on a GPU; plain torch."""

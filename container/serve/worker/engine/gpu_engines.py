@@ -76,6 +76,8 @@ def choose_on_gpu(
             )
         found = compared.first_right(asked, f"{ENGINE.names[0]}={engine}")
         found = found or compared.choose([each for each in candidates if each.name != engine])
+    candidates.clear()
+    torch.cuda.empty_cache()  # of the engines that were not chosen
     return (found, card) if found else None
 
 

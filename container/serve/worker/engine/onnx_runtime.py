@@ -99,7 +99,8 @@ def _providers(
     if device.type == "cpu":
         return [("CPUExecutionProvider", {})]
     here = {"device_id": device.index or 0}
-    cuda = (_PROVIDERS[CUDA], here)
+    # By default its memory grows by doubling, beside that of other workers.
+    cuda = (_PROVIDERS[CUDA], here | {"arena_extend_strategy": "kSameAsRequested"})
     if name == CUDA:
         return [cuda]
     cache.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -105,20 +105,28 @@ class Trials:
                 continue
             self._keep(trying=[*ended, candidate.name])
             start = time.monotonic()
-            if not (engine := self._loaded(candidate)):
-                continue
+            engine = self._loaded(candidate)
             ready_s = time.monotonic() - start
-            one, many = (self._median_s(engine, count) for count in (1, self.batch_size))
-            timed[engine.name] = {"one_ms": round(1e3 * one, 3), "batch_ms": round(1e3 * many, 3)}
+            if not (engine and (times := self._times(engine))):
+                continue
+            timed[engine.name] = {"one_ms": round(1e3 * times[0], 3), "batch_ms": round(1e3 * times[1], 3)}
             logger.info(event("engine-timed", engine=engine.name, load_s=f"{ready_s:.1f}", **timed[engine.name]))
             # Low load sends single pictures, high load full batches: both count the same.
-            if (score := one * many) < least:
+            if (score := math.prod(times)) < least:
                 best, least = engine, score
         if best:
             why = f"the fastest of {len(timed)}"
             logger.info(event("engine", engine=best.name, precision=best.precision, why=why))
-            self._keep(engine=best.name, timed=timed, trying=ended)
+        self._keep(engine=best and best.name, timed=timed, trying=ended)
         return best
+
+    def _times(self, engine: Engine) -> tuple[float, float] | None:
+        """Time a forward pass of one picture and one of a full batch, in seconds; None if one fails."""
+        try:
+            return self._median_s(engine, 1), self._median_s(engine, self.batch_size)
+        except Exception as error:  # noqa: BLE001 - as above
+            logger.warning(event("engine-refused", engine=engine.name, why=first_line(error)))
+            return None
 
     def _median_s(self, engine: Engine, count: int) -> float:
         """Time forward passes of `count` pictures, in seconds."""
@@ -157,6 +165,7 @@ def place_beside(model_dir: Path) -> Path:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with ExitStack() as opened:
+        with suppress(OSError):  # a full disk: each process measures for itself
+            fcntl.flock(opened.enter_context(path.open("a")), fcntl.LOCK_EX)
         yield
