@@ -80,7 +80,7 @@ def test_onnx_runtime_computes_what_torch_does_for_every_number_of_pictures(mode
 
 
 def test_a_library_that_cannot_be_loaded_is_named(model: Path, tmp_path: Path) -> None:
-    """As where onnxruntime is installed in place of onnxruntime-gpu."""
+    """The package onnxruntime, without CUDA, is installed in place of onnxruntime-gpu."""
     for name, provider in (("onnxruntime", "CUDAExecutionProvider"), ("tensorrt", "TensorrtExecutionProvider")):
         with pytest.raises(RuntimeError, match=f"no {provider}"):
             OnnxRuntime(name, model / "model.onnx", torch.device("cuda:0"), batch_size=1, cache=tmp_path / "cache")
