@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -129,14 +130,51 @@ def test_without_a_usable_graph_only_torch_is_left(model: Path, caplog: pytest.L
 
 def test_a_graph_that_answers_otherwise_is_refused(model: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The tensors are torch's; the graph is another model's."""
-    import onnx
-
     graph = onnx.load(model / "model.onnx")
     [weights] = [each for each in graph.graph.initializer if list(each.dims) in ([3, 512], [512, 3])]
     weights.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(weights), weights.name))
     onnx.save(graph, model / "model.onnx")
     assert choose_on_gpu(model, CPU, engine="auto", batch_size=2, trials=True) is None
     assert "event=engine-refused engine=onnxruntime precision=f16" in caplog.text
+
+
+def write_foreign(graph: Path, inputs: str) -> None:
+    helper, shape = onnx.helper, [1, 3, 8, 8]
+    values = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name in f"{inputs}y"]
+    node = helper.make_node("Sum", list(inputs), ["y"])
+    onnx.save(helper.make_model(helper.make_graph([node], "foreign", values[:-1], values[-1:])), graph)
+
+
+def write_newer(graph: Path) -> None:
+    model = onnx.load(graph)
+    model.opset_import[0].version = 99
+    onnx.save(model, graph)
+
+
+def write_without_its_data(graph: Path) -> None:
+    onnx.save(onnx.load(graph), graph, save_as_external_data=True, location="data.bin")
+    (graph.parent / "data.bin").unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda graph: graph.write_bytes(b""), "model.onnx has not one input and one output, as an exported"),
+        (lambda graph: graph.write_bytes(graph.read_bytes()[:5000]), "Error parsing message"),
+        (lambda graph: write_foreign(graph, "a"), "model.onnx does not take pictures as uint8 (N, size, size, 3)"),
+        (lambda graph: write_foreign(graph, "ab"), "model.onnx has not one input and one output, as an exported"),
+        (write_newer, "ONNX Runtime only *guarantees* support for models stamped with official released onnx opset"),
+        (write_without_its_data, "data.bin, but it is not"),
+    ],
+    ids=["empty", "damaged", "foreign", "two inputs", "newer", "without its data"],
+)
+def test_a_graph_that_cannot_be_run_is_refused_with_the_reason(
+    model: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], object], why: str
+) -> None:
+    spoil(model / "model.onnx")
+    assert choose_on_gpu(model, CPU, engine="auto", batch_size=2, trials=True) is None
+    [said] = [line for line in caplog.text.splitlines() if "engine=onnxruntime" in line]
+    assert why in said
 
 
 def test_the_fastest_is_chosen_and_alone_loaded_later(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class OnnxRuntime:
             cache: A folder, where TensorRT keeps what it built.
 
         Raises:
-            RuntimeError: The library that the engine needs cannot be loaded.
+            RuntimeError: The graph is none of ours, or the library that the engine needs cannot be loaded.
         """
         import onnx
         import onnxruntime
@@ -62,8 +62,15 @@ class OnnxRuntime:
         self.device = str(device)
         self.threads = torch.get_num_threads()
         model = onnx.load(graph)
+        if not (len(model.graph.input) == len(model.graph.output) == 1):
+            raise RuntimeError(f"{graph.name} has not one input and one output, as an exported network has")
         [pixels] = model.graph.input
-        side = pixels.type.tensor_type.shape.dim[1].dim_value
+        kind = pixels.type.tensor_type
+        side = kind.shape.dim[1].dim_value if len(kind.shape.dim) == 4 else 0
+        if kind.elem_type != onnx.TensorProto.UINT8 or side < 1:
+            raise RuntimeError(
+                f"{graph.name} does not take pictures as uint8 (N, size, size, 3): it is another network's"
+            )
         providers = _providers(name, device, f"{pixels.name}:{{}}x{side}x{side}x3", batch_size, cache)
         for provider, _ in providers:
             if provider not in onnxruntime.get_available_providers():
