@@ -82,15 +82,6 @@ def load(directory: Path) -> tuple[nn.Module, ModelCard]:
     return model, card
 
 
-def load_card(directory: Path) -> ModelCard:
-    """Read a model's card, or make that of a bare `model.pth`.
-
-    Raises:
-        ArtifactError: As `load`.
-    """
-    return read_card(directory) if (directory / CARD).is_file() else load(directory)[1]
-
-
 def _network(card: ModelCard, tensors: StateDict) -> nn.Module:
     """Build a network in evaluation mode on the CPU."""
     with without_random_numbers():

@@ -12,12 +12,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from container.contract.errors import UserError
 from container.cpus import available_cpus, threads_asked_for
-from container.embed.files import embed_files
-from container.embed.network import load_network
+from container.imports import uncollected
+
+with uncollected():
+    import torch
+
+    from container.embed.files import embed_files
+    from container.embed.network import load_network
 
 
 def main(arguments: Sequence[str]) -> int:

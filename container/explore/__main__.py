@@ -13,17 +13,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import torch
-
 from container.contract.errors import DataError, UserError, WeightsError
 from container.contract.networks import EMBEDDING
 from container.contract.paths import MlPaths
 from container.cpus import available_cpus, threads_asked_for
-from container.embed.files import embed_files
-from container.embed.network import load_network
 from container.explore.facts import Facts, read_facts
 from container.explore.part import EMBEDDINGS, Summary, write_facts, write_summary
 from container.folder import list_files
+from container.imports import uncollected
 
 _SAY_EVERY = 1_000
 _AT_A_TIME = 1_024
@@ -91,6 +88,11 @@ def _embed(base: Path, paths: Sequence[Path], network: str, weights: str, output
     if not paths:
         return "there are no pictures"
     named = weights != "default"
+    with uncollected():
+        import torch
+
+        from container.embed.files import embed_files
+        from container.embed.network import load_network
     torch.set_num_threads(threads_asked_for() or available_cpus())
     try:
         loaded = load_network(network, base / "processing" / "input" / "weights" / weights if named else None)

@@ -12,14 +12,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from container.artifact import load_card
 from container.channel import Channel, names, read_channel
 from container.contract.errors import ExportError, UserError
-from container.contract.model_files import GRAPH
-from container.export.export import export
-from container.export.formats import onnx_to_openvino, write_torchscript
-from container.export.int8 import WANTED_PICTURES
+from container.contract.model_files import CARD, GRAPH
+from container.export.int8 import WANTED_PICTURES, check_pictures_suffice
 from container.export.pictures import Pictures, read_pictures
+from container.imports import uncollected
+from container.model_card import ModelCard, read_card
 
 FORMATS = ("onnx", "openvino", "torchscript")
 
@@ -53,10 +52,16 @@ def _export(directory: Path, form: str, data: Path | None, *, int8: bool) -> Non
         raise ExportError(
             "INT8 needs validation pictures to choose its ranges and to prove itself: name them with --data"
         )
+    pictures = _pictures(directory, data) if data and form != "torchscript" else None
+    if int8 and pictures:
+        check_pictures_suffice(pictures.targets)
+    # Only now: torch takes seconds to import, and what cannot be should fail at once.
+    with uncollected():
+        from container.export.export import export
+        from container.export.formats import onnx_to_openvino, write_torchscript
     if form == "torchscript":
         _say(f"wrote {write_torchscript(directory)}")
         return
-    pictures = _pictures(directory, data) if data else None
     card = export(directory, pictures, int8=int8, told=_say)
     if int8 and (failed := card.export.get("int8_failed")):
         raise ExportError(f"{failed}; {GRAPH} was written")
@@ -65,7 +70,7 @@ def _export(directory: Path, form: str, data: Path | None, *, int8: bool) -> Non
 
 
 def _pictures(directory: Path, data: Path) -> Pictures:
-    card = load_card(directory)
+    card = _card(directory)
     channel = read_channel("data", data)
     unknown = sorted(set(channel.classes) - set(card.classes))
     if unknown or not channel.classes:
@@ -77,6 +82,14 @@ def _pictures(directory: Path, data: Path) -> Pictures:
     for note in channel.notes:
         _say(note)
     return read_pictures(_listed(channel, card.classes), card.preprocessing, WANTED_PICTURES)
+
+
+def _card(directory: Path) -> ModelCard:
+    if (directory / CARD).is_file():
+        return read_card(directory)
+    with uncollected():
+        from container.artifact import load
+    return load(directory)[1]
 
 
 def _listed(channel: Channel, classes: Sequence[str]) -> list[tuple[Path, int]]:

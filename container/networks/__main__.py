@@ -10,8 +10,11 @@ from dataclasses import replace
 
 from container.contract.errors import HyperparameterError
 from container.contract.hyperparameters import TrainConfig
-from container.networks.check import check_job
-from container.networks.inputs import preprocessing_for
+from container.imports import uncollected
+
+with uncollected():
+    from container.networks.check import check_job
+    from container.networks.inputs import preprocessing_for
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from container.contract.errors import RuleError, UserError
+from container.imports import uncollected
 from container.rules.finding import Judgement, RuleFinding
 from container.rules.printing import finding_line, listing, problems, summary
 from container.rules.selection import Chosen, choose
@@ -64,9 +65,10 @@ def _run(options: argparse.Namespace, chosen: Sequence[Chosen], output: TextIO) 
     if not options.follow:
         os.environ["SMDEBUG_TRAINING_END_DELAY_REFRESH"] = "0"
         os.environ["SMDEBUG_MISSING_EVENT_FILE_RETRY_LIMIT"] = "0"
-    from container.rules.catalogue import make_runs
-    from container.rules.judging import judge
-    from container.rules.snapshot import find_trial, open_trial
+    with uncollected():
+        from container.rules.catalogue import make_runs
+        from container.rules.judging import judge
+        from container.rules.snapshot import find_trial, open_trial
 
     def say(text: str) -> None:
         _write_lines(sys.stderr, text)
