@@ -1,14 +1,12 @@
 """Train, deploy, predict, delete and transform in local mode with Slipway's classes; the same script for each version
-of the SDK, and for none.
+of the SDK.
 
 See test_local_mode.py. Its last line of output is JSON.
 """
 
 import argparse
 import json
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import slipway
@@ -24,12 +22,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True, help="the endpoint's on this machine")
     parser.add_argument("--picture", type=Path, required=True, help="a JPEG to ask about")
     parser.add_argument("--pictures", type=Path, required=True, help="folder of pictures to predict")
-    parser.add_argument("--classes", choices=["installed", "none", "sdk"], required=True)
+    parser.add_argument("--local-session", choices=["slipway", "sdk"], default="slipway")
     arguments = parser.parse_args()
 
-    classes = without_an_sdk() if arguments.classes == "none" else slipway
-    make_session = local_mode_of_version_2 if arguments.classes == "sdk" else classes.local_session
-    estimator = classes.Estimator(
+    make_session = local_mode_of_version_2 if arguments.local_session == "sdk" else slipway.local_session
+    estimator = slipway.Estimator(
         instance_type="local",
         instance_count=arguments.instances,
         image_uri=arguments.train_image,
@@ -50,17 +47,8 @@ def main() -> None:
         "rows": {row.image: json.loads(row.answer) if row.answer else row.reason for row in transformer.rows()},
         "outputs": transformer.output_path,
         "modules": [type(one).__module__ for one in (estimator, predictor, transformer)],
-        "sdk": "sagemaker" in sys.modules,
     }
     print("\n" + json.dumps(found))  # noqa: T201 - its answer
-
-
-def without_an_sdk() -> Any:
-    """The classes for those who have no SDK."""
-    from slipway.local.session import local_session
-    from slipway.training.estimator import Estimator
-
-    return SimpleNamespace(Estimator=Estimator, local_session=local_session)
 
 
 def local_mode_of_version_2(serving_port: int) -> Any:

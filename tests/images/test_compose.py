@@ -21,9 +21,12 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def test_the_sample_data_is_trained_on_and_the_model_served(docker: Docker, images: Images, tmp_path: Path):
+def test_the_sample_data_is_trained_on_and_the_model_served(
+    docker: Docker, images_for_local_mode: Images, tmp_path: Path
+):
     program = shutil.which("docker-compose") or unavailable("docker-compose is not on PATH")
     port = free_port()
+    images = images_for_local_mode
     settings = {"SLIPWAY_TRAIN_IMAGE": images.train, "SLIPWAY_SERVE_IMAGE": images.serve}
     environment = {**os.environ, **settings, "SLIPWAY_PORT": str(port), "EPOCHS": "1"}
     compose = [program, "--project-name", PROJECT, "--file", str(ROOT / "docker" / "compose.yaml")]

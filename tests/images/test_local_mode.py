@@ -1,4 +1,5 @@
-"""Local mode through Python: one script of Slipway's classes with each version of the SDK and none, and the SDKs' own.
+"""Local mode through Python: one script of Slipway's classes with each version of the SDK, and the SDKs' own. Without
+an SDK: test_readme.py and test_local_containers.py.
 
 The SDKs' own local modes write the configuration, start the containers through Docker Compose, and read what those
 leave. No AWS is reached: its address is a closed port."""
@@ -146,22 +147,18 @@ def check_served(found: dict[str, Any]) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("version", "package"), [("2", "slipway.sdk2."), ("3", "slipway.sdk3."), (None, "slipway.")], ids=str
-)
-def test_the_same_script_trains_serves_and_transforms_with_any_sdk_or_none(
-    docker: Docker, images_for_local_mode: Images, data: Path, tmp_path: Path, version: str | None, package: str
+@pytest.mark.parametrize("version", ["2", "3"])
+def test_the_same_script_trains_serves_and_transforms_with_either_sdk(
+    docker: Docker, images_for_local_mode: Images, data: Path, tmp_path: Path, version: str
 ):
     (tmp_path / "work").mkdir()
     (tmp_path / "path").mkdir()
     python = python_with_version_3() if version == "3" else Path(sys.executable)
     more = {"PYTHONPATH": search_path(tmp_path / "path")} if version == "3" else {}
-    options = ["--instances=1", f"--classes={'installed' if version else 'none'}"]
-    sdk = Sdk(python, HERE / "slipway_job.py")
-    found = run(sdk, docker, tmp_path, *options, *asked(images_for_local_mode, data, tmp_path), **more)
+    arguments = ["--instances=1", *asked(images_for_local_mode, data, tmp_path)]
+    found = run(Sdk(python, HERE / "slipway_job.py"), docker, tmp_path, *arguments, **more)
     check_served(found)
-    assert all(module.startswith(package) for module in found["modules"])
-    assert found["sdk"] is bool(version)
+    assert all(module.startswith(f"slipway.sdk{version}.") for module in found["modules"])
     assert docker("ps", "--all", "--quiet", f"--filter=label={LABEL}") == ""
 
 
@@ -169,7 +166,7 @@ def test_a_session_of_version_2s_own_local_mode_runs_the_script_there(
     docker: Docker, images_for_local_mode: Images, sdk2: Sdk, data: Path, compose: Compose, tmp_path: Path
 ):
     """The two train one model between them, and Docker Compose stops the second when the first has ended."""
-    arguments = ["--instances=2", "--classes=sdk", *asked(images_for_local_mode, data, tmp_path)]
+    arguments = ["--instances=2", "--local-session=sdk", *asked(images_for_local_mode, data, tmp_path)]
     check_served(run(sdk2, docker, tmp_path, *arguments))
     containers = compose.containers()
     assert [(state["Running"], state["ExitCode"]) for state in containers.values()] == [(False, 0)] * 3
