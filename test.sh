@@ -39,12 +39,13 @@ shfmt --diff "${scripts[@]}"
 hadolint docker/Dockerfile
 python -m pip check
 echo "== tests"
-# mypy and the images' tests, which mostly wait for Docker, run beside the others; their output is shown at the end.
+# mypy and the images' tests run beside the others; their output is shown at the end. The images' tests run one after the
+# other and take longest, and all containers together get the time of one process; hence the others' niceness.
 # The tests of a file share what they have trained or started, hence loadfile; the order of the folders does not leave
 # the longest tests to the end.
 logs=$(mktemp --directory)
 trap 'rm -rf "$logs"' EXIT
-mypy >"$logs/types" 2>&1 &
+nice mypy >"$logs/types" 2>&1 &
 types=$!
 {
 	# While .ci/run builds them.
@@ -56,7 +57,7 @@ failed=0
 # One more than there are cores, since many tests wait for a server or a browser. nproc alone would count threads of
 # OpenMP's.
 processes=$(($(env --unset=OMP_NUM_THREADS nproc) + 1))
-pytest --numprocesses="$processes" --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=50 \
+nice --adjustment=5 pytest --numprocesses="$processes" --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=50 \
 	--ignore=tests/images || failed=1
 wait "$types" || failed=1
 echo "== types"
