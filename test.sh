@@ -57,7 +57,7 @@ failed=0
 # One more than there are cores, since many tests wait for a server or a browser. nproc alone would count threads of
 # OpenMP's.
 processes=$(($(env --unset=OMP_NUM_THREADS nproc) + 1))
-nice --adjustment=5 pytest --numprocesses="$processes" --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=50 \
+nice -n 5 pytest --numprocesses="$processes" --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=50 \
 	--ignore=tests/images || failed=1
 wait "$types" || failed=1
 echo "== types"
