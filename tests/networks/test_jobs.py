@@ -21,6 +21,8 @@ from tests.train.conftest import SMALL, JobDirectory
 from tests.train.forked_job import ForkedJob, run_forked
 from tests.train.loop.test_recipe import Job
 
+WITH_WEIGHTS = ("tf_efficientnet_lite0", "vit_small_patch16_224")
+
 
 @pytest.fixture(autouse=True)
 def no_job_is_left():
@@ -28,7 +30,7 @@ def no_job_is_left():
     ForkedJob.end_all()
 
 
-@pytest.mark.parametrize("network", ["tf_efficientnet_lite0", "vit_small_patch16_224"])
+@pytest.mark.parametrize("network", WITH_WEIGHTS)
 def test_a_job_resumes_with_the_weights_it_began_with(network: str, tmp_path: Path):
     job = JobDirectory(tmp_path / "job")
     job.channel("train", write_image_folder(tmp_path / "train", {"blue": 8, "red": 8}))
@@ -69,11 +71,11 @@ def write_weights(network: str, directory: Path) -> None:
     safetensors.torch.save_file(model.state_dict(), directory / "model.safetensors")
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", [network for network in NETWORKS if network not in WITH_WEIGHTS])
 def test_a_modern_job_is_interrupted_resumed_and_profiled(
     network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    """Each of the networks from random weights; the seed recipe's steps are in test_whole_way.py."""
+    """Each of the other networks from random weights; the seed recipe's steps are in test_whole_way.py."""
     write_image_folder(tmp_path / "data" / "train", {"blue": 8, "red": 8})
     values = {"model-type": network, "image-size": str(NETWORKS[network]), "recipe": "modern", "profile": "true"}
     values |= {"drop-path": "0" if is_resnet(network) else "0.1", "checkpoint-every": "9"}  # only where interrupted

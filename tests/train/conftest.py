@@ -23,6 +23,9 @@ SMALL = {
 }
 """The quickest job."""
 
+TINY = {**SMALL, "model-type": "test_resnet", "recipe": "seed"}
+"""The same of a network of timm's for tests, whose checkpoints are a hundredth as large: where many are written."""
+
 LAUNCHER = [sys.executable, "-m", "container.train.launcher"]
 
 

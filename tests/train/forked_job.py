@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import psutil
+import timm
 
 from container.train import program
 from container.train.launch.torchrun import free_port
@@ -25,7 +26,7 @@ from tests.train.conftest import JobDirectory, Result
 Plant = Callable[[], None]
 """Called in the process before it trains: a module's function, or an instance of a module's class."""
 
-__all__ = ["ForkedJob", "Plant", "train_model"]  # importing the job is what takes the time
+__all__ = ["ForkedJob", "Plant", "timm", "train_model"]  # importing the job is what takes the time
 
 
 def fork_server() -> ForkServerContext:
@@ -98,11 +99,21 @@ def run_forked(directory: JobDirectory, plant: Plant = _nothing) -> tuple[int, s
     return ForkedJob(directory, plant).end()
 
 
-def run_program(directory: JobDirectory, values: Mapping[str, object]) -> Result:
+def run_program(directory: JobDirectory, values: Mapping[str, object], plant: Plant = _nothing) -> Result:
     """Runs a job like `JobDirectory.run`, without launcher and toolkit; the whole log is the standard output."""
     directory.hyperparameters(values)
-    code, log = run_forked(directory)
+    code, log = run_forked(directory, plant)
     return Result(code, log, "")
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Gives a forked job environment variables, as `JobDirectory.environment` does one that is started."""
+
+    values: Mapping[str, str]
+
+    def __call__(self) -> None:
+        os.environ |= self.values
 
 
 @dataclass(frozen=True)
@@ -128,14 +139,25 @@ class AsRank:
         }
 
 
-def run_ranks(directories: Sequence[JobDirectory], values: Mapping[str, object]) -> list[Result]:
-    """Run one process in each directory, without launchers; a directory that is there twice is a host of two."""
+def start_ranks(directories: Sequence[JobDirectory], values: Mapping[str, object]) -> list[ForkedJob]:
+    """Start one process in each directory, without launchers; a directory that is there twice is a host of two."""
     port = free_port()
+    for directory in directories:
+        directory.hyperparameters(values)
     jobs = []
     for rank, directory in enumerate(directories):
-        directory.hyperparameters(values)
         local_rank, local_size = directories[:rank].count(directory), directories.count(directory)
         jobs.append(ForkedJob(directory, AsRank(rank, local_rank, len(directories), local_size, port)))
+    return jobs
+
+
+def run_ranks(directories: Sequence[JobDirectory], values: Mapping[str, object]) -> list[Result]:
+    """Run them to their end: `start_ranks`."""
+    return end_each(start_ranks(directories, values))
+
+
+def end_each(jobs: Sequence[ForkedJob]) -> list[Result]:
+    """Wait for all of them; the whole log of each is the standard output."""
     return [Result(code, log, "") for code, log in [job.end() for job in jobs]]
 
 

@@ -13,6 +13,7 @@ from container.contract.errors import DataError
 from container.train.data.channels import list_splits
 from container.train.data.reading import read_pixels
 from tests.train.conftest import SMALL, JobDirectory
+from tests.train.forked_job import run_program
 
 Folder = Callable[..., Path]
 Members = Sequence[tuple[str, bytes]]
@@ -145,7 +146,8 @@ def test_a_job_on_shards_gives_the_model_of_the_same_job_on_folders(image_folder
     for name, channel in (("by_folders", folders), ("by_shards", shards)):
         job = JobDirectory(tmp_path / name)
         job.channel("train", channel)
-        result = job.run({**SMALL, "epochs": "1", "num-workers": "1", "cache": "off", "use-cuda": "false", "seed": "5"})
+        values = {**SMALL, "epochs": "1", "num-workers": "1", "cache": "off", "use-cuda": "false", "seed": "5"}
+        result = run_program(job, values)
         assert result.code == 0, result.log
         models.append((job.model / "model.safetensors").read_bytes())
     assert models[0] == models[1]

@@ -1,6 +1,7 @@
 """What the debugger saves of several processes."""
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from container.train.debugger.modes import ModeKeys
 from container.train.debugger.save_config import SaveConfig
 from container.train.launch.distributed import World
 from tests.conftest import write_image_folder
-from tests.train.conftest import SMALL
+from tests.train.conftest import SMALL, JobDirectory
 from tests.train.debugger.trial_reader import read, read_workers
-from tests.train.launch.test_several_hosts import Hosts
+from tests.train.forked_job import ForkedJob, run_ranks
 from tests.train.ranks import on_ranks
 
 STEPS = 3
@@ -74,22 +75,29 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 VALUES = {**SMALL, "epochs": "2", "debug": "true"}
 
 
-def test_a_job_on_two_hosts_saves_the_loss_of_the_whole_batch_once(tmp_path: Path, data: Path):
-    hosts = Hosts(tmp_path, data)
-    results = hosts.run(VALUES)
+@pytest.fixture
+def hosts(tmp_path: Path, data: Path) -> Iterator[list[JobDirectory]]:
+    both = [JobDirectory(tmp_path / name) for name in ("first", "second")]
+    for job in both:
+        job.channel("train", data)
+    yield both
+    ForkedJob.end_all()
+
+
+def test_a_job_on_two_hosts_saves_the_loss_of_the_whole_batch_once(hosts: list[JobDirectory]):
+    results = run_ranks(hosts, VALUES)
     assert [result.code for result in results] == [0, 0], results
-    found = read(hosts.first.base / "output" / "tensors")
-    assert not (hosts.second.base / "output" / "tensors").exists()
+    found = read(hosts[0].base / "output" / "tensors")
+    assert not (hosts[1].base / "output" / "tensors").exists()
     losses = [saved.value for key, saved in found.items() if key.startswith("TRAIN") and "CrossEntropyLoss" in key]
     printed = [line.loss for line in map(read_line, results[0].stdout.splitlines()) if isinstance(line, TrainLine)]
     assert len(printed) > 4
     assert losses == pytest.approx(printed, abs=1e-6)
 
 
-def test_a_host_that_cannot_save_keeps_none_waiting(tmp_path: Path, data: Path):
-    hosts = Hosts(tmp_path, data)
-    (hosts.first.base / "output").mkdir()
-    (hosts.first.base / "output" / "tensors").write_text("in the way")
-    results = hosts.run(VALUES)
+def test_a_host_that_cannot_save_keeps_none_waiting(hosts: list[JobDirectory]):
+    (hosts[0].base / "output").mkdir()
+    (hosts[0].base / "output" / "tensors").write_text("in the way")
+    results = run_ranks(hosts, VALUES)
     assert [result.code for result in results] == [0, 0], results
     assert "training goes on without" in results[0].log

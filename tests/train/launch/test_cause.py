@@ -4,13 +4,17 @@ import os
 import subprocess
 import sys
 import textwrap
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
 
 from container.train.launch.cause import explain
 from container.train.launch.failure import compose
-from container.train.launch.log_tail import LogTail
+from container.train.launch.log_tail import Line, LogTail
 
 # A script whose streams' order matters waits until what it wrote was read.
 _STREAMS = """
@@ -50,6 +54,10 @@ _BAR = r"import sys; [sys.stderr.write(f'\r{n:3d}%|###       | {n}/100 [00:00]')
     [
         ("print('error: no column label'); raise SystemExit(3)",
          "the training script ended with exit code 3: error: no column label\n"),
+        ("raise RuntimeError('state_dict:\\n\\tsize mismatch for fc.weight')",
+         "RuntimeError: state_dict:\n\tsize mismatch for fc.weight\n"),
+        ("def (:", "SyntaxError: "),
+        ("import struct; struct.unpack('i', b'')", "struct.error: unpack requires a buffer of 4 bytes\n"),
         ("raise SystemExit(3)", "the training script ended with exit code 3; it wrote nothing"),
         ("import sys, streams; print('epoch 1'); streams.await_read(); sys.exit('no data: set DATA_URI')",
          "the training script ended with exit code 1: no data: set DATA_URI (last on stdout: epoch 1)"),
@@ -116,27 +124,67 @@ def test_the_cause_is_first(code: str, first: str, tmp_path: Path):
     assert f"{failure(code, tmp_path)}\n".startswith(first)
 
 
-_LOADER = """
-from torch.utils.data import DataLoader, Dataset
-class Pictures(Dataset):
-    def __len__(self): return 8
-    def __getitem__(self, index): raise {error}
-if __name__ == "__main__":
-    list(DataLoader(Pictures(), num_workers=1))
-"""
+def test_a_long_message_leaves_room_for_nothing_else(tmp_path: Path):
+    text = failure("raise RuntimeError('x' * 5000)", tmp_path)
+    assert text.startswith("RuntimeError: xxx")
+    assert len(text) <= 1024
 
 
-def test_an_exception_in_a_dataloaders_worker_is_named_itself(tmp_path: Path):
-    text = failure(_LOADER.format(error="ValueError('label 12\\n  of 10')"), tmp_path)
+def shown(fail: Callable[[], object]) -> str:
+    """Say why a script failed that calls this: what torch raises, without the time that importing it takes."""
+    try:
+        fail()
+    except Exception:  # noqa: BLE001 - whatever it is
+        lines = [Line(text, 0.0) for text in traceback.format_exc().splitlines()]
+    return compose(*explain([], lines, 1))
+
+
+class Pictures(Dataset[int]):
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> int:
+        raise self._error
+
+
+def read(error: Exception) -> None:
+    list(DataLoader(Pictures(error), num_workers=1))
+
+
+def test_an_exception_in_a_dataloaders_worker_is_named_itself():
+    text = shown(lambda: read(ValueError("label 12\n  of 10")))
     assert text.startswith("ValueError: label 12 (in DataLoader worker 0)\n  of 10\n")
     assert "in __getitem__" in text
 
 
-def test_full_shared_memory_is_first_and_has_advice(tmp_path: Path):
+def test_full_shared_memory_is_first_and_has_advice():
     message = "unable to allocate shared memory(shm) for file </torch_1_2_0>: No space left on device (28)"
-    first, second, *_ = failure(_LOADER.format(error=f"RuntimeError('{message}')"), tmp_path).splitlines()
+    first, second, *_ = shown(lambda: read(RuntimeError(message))).splitlines()
     assert first == f"RuntimeError: {message} (in DataLoader worker 0)"
     assert second.startswith("Shared memory (/dev/shm) is full: set num-workers to 0")
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), "halve batch-size"),
+        (torch.AcceleratorError("CUDA error: out of memory"), "halve batch-size"),
+        (
+            torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+            "The GPU failed. Start the job again",
+        ),
+    ],
+)
+def test_what_a_gpu_fails_of_has_a_hint(error: Exception, hint: str):
+    def fail() -> None:
+        raise error
+
+    first, second = shown(fail).splitlines()[:2]
+    assert first.endswith(str(error))
+    assert hint in second
 
 
 def test_output_passes_unchanged_and_at_once():

@@ -25,11 +25,11 @@ from container.train.checkpoints.checkpoint import read_newest_checkpoint
 from container.train.launch import stopping
 from container.train.loop import prepare
 from tests.conftest import picture, write_image_folder
-from tests.train.conftest import SMALL, JobDirectory
+from tests.train.conftest import TINY, JobDirectory
 from tests.train.forked_job import ForkedJob, run_forked
 from tests.train.launch.test_launcher import read_until
 
-SETTINGS = {**SMALL, "epochs": "3", "num-workers": "1", "use-cuda": "false", "seed": "5"}
+SETTINGS = {**TINY, "epochs": "3", "num-workers": "1", "use-cuda": "false", "seed": "5"}
 AFTER_EVERY_STEP = "0.00001"
 STEPS, EVALUATED = 6, 3
 """Batches of an epoch."""
@@ -179,8 +179,8 @@ def test_a_loss_that_is_not_finite_names_the_batch_and_leaves_the_checkpoint_bef
 def test_a_disk_that_fills_up_leaves_the_checkpoints_that_are_there(make: Make, undisturbed: str):
     job = make()
     checkpoints = job.base / "checkpoints"
-    # Room for two, each of 180 MB.
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", checkpoints], check=True)
+    # Room for two, each of 6 MB.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=14m", "tmpfs", checkpoints], check=True)
     try:
         code, log = run_forked(job)
         assert code == 0, log

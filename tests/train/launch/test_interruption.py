@@ -6,14 +6,14 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from container import artifact
 from tests.train.conftest import SMALL, JobDirectory
-from tests.train.forked_job import run_program
+from tests.train.forked_job import ForkedJob, run_program
 from tests.train.launch.test_launcher import read_until
 from tests.train.profiler.test_profiler import check_steps, read_steps
 
@@ -27,6 +27,12 @@ AUGMENTED = {
     "image-size": "64",
     "progressive-sizes": "0.5",
 }
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    yield
+    ForkedJob.end_all()
 
 
 @pytest.fixture
@@ -45,12 +51,13 @@ def digest(job: JobDirectory) -> str:
     return hashlib.sha256((job.model / "model.safetensors").read_bytes()).hexdigest()
 
 
-def interrupt(job: JobDirectory, number: int, at: str) -> int:
-    process = job.start()
-    read_until(process.stdout, at)
-    process.send_signal(number)
-    process.communicate()
-    return process.returncode
+def interrupt(job: JobDirectory, at: str) -> None:
+    """Ask a job to end by SIGTERM once its log has come to a line; without launcher and toolkit."""
+    forked = ForkedJob(job)
+    read_until(forked.log, at)
+    forked.signal(signal.SIGTERM)
+    code, log = forked.end()
+    assert code == 0, log
 
 
 def test_a_job_that_was_stopped_and_started_again_ends_as_if_it_had_not_been(data: Path, tmp_path: Path):
@@ -63,24 +70,27 @@ def test_a_job_that_was_stopped_and_started_again_ends_as_if_it_had_not_been(dat
     # Within an epoch by SIGTERM; the launcher is told, as SageMaker does it.
     job = new_job(tmp_path / "stopped", data)
     job.hyperparameters(settings)
-    assert interrupt(job, signal.SIGTERM, "Train Epoch: 2 [16/") == 0
+    process = job.start()
+    read_until(process.stdout, "Train Epoch: 2 [16/")
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate()
+    assert process.returncode == 0, log
     assert not (job.base / "output" / "failure").exists()
     assert artifact.load(job.model)[1].training["evaluation"]["epoch"] == 1
     assert job.processes() == []
 
     # In a later epoch by SIGKILL of everything, as when a host is lost.
-    process = job.start()
-    read_until(process.stdout, "Train Epoch: 4 [")
-    for running in job.processes():
-        running.kill()
-    process.communicate()
+    forked = ForkedJob(job)
+    read_until(forked.log, "Train Epoch: 4 [")
+    os.killpg(forked.pid, signal.SIGKILL)
+    forked.end()
     (job.base / "model" / "model.json").unlink()  # the host's disk is gone; the checkpoints came back
     (job.base / "model" / "model.safetensors").unlink()
 
     # And a damaged newest checkpoint is passed over.
     newest = max((job.base / "checkpoints").glob("*.pt"))
     newest.write_bytes(newest.read_bytes()[:-100])
-    result = job.run()
+    result = run_program(job, settings)
     assert result.code == 0, result.log
     assert f"skipping the damaged checkpoint {newest.name}" in result.stdout
     assert "resuming from the checkpoint of epoch" in result.stdout
@@ -104,7 +114,7 @@ def test_a_job_stopped_in_its_first_epoch_leaves_the_model_as_far_as_it_came(dat
     job = JobDirectory(tmp_path / "job")  # without a checkpoint directory
     job.channel("train", data)
     job.hyperparameters(FOUR_EPOCHS)
-    assert interrupt(job, signal.SIGTERM, "Train Epoch: 1 [8/") == 0
+    interrupt(job, "Train Epoch: 1 [8/")
     assert artifact.load(job.model)[1].training["evaluation"] is None
     assert not (job.base / "checkpoints").exists()
     steps = read_steps(job.data / "profile")

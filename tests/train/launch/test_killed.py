@@ -15,7 +15,7 @@ from typing import TextIO
 
 import pytest
 
-from tests.train.conftest import SMALL, JobDirectory
+from tests.train.conftest import TINY, JobDirectory
 from tests.train.forked_job import ForkedJob, kill_all, run_forked
 
 Folder = Callable[..., Path]
@@ -23,7 +23,7 @@ Tell = Callable[[str], None]
 
 KILLS = 20
 SETTINGS = {
-    **SMALL,
+    **TINY,
     "epochs": "3",
     "num-workers": "1",
     "use-cuda": "false",
@@ -42,7 +42,7 @@ PLACES = {
 AT_THE_END = r"says TEST|/(confusion_matrix|per_class|job|mistakes|training-report)\."
 # Where it has come that far without what it was to be killed at, it is killed here.
 LAST = r"os\.rename .*/training-report\.html"
-LATER_S = 0.06
+LATER_S = 0.03
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,31 @@
 """Jobs of two hosts: two launchers on this machine, each with the description of hosts that SageMaker would give it."""
 
 import csv
+import functools
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
-from container import artifact
+from container import artifact, gpu
 from container.contract.metric_lines import EvaluationLine, read_line
+from container.train import program
+from container.train.launch import torchrun
+from container.train.launch.hosts import PATIENCE_S
 from container.train.launch.torchrun import free_port
 from tests.conftest import write_image_folder
 from tests.train.conftest import SMALL, JobDirectory, Result
 from tests.train.data.test_channels_shards import labelled, write_shard
-from tests.train.forked_job import ForkedJob, run_program, run_ranks
+from tests.train.forked_job import ForkedJob, end_each, run_forked, run_program, run_ranks, start_ranks
 from tests.train.launch.test_launcher import read_until
 from tests.train.profiler.test_profiler import check_steps, read_lines, read_steps
 
@@ -52,6 +57,25 @@ class Hosts:
 
     def run(self, values: Mapping[str, object] = VALUES) -> list[Result]:
         return ended(self.start(values))
+
+    def fork(self, values: Mapping[str, object]) -> list[ForkedJob]:
+        """Start both without launcher and toolkit; torchrun starts their processes, as ever."""
+        port = free_port()
+        for job in self.both:
+            job.hyperparameters(values)
+        return [ForkedJob(job, AsHost(port)) for job in self.both]
+
+
+@dataclass(frozen=True)
+class AsHost:
+    """Makes a forked job that of one host, which meets the others at a port."""
+
+    port: int
+    patience_s: float = PATIENCE_S
+
+    def __call__(self) -> None:
+        os.environ["MASTER_PORT"] = str(self.port)
+        torchrun.run_processes = functools.partial(torchrun.run_processes, patience_s=self.patience_s)
 
 
 def ended(processes: list[subprocess.Popen[str]]) -> list[Result]:
@@ -168,20 +192,20 @@ def test_a_stop_on_one_host_stops_both_and_the_job_goes_on_as_if_it_had_not_been
     for job in hosts.both:
         (job.base / "input" / "data" / "train").unlink()
         job.channel("train", shards)
-    processes = hosts.start()
-    read_until(processes[0].stdout, "Train Epoch: 2 [16/")
-    processes[1].send_signal(signal.SIGTERM)
-    results = ended(processes)
-    assert [result.code for result in results] == [0, 0], results
-    assert "stopped on request; the model directory holds the best model so far" in results[0].stdout
+    first, second = start_ranks(hosts.both, VALUES)
+    read_until(first.log, "Train Epoch: 2 [16/")
+    second.signal(signal.SIGTERM)
+    stopped = end_each([first, second])
+    assert [result.code for result in stopped] == [0, 0], stopped
+    assert "stopped on request; the model directory holds the best model so far" in stopped[0].stdout
     assert artifact.read_card(hosts.first.model).training["evaluation"]["epoch"] == 1
     assert not any((job.base / "output" / "failure").exists() for job in hosts.both)
 
     # The second host's disk is a new one; the first's checkpoints came back.
     shutil.rmtree(hosts.second.base / "checkpoints")
-    results = hosts.run()
-    assert [result.code for result in results] == [0, 0], results
-    assert "resuming from the checkpoint of epoch 2, step " in results[0].stdout
+    again = run_ranks(hosts.both, VALUES)
+    assert [result.code for result in again] == [0, 0], again
+    assert "resuming from the checkpoint of epoch 2, step " in again[0].stdout
     whole, _ = finished
     assert digest(hosts.first) == digest(whole.first)
     for ours, theirs in zip(hosts.first.metrics(), whole.first.metrics(), strict=True):
@@ -197,10 +221,10 @@ def test_a_stop_on_one_host_stops_both_and_the_job_goes_on_as_if_it_had_not_been
 
 
 def test_a_host_whose_process_is_killed_names_the_cause_and_the_other_names_the_host(hosts: Hosts):
-    processes = hosts.start({**VALUES, "epochs": "50"})
-    read_until(processes[0].stdout, "Train Epoch: 2 [")
+    jobs = hosts.fork({**VALUES, "epochs": "50"})
+    read_until(jobs[0].log, "Train Epoch: 1 [")
     trainer(hosts.second, "1").kill()
-    first, second = ended(processes)
+    first, second = end_each(jobs)
     assert second.code == 137, second.log
     assert hosts.second.failure.startswith(f"rank 1 on {SECOND}: the training process was killed by SIGKILL")
     assert first.code == 1, first.log
@@ -214,31 +238,35 @@ def test_hosts_with_different_pictures_are_told_to_take_all(hosts: Hosts, data: 
     (hosts.second.base / "input" / "data" / "train").unlink()
     shutil.copytree(data, hosts.second.base / "input" / "data" / "train")
     (hosts.second.base / "input" / "data" / "train" / "blue" / "000.png").unlink()
-    results = run_ranks(hosts.both, VALUES)
-    assert [result.code for result in results] == [1, 1], results
+    ended = run_ranks(hosts.both, VALUES)
+    assert [result.code for result in ended] == [1, 1], ended
     for job in hosts.both:
         assert job.failure.startswith(
             "the hosts of this job have different pictures (train pictures by process: 47, 46): give every host the"
         )
 
 
-def test_a_job_ends_at_sigterm_while_it_waits_for_another_host(hosts: Hosts):
-    hosts.first.environment = {"MASTER_PORT": str(free_port())}
-    hosts.first.hyperparameters(VALUES)
-    process = hosts.first.start()
-    read_until(process.stdout, "training on 2 hosts")
-    process.send_signal(signal.SIGTERM)
-    assert ended([process])[0].code == 143
-    assert hosts.first.failure == "the training process was killed by SIGTERM (exit code 143)"
-
-
-def test_a_job_ends_at_sigterm_while_it_waits_for_a_name(hosts: Hosts):
-    describe_hosts(hosts.second, SECOND, ("absent.invalid", SECOND))
+@pytest.mark.parametrize(
+    ("names", "line"),
+    [(NAMES, "training on 2 hosts"), (("absent.invalid", SECOND), "waiting for absent.invalid, whose name has no")],
+    ids=["another host", "a name"],
+)
+def test_a_job_ends_at_sigterm_while_it_waits(hosts: Hosts, names: tuple[str, ...], line: str):
+    describe_hosts(hosts.second, SECOND, names)
     hosts.second.hyperparameters(VALUES)
-    process = hosts.second.start()
-    read_until(process.stdout, "waiting for absent.invalid, whose name has no address yet (0 minutes so far)")
-    process.send_signal(signal.SIGTERM)
-    assert ended([process])[0].code == 143
+    job = ForkedJob(hosts.second, AsHost(free_port()))
+    read_until(job.log, line)
+    job.signal(signal.SIGTERM)
+    assert job.end()[0] == 143
+
+
+def test_a_host_that_does_not_come_is_given_up(hosts: Hosts):
+    hosts.first.hyperparameters(VALUES)
+    code, log = run_forked(hosts.first, AsHost(free_port(), patience_s=1))
+    assert code == 1, log
+    failure = hosts.first.failure
+    assert failure.startswith(f"the hosts of the job ({FIRST}, {SECOND}) did not all connect to {FIRST}, port ")
+    assert "security groups of the job let its hosts reach each other" in failure
 
 
 # As in AWS's own two-host test of its PyTorch containers: ranks from SM_HOSTS, gradients averaged by hand.
@@ -264,19 +292,15 @@ pathlib.Path(os.environ["SM_MODEL_DIR"], "weights").write_text(str(model.weight.
 """
 
 _BY_TORCHRUN = """
-import argparse, os
+import os
 import torch
 import torch.distributed as dist
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--fail", type=int, default=-1)
 dist.init_process_group("gloo")
 rank, size = dist.get_rank(), dist.get_world_size()
 total = torch.tensor(rank + 1)
 dist.all_reduce(total)
 print(f"rank {rank} of {size}, local {os.environ['LOCAL_RANK']}, total {int(total)}")
-if rank == parser.parse_args().fail:
-    raise ValueError("label 12 of 10")
 dist.barrier()
 dist.destroy_process_group()
 """
@@ -306,11 +330,14 @@ def test_a_script_that_torch_distributed_is_asked_for_is_run_by_torchrun(hosts: 
 
 
 def test_the_exception_of_a_script_that_torchrun_runs_is_the_cause(hosts: Hosts):
-    results = hosts.run(script(hosts, _BY_TORCHRUN, sagemaker_pytorch_ddp_enabled="true", fail="1"))
-    assert [result.code for result in results] == [1, 1], results
-    assert hosts.second.failure.startswith("ValueError: label 12 of 10\n")
-    assert "Connection closed by peer" in hosts.first.failure.splitlines()[0]
-    assert [job.processes() for job in hosts.both] == [[], []]
+    describe_hosts(hosts.first, "algo-1", ("algo-1",))
+    hosts.first.hyperparameters(
+        script(hosts, 'raise ValueError("label 12 of 10")', sagemaker_pytorch_ddp_enabled="true")
+    )
+    (result,) = ended([hosts.first.start()])
+    assert result.code == 1, result.log
+    assert hosts.first.failure.startswith("ValueError: label 12 of 10\n")
+    assert hosts.first.processes() == []
 
 
 def test_sigterm_reaches_a_script_that_torchrun_runs(hosts: Hosts):
@@ -331,63 +358,32 @@ def test_sigterm_reaches_a_script_that_torchrun_runs(hosts: Hosts):
     assert "container.train" not in hosts.first.failure
 
 
-_TWO_PROCESSES = """
-import logging, sys
-from container.contract.paths import MlPaths
-from container.train.launch.hosts import read_hosts
-from container.train.launch.stopping import Stop
-from container.train.launch.torchrun import run_processes
-
-logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-paths = MlPaths.from_environment()
-sys.exit(run_processes(read_hosts(paths.config), 2, paths.failure, Stop()))
-"""
+def two_devices() -> None:
+    """What a host of two GPUs shows; its processes train on the CPU."""
+    program.gpu.look = lambda **_: gpu.Gpus(count=2, text="two")  # type: ignore[attr-defined]
 
 
 @pytest.fixture
 def host(hosts: Hosts) -> JobDirectory:
-    """One alone, on which `_TWO_PROCESSES` does what two GPUs would bring about."""
+    """One alone, of two processes."""
     describe_hosts(hosts.first, "algo-1", ("algo-1",))
     return hosts.first
 
 
 def test_a_process_that_is_killed_is_the_cause_and_not_what_the_others_saw(host: JobDirectory):
     host.hyperparameters({**VALUES, "epochs": "50"})
-    process = host.start([sys.executable, "-c", _TWO_PROCESSES])
-    read_until(process.stdout, "Train Epoch: 2 [")
+    job = ForkedJob(host, two_devices)
+    read_until(job.log, "Train Epoch: 1 [")
     trainer(host, "1").kill()
-    (result,) = ended([process])
-    assert result.code == 137, result.log
+    code, log = job.end()
+    assert code == 137, log
     assert host.failure.startswith("rank 1 on algo-1: the training process was killed by SIGKILL (exit code 137). Most")
 
 
 def test_a_batch_too_small_for_the_processes_names_one_that_fits(host: JobDirectory):
-    results = run_ranks([host, host], {**VALUES, "batch-size": "3"})
-    assert [result.code for result in results] == [1, 1], results
+    ended = run_ranks([host, host], {**VALUES, "batch-size": "3"})
+    assert [result.code for result in ended] == [1, 1], ended
     assert host.failure == (
         "hyperparameter batch-size is 3, for all of the job's 2 processes together; each needs two pictures for batch "
         "normalisation: choose at least 4, or fewer instances"
     )
-
-
-_ALONE = """
-import sys
-from pathlib import Path
-from container.contract.errors import HostsError
-from container.train.launch.hosts import Hosts
-from container.train.launch.stopping import Stop
-from container.train.launch.torchrun import run_processes
-
-hosts = Hosts(names=("127.0.0.1", "localhost"), current="127.0.0.1", interface="lo")
-try:
-    run_processes(hosts, 1, Path("unused"), Stop(), patience_s=1)
-except HostsError as error:
-    sys.exit(str(error))
-"""
-
-
-def test_a_host_that_does_not_come_is_given_up(host: JobDirectory):
-    host.environment = {"MASTER_PORT": str(free_port())}
-    (result,) = ended([host.start([sys.executable, "-c", _ALONE])])
-    assert f"the hosts of the job ({FIRST}, {SECOND}) did not all connect to {FIRST}, port " in result.stderr
-    assert "security groups of the job let its hosts reach each other" in result.stderr

@@ -32,7 +32,7 @@ from container.train.loop.batch_trial import (
 )
 from container.train.loop.pretrained import Start
 from container.train.loop.train_model import train_model
-from tests.train.conftest import SMALL, JobDirectory
+from tests.train.conftest import TINY, JobDirectory
 from tests.train.forked_job import run_program
 from tests.train.ranks import on_ranks
 
@@ -307,15 +307,15 @@ def test_a_job_that_is_started_again_goes_on_with_the_batch_size_it_found(tmp_pa
     job.channel("train", train)
     told.channel("train", train)
     (job.base / "checkpoints").mkdir()
-    first = run_program(job, {**SMALL, "batch-size": "0", "epochs": "1"})
+    first = run_program(job, {**TINY, "batch-size": "0", "epochs": "1"})
     assert first.code == 0, first.log
     assert re.search(r"^batch-size 8: [\d.]+ pictures/s; more than 9 is not tried$", first.stdout, re.M), first.log
-    again = run_program(job, {**SMALL, "batch-size": "0", "epochs": "2"})
+    again = run_program(job, {**TINY, "batch-size": "0", "epochs": "2"})
     assert again.code == 0, again.log
     assert "batch-size 8: that of the checkpoint\n" in again.stdout
     assert "trying which size is fast enough" not in again.stdout
     assert "resuming from the checkpoint of epoch 2, step 0" in again.stdout
     assert [record["epoch"] for record in job.metrics()[:-1]] == [1, 2]
-    assert run_program(told, {**SMALL, "batch-size": "8", "epochs": "2"}).code == 0
+    assert run_program(told, {**TINY, "batch-size": "8", "epochs": "2"}).code == 0
     models = [(each.model / "model.safetensors").read_bytes() for each in (job, told)]
     assert models[0] == models[1]

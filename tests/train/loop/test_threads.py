@@ -1,45 +1,59 @@
 """The threads of a step on a CPU, beside other programs."""
 
+import functools
+import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-
-from container.train.loop.threads import threads_beside
-from tests.rules.environment import ROOT
-
-_TRAINS = """
-import logging, sys, time
 import torch
+
 from container.train.device import Device
 from container.train.launch.distributed import World
-from container.train.launch.hosts import Rank
-from container.train.loop.threads import Threads
+from container.train.loop import threads
+from container.train.loop.threads import Threads, threads_beside
+from tests.train.ranks import on_ranks
 
-logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO)
-most = torch.get_num_threads()
-threads = Threads(Device(torch_device=torch.device("cpu"), amp_dtype=None, workers=0), World(Rank()))
-until = time.monotonic() + float(sys.argv[1])
-while torch.get_num_threads() == most and time.monotonic() < until:
-    threads.adapt()
-    torch.ones(64, 64) @ torch.ones(64, 64)
-print(most, torch.get_num_threads())
-"""
+CPU = Device(torch_device=torch.device("cpu"), amp_dtype=None, workers=0)
+CPUS = len(os.sched_getaffinity(0))
 
 
-def train(seconds: float, **variables: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    command = [sys.executable, "-c", _TRAINS, str(seconds)]
-    return subprocess.run(
-        command, cwd=ROOT, env={**environment, **variables}, check=True, capture_output=True, text=True
-    ).stdout
+class Messages(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+def train(seconds: float, asked_for: str, world: World) -> tuple[list[str], int]:
+    """Takes steps until their threads change, or so long; returns what was logged, and the number of threads."""
+    os.environ["OMP_NUM_THREADS"] = asked_for
+    torch.set_num_threads(CPUS)
+    threads._EVERY_S = 0.5  # type: ignore[misc]
+    threads.logger.addHandler(messages := Messages())
+    threads.logger.setLevel(logging.INFO)
+    adapted = Threads(CPU, world)
+    until = time.monotonic() + seconds
+    while torch.get_num_threads() == CPUS and time.monotonic() < until:
+        adapted.adapt()
+        torch.ones(64, 64) @ torch.ones(64, 64)
+    return messages.texts, torch.get_num_threads()
+
+
+def nothing(_world: World) -> None:
+    pass
 
 
 @pytest.fixture
-def neighbours() -> Iterator[None]:
+def neighbours(tmp_path: Path) -> Iterator[None]:
     """A program for each CPU that never rests."""
+    on_ranks(nothing, 1, tmp_path)  # so that importing torch is over
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in os.sched_getaffinity(0)]
     yield
     for process in processes:
@@ -47,17 +61,17 @@ def neighbours() -> Iterator[None]:
         process.wait()
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU")
-def test_beside_busy_programs_steps_take_fewer_threads_and_the_log_says_so(neighbours: None):
-    message, counts = train(600).splitlines()
-    most, now = map(int, counts.split())
-    assert now < most
+@pytest.mark.skipif(CPUS < 2, reason="one CPU")
+def test_beside_busy_programs_steps_take_fewer_threads_and_the_log_says_so(neighbours: None, tmp_path: Path):
+    [([message], now)] = on_ranks(functools.partial(train, 600, ""), 1, tmp_path)
+    assert now < CPUS
     assert message.startswith("other programs use ")
     assert f"steps take {now} thread" in message
 
 
-def test_a_number_of_threads_that_was_asked_for_stays(neighbours: None):
-    assert train(7, OMP_NUM_THREADS="2") == "2 2\n"
+@pytest.mark.skipif(CPUS < 2, reason="one CPU")
+def test_a_number_of_threads_that_was_asked_for_stays(neighbours: None, tmp_path: Path):
+    assert on_ranks(functools.partial(train, 1.5, str(CPUS)), 1, tmp_path) == [([], CPUS)]
 
 
 @pytest.mark.parametrize(

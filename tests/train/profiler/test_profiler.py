@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import write_image_folder
 from tests.train.conftest import SMALL, JobDirectory, Result
+from tests.train.forked_job import Variables, run_program
 
 PHASES = ("data", "copy", "forward", "backward", "optimizer", "debugger")
 SMDEBUG = Path(__file__).parents[3] / ".venv-smdebug" / "bin" / "python"
@@ -50,8 +51,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[JobDirectory, Re
     configuration = {"ProfilingIntervalInMilliseconds": 500, "ProfilingParameters": {"RotateMaxFileSizeInBytes": "900"}}
     configuration["ProfilingParameters"]["LocalPath"] = str(base / "Timeline")
     (job.base / "input" / "config" / "profilerconfig.json").write_text(json.dumps(configuration))
-    job.environment = {"TRAINING_JOB_NAME": "dogs"}
-    result = job.run({**SMALL, "num-workers": "1"})
+    result = run_program(job, {**SMALL, "num-workers": "1"}, Variables({"TRAINING_JOB_NAME": "dogs"}))
     assert result.code == 0, result.log
     return job, result
 
