@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -118,6 +119,11 @@ def _noise(form: str, width: int, height: int, **options: object) -> bytes:
     return saved(Image.fromarray(pixels), form, **options)
 
 
+@cache
+def _small_webp() -> bytes:
+    return saved(Image.new("RGBA", (10_000, 10_000)), "WEBP", lossless=True)
+
+
 def _form(part: bytes, count: int, end: bytes = b"") -> bytes:
     opening = b"--%b\r\n" % _BOUNDARY.encode()
     return (opening + part) * count + end + b"--%b--\r\n" % _BOUNDARY.encode()
@@ -138,7 +144,7 @@ _PICTURES: dict[str, Callable[[], bytes]] = {
     "TIFF, 20,000 fields of 4 MB": lambda: _directory(20_000, 4_000_000),
     "TIFF, LZMA, 100 MP": lambda: saved(Image.new("RGB", (10_000, 10_000)), "TIFF", compression="lzma"),
     "TIFF, 32-bit floats, 100 MP": lambda: saved(Image.new("F", (10_000, 10_000)), "TIFF", compression="tiff_deflate"),
-    "WebP of 34 bytes, 100 MP": lambda: saved(Image.new("RGBA", (10_000, 10_000)), "WEBP", lossless=True),
+    "WebP of 34 bytes, 100 MP": _small_webp,
     "PNG, RGBA, 100 MP": lambda: png(10_000, 10_000, 6, 4),
     "PNG, RGB, 100 MP": lambda: png(10_000, 10_000, 2, 3),
     "PNG, palette, 100 MP": lambda: png(10_000, 10_000, 3, 1),
@@ -157,9 +163,7 @@ _JSON: dict[str, Callable[[], bytes]] = {
     "200,000 nested lists": lambda: b"[" * 200_000,
     "base64 with a space after each letter": lambda: b'"' + b"A " * 8_000_000 + b'"',
     "300 WebP of 34 bytes, 100 MP each": lambda: (
-        b'{"instances": ['
-        + b",".join([b'{"b64": "%b"}' % base64.b64encode(_PICTURES["WebP of 34 bytes, 100 MP"]())] * 300)
-        + b"]}"
+        b'{"instances": [' + b",".join([b'{"b64": "%b"}' % base64.b64encode(_small_webp())] * 300) + b"]}"
     ),
 }
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
@@ -70,10 +71,7 @@ def class_sizes(count: int) -> list[int]:
 
 
 def _fill(folder: Path, count: int, seed: int, told: Callable[[str], None]) -> None:
-    # Only here: importing it takes longer than finding pictures that are there already.
-    from sklearn.datasets import load_sample_images
-
-    photographs = [Image.fromarray(pixels) for pixels in load_sample_images().images]
+    photographs = _photographs()
     sizes = class_sizes(count)
     done = 0
     # NumPy and Pillow release the GIL.
@@ -91,6 +89,15 @@ def _fill(folder: Path, count: int, seed: int, told: Callable[[str], None]) -> N
             done += size
             told(f"made {done} of {count} pictures")
     folder.chmod(0o755)  # mkdtemp makes it private
+
+
+def _photographs() -> list[Image.Image]:
+    """Open the two photographs that scikit-learn comes with, without importing it, which takes seconds."""
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("scikit-learn, whose photographs are used, is not installed")
+    folder = Path(package.origin).parent / "datasets" / "images"
+    return [Image.open(folder / name).convert("RGB") for name in ("china.jpg", "flower.jpg")]
 
 
 @dataclass(frozen=True, kw_only=True)

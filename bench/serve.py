@@ -256,12 +256,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--quick", action="store_true", help="use a small network and 1 and 8 clients, only to see that it works"
     )
     given = parser.parse_args(arguments)
-    quick, usual = ("resnet18", 64, 1, 0.5, 1, [1, 8]), ("resnet50", 224, 5, 5.0, 3, list(CONCURRENCIES))
+    quick, usual = ("resnet18", 32, 1, 0.5, 1, [1, 8]), ("resnet50", 224, 5, 5.0, 3, list(CONCURRENCIES))
     names = ("model", "image_size", "rounds", "seconds", "starts", "concurrency")
     for name, value in zip(names, quick if given.quick else usual, strict=True):
         if getattr(given, name) is None:
             setattr(given, name, value)
-    given.warm = min(_WARM_S, given.seconds)
+    given.warm = 0.1 if given.quick else min(_WARM_S, given.seconds)
     return given
 
 

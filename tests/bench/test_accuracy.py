@@ -11,6 +11,7 @@ from PIL import Image
 
 from bench.accuracy.folder import lay_out
 from bench.accuracy.results import Rows, accuracy_at, results, verdicts
+from tests.forked_main import run_main
 from tests.rules.environment import ROOT
 
 
@@ -28,7 +29,7 @@ def digits(tmp_path: Path) -> Path:
 def test_every_contender_has_a_curve(digits: Path, tmp_path: Path):
     written, page = tmp_path / "result.json", tmp_path / "page.html"
     options = ["--quick", f"--data={digits}", f"--json={written}", f"--page={page}", "--set", "mixup=0"]
-    done = subprocess.run([sys.executable, "-m", "bench.accuracy", *options], cwd=ROOT, capture_output=True, text=True)
+    done = run_main("bench.accuracy.__main__", *options)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(written.read_text())
     rows = {row["contender"]: row for row in result["rows"]}

@@ -1,21 +1,20 @@
 """The attack, at its smallest."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from bench.attack import Row, finish, parse
-from tests.rules.environment import ROOT
+from bench.serving.workload import Workload
+from tests.bench.made_before import MadeBefore
+from tests.forked_main import run_main
 
 
-def test_it_prints_what_a_bystander_saw_and_fails_over_its_bounds(tmp_path: Path):
+def test_it_prints_what_a_bystander_saw_and_fails_over_its_bounds(workload: Workload, tmp_path: Path):
     written = tmp_path / "result.json"
-    command = [sys.executable, "-m", "bench.attack", "--only=34 bytes", "--size=32"]
-    command += ["--architecture=test_resnet", "--most-s=60", "--most-mb=600", f"--json={written}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    small = ["--only=34 bytes", "--most-s=60", "--most-mb=600"]
+    done = run_main("bench.attack", *small, f"--json={written}", plant=MadeBefore(workload))
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads(written.read_text())
     assert [row["name"] for row in rows] == [

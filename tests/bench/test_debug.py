@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.forked_main import run_main
 from tests.rules.environment import ROOT, need_smdebug
 
 RATIOS = ("profiler", "hook_off", "hook_default_100", "hook_all_1", "smdebug_all_1")
@@ -14,8 +15,7 @@ RATIOS = ("profiler", "hook_off", "hook_default_100", "hook_all_1", "smdebug_all
 def test_it_prints_and_writes_the_ratios_of_step_times(tmp_path: Path):
     need_smdebug()
     small = ["--model=test_resnet", "--image-size=32", "--batch-size=2", "--rounds=1", "--steps=2", "--saving-steps=1"]
-    command = [sys.executable, "-m", "bench.debug", *small, f"--json={tmp_path / 'result.json'}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = run_main("bench.debug", *small, f"--json={tmp_path / 'result.json'}")
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "result.json").read_text())
     for name in RATIOS:

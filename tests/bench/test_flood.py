@@ -1,19 +1,16 @@
 """The flood, at its smallest."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.rules.environment import ROOT
+from bench.serving.workload import Workload
+from tests.bench.made_before import MadeBefore
+from tests.forked_main import run_main
 
 
-def test_a_small_flood_counts_every_status_and_weighs_every_part(tmp_path: Path):
+def test_a_small_flood_counts_every_status_and_weighs_every_part(workload: Workload, tmp_path: Path):
     written = tmp_path / "result.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.flood", "--requests=100", "--step=0.5", f"--json={written}"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+    done = run_main("bench.flood", "--requests=100", "--step=0.2", f"--json={written}", plant=MadeBefore(workload))
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(written.read_text())
     assert result["requests"] == sum(result["statuses"].values()) >= 100

@@ -1,8 +1,6 @@
 """What tells held-out classes from known ones: a training and its figures, at their smallest."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +8,7 @@ import pytest
 
 from bench.held_out import auroc
 from tests.conftest import write_image_folder
-from tests.rules.environment import ROOT
+from tests.forked_main import run_main
 
 
 def test_the_area_is_the_chance_that_an_unknown_picture_ranks_higher():
@@ -24,19 +22,8 @@ def test_a_model_is_trained_without_the_class_and_judged_with_it(tmp_path: Path)
     for split, count in (("train", 8), ("validation", 15), ("test", 4)):
         write_image_folder(tmp_path / split, dict.fromkeys(("red", "green", "blue"), count))
     options = ("--model-type=resnet18", "--weights=none", "--image-size=32", "--epochs=1", "--batch-size=8")
-    command = [
-        sys.executable,
-        "-m",
-        "bench.held_out",
-        f"--data={tmp_path}",
-        "--hold=blue",
-        "--engine=torch",
-        "--",
-        *options,
-        "--profile=false",
-        "--export=false",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    how = (f"--data={tmp_path}", "--hold=blue", "--engine=torch", "--")
+    done = run_main("bench.held_out", *how, *options, "--profile=false", "--export=false")
     assert done.returncode == 0, done.stderr
     assert "8 test pictures of 2 classes, 27 of blue" in done.stdout
     assert re.search(r"^AUROC of the distance: +[01]\.\d{3}$", done.stdout, re.M)

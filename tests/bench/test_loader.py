@@ -2,28 +2,32 @@
 
 import json
 import math
-import os
-import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from bench.loader import __main__ as loader
 from bench.loader.contenders import CONTENDERS, OURS
-from tests.rules.environment import ROOT
+from tests.forked_main import run_main
 
 
-def run(*arguments: object, path: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench.loader", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": path}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+@dataclass(frozen=True)
+class _Installed:
+    """Puts a folder before those that Python finds packages in."""
+
+    folder: Path
+
+    def __call__(self) -> None:
+        sys.path.insert(0, str(self.folder))
 
 
-def test_it_measures_every_loader_that_is_installed(tmp_path: Path):
+def test_it_measures_every_loader_that_is_installed(generated: Path, tmp_path: Path):
     (tmp_path / "webdataset.py").write_text("raise ImportError('half of it is missing')")
     written = tmp_path / "result.json"
-    done = run("--quick", f"--directory={tmp_path}", f"--json={written}", path=str(tmp_path))
+    written_to = (f"--directory={generated}", f"--json={written}")
+    done = run_main("bench.loader.__main__", "--quick", *written_to, plant=_Installed(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "left out: webdataset, from tar shards; half of it is missing: pip install webdataset\n" in done.stderr
     result = json.loads(written.read_text())

@@ -6,17 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.forked_main import run_main
 from tests.rules.environment import ROOT
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench.scale", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
-
-def test_it_prints_and_writes_a_table_for_each_thing_varied(tmp_path: Path):
+def test_it_prints_and_writes_a_table_for_each_thing_varied(generated: Path, tmp_path: Path):
     written = tmp_path / "result.json"
-    done = run("--quick", f"--directory={tmp_path}", f"--json={written}")
+    done = run_main("bench.scale", "--quick", f"--directory={generated}", f"--json={written}")
     assert done.returncode == 0, done.stderr
     result = json.loads(written.read_text())
     varied = dict.fromkeys(row["varied"] for row in result["rows"])
@@ -30,6 +26,6 @@ def test_it_prints_and_writes_a_table_for_each_thing_varied(tmp_path: Path):
 
 
 def test_help_says_what_it_varies():
-    done = run("--help")
+    done = subprocess.run([sys.executable, "-m", "bench.scale", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0
     assert "--quick" in done.stdout

@@ -15,6 +15,7 @@ from bench.serving.load import LOST, Target, ask_each, closed_loop, open_loop
 from bench.serving.points import Latencies, seconds_per_answer
 from bench.serving.server import StartError
 from bench.serving.workload import Workload
+from tests.forked_main import run_main
 from tests.rules.environment import ROOT
 
 KEYS = (
@@ -25,9 +26,8 @@ KEYS = (
 
 def test_it_prints_and_writes_the_ratios(tmp_path: Path):
     written = tmp_path / "result.json"
-    command = [sys.executable, "-m", "bench.serve", "--quick", "--pictures=16", f"--json={written}", "--concurrency=32"]
     rivals = ["--only", "limit", "seed", "without_front"]
-    done = subprocess.run([*command, *rivals], cwd=ROOT, capture_output=True, text=True)
+    done = run_main("bench.serve", "--quick", "--pictures=16", f"--json={written}", "--concurrency=32", *rivals)
     assert done.returncode == 0, done.stderr
     result = json.loads(written.read_text())
     assert set(KEYS) <= result.keys()

@@ -1,12 +1,10 @@
 """The benchmark of training beside a busy program: its ratios, and one side of it at its smallest."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from bench.shared.results import results, table
-from tests.rules.environment import ROOT
+from tests.forked_main import run_main
 
 RATES = {
     ("ours", False): [40.0, 44.0],
@@ -37,9 +35,9 @@ def test_ratios_are_taken_within_a_round():
     assert "timm" not in text.partition("target")[0], "it was not there"
 
 
-def test_a_side_counts_its_pictures(tmp_path: Path):
+def test_a_side_counts_its_pictures(generated: Path):
     task = {"side": "ours", "model": "test_resnet", "image_size": 32, "batch_size": 4, "pictures": 8}
-    timing = {"directory": str(tmp_path), "warm_up_s": 0, "seconds": 0.1}
-    command = [sys.executable, "-m", "bench.shared.side", json.dumps({**task, **timing})]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    timing = {"directory": str(generated), "warm_up_s": 0, "seconds": 0.1}
+    done = run_main("bench.shared.side", json.dumps({**task, **timing}))
+    assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["images_per_s"] > 0

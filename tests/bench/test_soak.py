@@ -1,20 +1,20 @@
 """The soak, at its smallest, and what it makes of samples and faults."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from bench.serving.faults import HARMLESS, KINDS, Fault, schedule
 from bench.serving.load import LOST, Samples
+from bench.serving.workload import Workload
 from bench.soak_results import results, table
-from tests.rules.environment import ROOT
+from tests.bench.made_before import MadeBefore
+from tests.forked_main import run_main
 
 
-def test_a_short_soak_kills_a_worker_and_finds_no_error_elsewhere(tmp_path: Path):
+def test_a_short_soak_kills_a_worker_and_finds_no_error_elsewhere(workload: Workload, tmp_path: Path):
     written, page = tmp_path / "result.json", tmp_path / "page.html"
-    options = ["--quick", "--model=test_resnet", "--pictures=16", "--rate=4", f"--json={written}", f"--page={page}"]
-    done = subprocess.run([sys.executable, "-m", "bench.soak", *options], cwd=ROOT, capture_output=True, text=True)
+    options = ["--quick", "--rate=4", f"--json={written}", f"--page={page}"]
+    done = run_main("bench.soak", *options, plant=MadeBefore(workload))
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(written.read_text())
     assert result["errors_outside_faults"] == 0

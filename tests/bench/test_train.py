@@ -12,6 +12,7 @@ import pytest
 from bench import train
 from bench.picture_set import PictureSet
 from bench.pictures import class_sizes, picture_folder
+from tests.forked_main import run_main
 from tests.rules.environment import ROOT
 
 RATIOS = ("vs_limit", "vs_plain", "vs_timm", "loader_vs_plain", "loader_cached_vs_plain")
@@ -19,15 +20,10 @@ SMALL = ("--image-size=32", "--batch-size=4", "--num-workers=1", "--pictures=8",
 HAS_TIMM = find_spec("timm") is not None
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench.train", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
-
-def test_it_prints_and_writes_the_ratios(tmp_path: Path):
+def test_it_prints_and_writes_the_ratios(generated: Path, tmp_path: Path):
     written = tmp_path / "result.json"
-    rest = ["--accuracy=0.99", "--epochs=1", "--price-per-hour=0.7", f"--directory={tmp_path}", f"--json={written}"]
-    done = run(*SMALL, *rest, *([] if HAS_TIMM else ["--without-timm"]))
+    rest = ["--accuracy=0.99", "--epochs=1", "--price-per-hour=0.7", f"--directory={generated}", f"--json={written}"]
+    done = run_main("bench.train", *SMALL, *rest, *([] if HAS_TIMM else ["--without-timm"]))
     assert done.returncode == 0, done.stderr
     result = json.loads(written.read_text())
     for name in RATIOS:
@@ -58,7 +54,7 @@ def test_unusable_pictures_are_refused(tmp_path: Path):
 
 
 def test_help_says_what_it_measures():
-    done = run("--help")
+    done = subprocess.run([sys.executable, "-m", "bench.train", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0
     for option in ("--json", "--data", "--accuracy", "--rounds"):
         assert option in done.stdout
@@ -100,8 +96,7 @@ def test_a_split_has_every_picture_once(tmp_path: Path):
 def test_the_accuracies_of_all_sides_are_told(tmp_path: Path):
     folder = picture_folder(24, seed=0, directory=tmp_path, told=lambda _line: None)
     small = ["--image-size=32", "--batch-size=4", "--num-workers=0", "--seeds=1", "--epochs=1"]
-    command = [sys.executable, "-m", "bench.same_accuracy", *small, f"--data={folder}", f"--json={tmp_path / 'a.json'}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = run_main("bench.same_accuracy", *small, f"--data={folder}", f"--json={tmp_path / 'a.json'}")
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "a.json").read_text())
     for name in ("ours", "files", "plain"):

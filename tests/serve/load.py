@@ -48,9 +48,10 @@ class Load:
             except (OSError, http.client.HTTPException) as error:
                 fault = type(error).__name__
             self.seen.append(Seen(began, time.monotonic(), answer, fault))
-            if answer is None or answer.status == 503:
-                # As Retry-After asks, though sooner: so that little time passes before the server is found well again.
-                self._stop.wait(0.05)
+            # As Retry-After asks, though sooner: so that little time passes before the server is found well again.
+            # After an answer as long as it took, which leaves the server's other parts half of the time.
+            refused = answer is None or answer.status == 503
+            self._stop.wait(0.05 if refused else time.monotonic() - began)
 
     def start(self) -> None:
         for thread in self._threads:

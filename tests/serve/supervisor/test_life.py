@@ -69,6 +69,13 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield executor
 
 
+def halt(server: ServerProcess, picture: bytes) -> int:
+    """Stop the worker, as if it never came to an end with what it is asked; its process id."""
+    worker = server.worker_of(server.post(picture))
+    os.kill(worker, signal.SIGSTOP)
+    return worker
+
+
 def await_sleep(server: ServerProcess, seconds: float) -> None:
     """Until a request is in the model; what the user's code prints is in the log."""
     await_true(lambda: f"sleeping {seconds} s" in server.log, "the request is worked on")
@@ -138,27 +145,30 @@ def test_a_killed_front_is_started_again_on_the_same_port(server: ServerProcess)
     assert sleep(server, 0).status == 200
 
 
-def test_two_workers_share_the_requests_and_stand_in_for_each_other(sleeper_dir: Path, start_server, pool) -> None:
-    server = start_server(sleeper_dir, SLIPWAY_WORKERS="2")
+def test_two_workers_share_the_requests_and_stand_in_for_each_other(base_dir, start_server, pool, picture) -> None:
+    server = start_server(base_dir, SLIPWAY_WORKERS="2")
     server.await_ready()
-    requests = [pool.submit(sleep, server, 0.3) for _ in range(8)]
-    workers = {server.worker_of(request.result()) for request in requests}
-    assert len(workers) == 2
-    os.kill(workers.pop(), signal.SIGKILL)
+
+    def who_answers() -> set[int]:
+        return {server.worker_of(answer) for answer in pool.map(server.post, [picture] * 32)}
+
+    workers = await_true(lambda: len(found := who_answers()) == 2 and found, "both answer")
+    killed = workers.pop()
+    os.kill(killed, signal.SIGKILL)
     ping = await_true(lambda: (answer := server.ping()).status == 503 and answer, "ping notices")
     assert "1 of 2 workers" in ping.error
-    assert server.worker_of(sleep(server, 0)) in workers
+    assert server.worker_of(server.post(picture)) != killed
     server.await_ready()
 
 
-def test_what_waits_while_workers_end_is_answered_when_they_are_back(sleeper_dir: Path, start_server, pool) -> None:
-    server = start_server(sleeper_dir)
+def test_what_waits_while_workers_end_is_answered_when_they_are_back(base_dir, start_server, pool, picture) -> None:
+    server = start_server(base_dir)
     server.await_ready()
-    worker = server.worker_of(sleep(server, 0))
-    worked_on = pool.submit(sleep, server, 3600)
-    await_sleep(server, 3600.0)
-    waiting = [pool.submit(sleep, server, 0.1) for _ in range(4)]
-    await_true(lambda: _connections(server) >= 5, "all are held")
+    worker = halt(server, picture)
+    worked_on = pool.submit(server.post, picture)
+    await_true(lambda: connections(server) >= 1, "it is held")
+    waiting = [pool.submit(server.post, picture) for _ in range(4)]
+    await_true(lambda: connections(server) >= 5, "all are held")
     os.kill(worker, signal.SIGKILL)
     assert worked_on.result().status == 503
     # The first of them may already have been on its way to the worker that ended.
@@ -175,19 +185,20 @@ def test_a_part_that_always_ends_is_given_up(sleeper_dir: Path, start_server) ->
     assert len(server.errors.splitlines()) == 1
 
 
-def test_sigterm_answers_what_was_accepted_and_refuses_the_rest(sleeper_dir: Path, start_server, pool) -> None:
-    server = start_server(sleeper_dir)
+def test_sigterm_answers_what_was_accepted_and_refuses_the_rest(base_dir, start_server, pool, picture) -> None:
+    server = start_server(base_dir)
     server.await_ready()
-    accepted = [pool.submit(sleep, server, 0.5) for _ in range(5)]
-    await_sleep(server, 0.5)
-    await_true(lambda: _connections(server) >= 5, "all are held")
+    worker = halt(server, picture)
+    accepted = [pool.submit(server.post, picture) for _ in range(5)]
+    await_true(lambda: connections(server) >= 5, "all are held")
     descendants = server.descendants()
     server.process.send_signal(signal.SIGTERM)
     await_true(lambda: server.events("draining"), "the drain begins")
     ping = server.ping()
-    late = sleep(server, 0)
+    late = server.post(picture)
     assert (ping.status, ping.error) == (503, "the server is stopping")
     assert (late.status, late.error) == (503, "the server is stopping")
+    os.kill(worker, signal.SIGCONT)
     answers = [future.result() for future in accepted]
     assert [answer.status for answer in answers] == [200] * 5
     assert {answer.headers["connection"] for answer in (ping, late, *answers)} == {"close"}
@@ -197,8 +208,8 @@ def test_sigterm_answers_what_was_accepted_and_refuses_the_rest(sleeper_dir: Pat
     assert [pid for pid in descendants if Path(f"/proc/{pid}").exists()] == []
 
 
-def test_no_kept_alive_connection_ends_unannounced(sleeper_dir: Path, start_server) -> None:
-    server = start_server(sleeper_dir)
+def test_no_kept_alive_connection_ends_unannounced(base_dir, start_server, picture) -> None:
+    server = start_server(base_dir)
     server.await_ready()
     answered: list[int] = []
 
@@ -207,7 +218,7 @@ def test_no_kept_alive_connection_ends_unannounced(sleeper_dir: Path, start_serv
         statuses: list[int] = []
         with contextlib.closing(connection):
             while True:
-                connection.request("POST", "/invocations", "0", {"Content-Type": "text/csv"})
+                connection.request("POST", "/invocations", picture, {"Content-Type": "image/jpeg"})
                 response = connection.getresponse()
                 response.read()
                 statuses.append(response.status)
@@ -218,10 +229,10 @@ def test_no_kept_alive_connection_ends_unannounced(sleeper_dir: Path, start_serv
     with ThreadPoolExecutor(33) as pool:
         clients = [pool.submit(post_until_told_to_leave) for _ in range(32)]
         await_true(lambda: len(answered) >= 100, "all of them come again and again")
-        # Meanwhile the others are answered or refused.
-        pool.submit(sleep, server, 1)
-        await_sleep(server, 1.0)
+        worker = halt(server, picture)
         server.process.send_signal(signal.SIGTERM)
+        await_true(lambda: server.events("draining"), "the drain begins")
+        os.kill(worker, signal.SIGCONT)
         statuses = [client.result() for client in clients]
     assert all(set(of_one[:-1]) <= {200} for of_one in statuses)
     assert {of_one[-1] for of_one in statuses} <= {200, 503}
@@ -229,11 +240,12 @@ def test_no_kept_alive_connection_ends_unannounced(sleeper_dir: Path, start_serv
     assert server.errors == ""
 
 
-def test_the_drain_ends_when_its_time_is_up(sleeper_dir: Path, start_server, pool) -> None:
-    server = start_server(sleeper_dir, SLIPWAY_DRAIN_S="1")
+def test_the_drain_ends_when_its_time_is_up(base_dir, start_server, pool, picture) -> None:
+    server = start_server(base_dir, SLIPWAY_DRAIN_S="1")
     server.await_ready()
-    request = pool.submit(sleep, server, 3600)
-    await_sleep(server, 3600.0)
+    halt(server, picture)
+    request = pool.submit(server.post, picture)
+    await_true(lambda: connections(server) >= 1, "it is held")
     descendants = server.descendants()
     server.process.send_signal(signal.SIGINT)
     assert server.process.wait() == 0
@@ -242,16 +254,17 @@ def test_the_drain_ends_when_its_time_is_up(sleeper_dir: Path, start_server, poo
     assert [pid for pid in descendants if Path(f"/proc/{pid}").exists()] == []
 
 
-def test_a_second_signal_stops_at_once(sleeper_dir: Path, start_server, pool) -> None:
-    server = start_server(sleeper_dir)
+def test_a_second_signal_stops_at_once(base_dir, start_server, pool, picture) -> None:
+    server = start_server(base_dir)
     server.await_ready()
-    request = pool.submit(_status_or_gone, server, 3600)
-    await_sleep(server, 3600.0)
+    halt(server, picture)
+    request = pool.submit(_status_or_gone, server, picture)
+    await_true(lambda: connections(server) >= 1, "it is held")
     descendants = server.descendants()
     server.process.send_signal(signal.SIGTERM)
     await_true(lambda: server.events("draining"), "the drain begins")
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait() == 128 + signal.SIGTERM, "the request would take an hour"
+    assert server.process.wait() == 128 + signal.SIGTERM, "the request would never end"
     assert request.result() in ("gone", 503)
     await_true(lambda: not any(Path(f"/proc/{pid}").exists() for pid in descendants), "nothing is left running")
 
@@ -265,8 +278,8 @@ def test_a_signal_while_the_model_is_loaded(sleeper_dir: Path, start_server) -> 
     assert [pid for pid in descendants if Path(f"/proc/{pid}").exists()] == []
 
 
-def test_a_killed_supervisor_takes_everything_with_it(sleeper_dir: Path, start_server) -> None:
-    server = start_server(sleeper_dir)
+def test_a_killed_supervisor_takes_everything_with_it(base_dir: Path, start_server) -> None:
+    server = start_server(base_dir)
     server.await_ready()
     descendants = server.descendants()
     assert len(descendants) >= 4, "front, Java, the process that forks, a worker"
@@ -321,15 +334,15 @@ def _group(leader: int) -> dict[int, str]:
     return found
 
 
-def _connections(server: ServerProcess) -> int:
+def connections(server: ServerProcess) -> int:
     """Established connections to the server's port."""
     port = f":{server.port:04X}"
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(fields[1].endswith(port) and fields[3] == "01" for fields in lines)
 
 
-def _status_or_gone(server: ServerProcess, seconds: float) -> int | str:
+def _status_or_gone(server: ServerProcess, body: bytes) -> int | str:
     try:
-        return sleep(server, seconds).status
+        return server.post(body).status
     except OSError:
         return "gone"

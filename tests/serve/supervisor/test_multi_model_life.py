@@ -1,7 +1,6 @@
 """Many models while parts of the server end, requests overlap, and memory is short."""
 
 import os
-import random
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from container.preprocessing import Preprocessing
 from tests.serve.conftest import remove_network
 from tests.serve.many_models import MULTI, ManyModels, put_code, put_model
 from tests.serve.server_process import Answer, ServerProcess, await_true
-from tests.serve.supervisor.test_life import SLEEPER, has_ended
+from tests.serve.supervisor.test_life import SLEEPER, connections, has_ended
 
 NAMES = ("a", "b", "c")
 
@@ -69,26 +68,6 @@ def memory_bytes(pids: set[int]) -> int:
     return sum(int(line[1]) * 1024 for line in lines if line[0] == "Pss:")
 
 
-def test_any_sequence_of_calls_does_what_a_table_of_models_would(many: ManyModels, picture: bytes):
-    dice = random.Random(4)
-    loaded: set[str] = set()
-    for _ in range(60):
-        name = dice.choice(NAMES)
-        match dice.choice(("load", "unload", "invoke", "invoke", "get", "list")):
-            case "load":
-                assert many.load(name).status == (409 if name in loaded else 200)
-                loaded.add(name)
-            case "unload":
-                assert many.unload(name).status == (200 if name in loaded else 404)
-                loaded.discard(name)
-            case "invoke":
-                assert many.invoke(name, picture).status == (200 if name in loaded else 404)
-            case "get":
-                assert many.get(name).status == (200 if name in loaded else 404)
-            case "list":
-                assert many.names == sorted(loaded)
-
-
 def test_unloading_frees_memory_and_ends_processes_before_it_is_answered(many: ManyModels):
     # What Java and the others take once, for the first model, is not what a model takes.
     many.load(NAMES[0])
@@ -114,36 +93,6 @@ def test_a_model_is_loaded_once_whoever_asks_for_it_meanwhile(many: ManyModels, 
     assert many.names == []
 
 
-def test_unloading_lets_requests_finish_and_takes_no_more(many: ManyModels, pool):
-    assert many.load("sleeper").status == 200
-    held = [pool.submit(sleep, many, seconds) for seconds in (1.01, 0.2, 0.2)]
-    await_true(lambda: "sleeping 1.01 s" in many.server.log, "a request is worked on")
-    unloading = pool.submit(many.unload, "sleeper")
-    await_true(lambda: sleep(many, 0).status == 404, "no more are taken")
-    answers = [request.result() for request in held]
-    assert answers[0].status == 200
-    assert all(answer.status in (200, 404) for answer in answers)
-    assert unloading.result().status == 200
-    assert sleep(many, 0).status == 404
-
-
-def test_calls_at_once_leave_no_trace(many: ManyModels, pool, picture: bytes):
-    before = many.processes
-
-    def act(seed: int) -> list[int]:
-        dice = random.Random(seed)
-        statuses = []
-        for _ in range(6):
-            name = dice.choice(NAMES)
-            call = dice.choice((many.load, many.unload, lambda name: many.invoke(name, picture), many.get))
-            statuses.append(call(name).status)
-        return statuses
-
-    assert {status for statuses in pool.map(act, range(6)) for status in statuses} <= {200, 404, 409}
-    many.unload_all()
-    assert many.processes == before
-
-
 def test_a_worker_that_ends_is_replaced(many: ManyModels, picture: bytes):
     many.load("a")
     worker = worker_of(many, many.invoke("a", picture))
@@ -162,30 +111,6 @@ def test_the_process_that_a_models_workers_are_forked_from_is_replaced(many: Man
     await_true(lambda: len(many.server.events("model-reload")) and has_ended(worker), "it is noticed")
     await_true(lambda: many.invoke("a", picture).status == 200, "it is back")
     assert worker_of(many, many.invoke("b", picture)) == other
-
-
-def test_timm_is_imported_with_the_first_network_that_has_no_graph_and_shared(
-    many: ManyModels, picture: bytes, tmp_path: Path
-):
-    card = ModelCard(architecture="test_resnet", classes=("cat", "dog"), preprocessing=Preprocessing.for_size(32))
-    save(tmp_path / "files", build_model("test_resnet", 2).state_dict(), card)
-    for name in ("timm-1", "timm-2"):
-        put_model(many.base, name, tmp_path / "files")
-    many.load("a")
-    preloaded = parent(parent(worker_of(many, many.invoke("a", picture))))
-    before = imports_torch(preloaded)
-    for name in ("timm-1", "timm-2"):
-        assert many.load(name).status == 200
-        assert many.invoke(name, picture).status == 200
-    free = [int(event["free_mb"]) for event in many.server.events("model-loaded")[-2:]]
-    taken = [int(event["memory_mb"]) for event in many.server.events("model-loaded")[-2:]]
-    assert imports_torch(preloaded)
-    if not before:  # no test before this one has loaded such a network
-        assert free[0] - free[1] == pytest.approx(taken[1], abs=8), "what is shared has been counted once, before"
-
-
-def imports_torch(pid: int) -> bool:
-    return "libtorch_cpu" in Path(f"/proc/{pid}/maps").read_text()
 
 
 @pytest.mark.parametrize("part", ["multi-model-server", "preloaded"])
@@ -216,19 +141,61 @@ def test_a_model_that_cannot_come_back_is_not_listed(many: ManyModels, model_dir
     assert "model.safetensors" in many.server.events("model-lost")[-1]["why"]
 
 
-def test_sigterm_answers_what_was_accepted(base: Path, start_server, pool):
+# From here on the shared server has imported torch.
+
+
+def test_timm_is_imported_with_the_first_network_that_has_no_graph_and_shared(
+    many: ManyModels, picture: bytes, tmp_path: Path
+):
+    card = ModelCard(architecture="test_resnet", classes=("cat", "dog"), preprocessing=Preprocessing.for_size(32))
+    save(tmp_path / "files", build_model("test_resnet", 2).state_dict(), card)
+    for name in ("timm-1", "timm-2"):
+        put_model(many.base, name, tmp_path / "files")
+    many.load("a")
+    preloaded = parent(parent(worker_of(many, many.invoke("a", picture))))
+    before = imports_torch(preloaded)
+    for name in ("timm-1", "timm-2"):
+        assert many.load(name).status == 200
+        assert many.invoke(name, picture).status == 200
+    free = [int(event["free_mb"]) for event in many.server.events("model-loaded")[-2:]]
+    taken = [int(event["memory_mb"]) for event in many.server.events("model-loaded")[-2:]]
+    assert imports_torch(preloaded)
+    if not before:  # no test before this one has loaded such a network
+        assert free[0] - free[1] == pytest.approx(taken[1], abs=8), "what is shared has been counted once, before"
+
+
+def imports_torch(pid: int) -> bool:
+    return "libtorch_cpu" in Path(f"/proc/{pid}/maps").read_text()
+
+
+def test_unloading_lets_requests_finish_and_takes_no_more(many: ManyModels, pool):
+    assert many.load("sleeper").status == 200
+    held = [pool.submit(sleep, many, seconds) for seconds in (1.01, 0.2, 0.2)]
+    await_true(lambda: "sleeping 1.01 s" in many.server.log, "a request is worked on")
+    unloading = pool.submit(many.unload, "sleeper")
+    await_true(lambda: sleep(many, 0).status == 404, "no more are taken")
+    answers = [request.result() for request in held]
+    assert answers[0].status == 200
+    assert all(answer.status in (200, 404) for answer in answers)
+    assert unloading.result().status == 200
+    assert sleep(many, 0).status == 404
+
+
+def test_sigterm_answers_what_was_accepted(base: Path, start_server, pool, picture: bytes):
     many = ManyModels(start_server(base, **MULTI), base)
     many.server.await_ready()
-    many.load("sleeper")
-    many.load("a")
-    accepted = [pool.submit(sleep, many, 0.71) for _ in range(3)]
-    await_true(lambda: "sleeping 0.71 s" in many.server.log, "a request is worked on")
-    await_true(lambda: many.names and len(many.server.events("request")) >= 4, "all are held")
+    for name in ("a", "b"):
+        assert many.load(name).status == 200
+    worker = worker_of(many, many.invoke("a", picture))
+    os.kill(worker, signal.SIGSTOP)
+    accepted = [pool.submit(many.invoke, "a", picture) for _ in range(3)]
+    await_true(lambda: connections(many.server) >= 3, "all are held")
     descendants = many.server.descendants()
     many.server.process.send_signal(signal.SIGTERM)
     await_true(lambda: many.server.events("draining"), "the drain begins")
-    for answer in (many.server.ping(), sleep(many, 0), many.load("b"), many.unload("a")):
+    for answer in (many.server.ping(), many.invoke("b", picture), many.load("c"), many.unload("a")):
         assert (answer.status, answer.error) == (503, "the server is stopping")
+    os.kill(worker, signal.SIGCONT)
     assert [request.result().status for request in accepted] == [200] * 3
     assert many.server.process.wait() == 0
     assert many.server.left_behind() == []

@@ -239,7 +239,7 @@ def many(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 # A shorter sequence is not worth the time that it takes to find it on a real server.
 BOUNDED = settings(
-    max_examples=5,
+    max_examples=3,
     stateful_step_count=12,
     derandomize=True,
     database=None,
@@ -328,7 +328,7 @@ def test_where_memory_is_short_a_model_is_refused_or_the_least_used_ones_go(
     evict: bool, many: ManyModels, start_server: StartServer, picture: bytes
 ) -> None:
     setting = {"SLIPWAY_EVICT": "lru"} if evict else {}
-    small = ManyModels(start_server(many.base, **MULTI, **setting, SLIPWAY_MEMORY_MB=budget_mb(many, 400)), many.base)
+    small = ManyModels(start_server(many.base, **MULTI, **setting, SLIPWAY_MEMORY_MB=budget_mb(many, 250)), many.base)
     small.server.await_ready()
     seen: Counter[str] = Counter()
     run_state_machine_as_test(lambda: Short(small, picture, evict=evict, seen=seen), settings=BOUNDED)

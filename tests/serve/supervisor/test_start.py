@@ -13,6 +13,7 @@ import torch
 
 from container.serve.settings.variables import VARIABLES
 from tests.first_process import as_first_process, first_process
+from tests.forked_main import run_main
 from tests.nvml import OLD_DRIVER, build_nvml_stub
 from tests.serve.conftest import diverge, remove_network
 from tests.serve.server_process import REPOSITORY, environment, serve_command
@@ -22,6 +23,11 @@ def run(base_dir: Path, *arguments: str, **settings: str) -> subprocess.Complete
     return subprocess.run(
         serve_command(*arguments), env=environment(base_dir, **settings), capture_output=True, text=True
     )
+
+
+def check(base_dir: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """`serve --check`, which finds what serving would, for cases for which the worker imports torch."""
+    return run_main("container.serve.supervisor.__main__", "--check", env=environment(base_dir, **settings))
 
 
 def the_one_line(result: subprocess.CompletedProcess[str]) -> str:
@@ -68,7 +74,7 @@ def test_a_card_with_a_wrong_field(base_dir: Path) -> None:
     card = base_dir / "model" / "model.json"
     (base_dir / "model" / "model.onnx").unlink()
     replace(card, json.dumps(json.loads(card.read_text()) | {"architecture": "alexnet", "export": {}}))
-    line = the_one_line(run(base_dir))
+    line = the_one_line(check(base_dir))
     assert line.startswith(
         f"serve: {card.name} in {card.parent} cannot be used: there is no network 'alexnet' in timm "
     )
@@ -79,7 +85,7 @@ def test_corrupt_tensors(base_dir: Path) -> None:
     data = tensors.read_bytes()
     tensors.unlink()
     tensors.write_bytes(data[: len(data) // 2])
-    result = run(base_dir)
+    result = check(base_dir)
     assert "model.safetensors" in the_one_line(result)
     assert "Traceback" not in result.stdout
 
@@ -87,18 +93,18 @@ def test_corrupt_tensors(base_dir: Path) -> None:
 def test_tensors_of_another_class_count(base_dir: Path) -> None:
     card = base_dir / "model" / "model.json"
     replace(card, json.dumps(json.loads(card.read_text()) | {"classes": ["a", "b"]}))
-    assert "the tensors do not fit the model" in the_one_line(run(base_dir))
+    assert "the tensors do not fit the model" in the_one_line(check(base_dir))
 
 
 def test_a_pickle_in_place_of_tensors(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     torch.save(torch.nn.Linear(1, 1), tmp_path / "model" / "model.pth")
-    assert "would execute code" in the_one_line(run(tmp_path))
+    assert "would execute code" in the_one_line(check(tmp_path))
 
 
 def test_a_script_that_raises(base_dir: Path) -> None:
     (base_dir / "model" / "code" / "inference.py").write_text("def model_fn(model_dir):\n    raise OSError('no luck')")
-    result = run(base_dir)
+    result = check(base_dir)
     assert the_one_line(result) == "serve: inference.py failed: OSError: no luck"
     assert "raise OSError('no luck')" in result.stdout, "the log holds the stack trace"
 
@@ -113,7 +119,7 @@ def test_a_script_in_a_folder_and_by_the_name_of_its_module(base_dir: Path) -> N
     (code / "handlers").mkdir()
     (code / "helper.py").write_text("WORD = 1")
     (code / "handlers" / "own.py").write_text("import helper\ndef model_fn(model_dir):\n    return helper.WORD\n")
-    result = run(base_dir, "--check", SAGEMAKER_PROGRAM="handlers/own")
+    result = check(base_dir, SAGEMAKER_PROGRAM="handlers/own")
     assert (result.returncode, result.stderr) == (0, ""), result.stdout
     assert "program=own.py" in result.stdout
     assert "code-unused" not in result.stdout
@@ -133,7 +139,7 @@ def test_a_script_in_a_folder_and_by_the_name_of_its_module(base_dir: Path) -> N
 def test_code_that_is_not_used_is_named(base_dir: Path, places: list[str], script: str, why: str) -> None:
     for place in places:
         (base_dir / "model" / place).write_text(script)
-    result = run(base_dir, "--check")
+    result = check(base_dir)
     assert result.returncode == 0, result.stderr
     [line] = [line for line in result.stdout.splitlines() if "event=code-unused" in line]
     assert f"files={','.join(Path(place).name for place in places)} " in line
@@ -166,7 +172,7 @@ def test_requirements_are_installed_where_that_is_asked_for(base_dir: Path, star
     server.await_ready()
     assert server.post(b"").body == b"delivered"
     assert len(server.events("requirements-installed")) == 1
-    result = run(base_dir, "--check", **settings)
+    result = check(base_dir, **settings)
     assert (result.returncode, result.stderr) == (0, "")
 
 
@@ -180,7 +186,7 @@ def test_requirements_that_cannot_be_installed_end_the_server(base_dir: Path) ->
 
 def test_requirements_are_not_installed_unasked_and_that_is_said(base_dir: Path) -> None:
     put_code_with_requirements(base_dir, "./courier-1.0-py3-none-any.whl")
-    line = the_one_line(run(base_dir, "--check"))
+    line = the_one_line(check(base_dir))
     assert line == (
         "serve: inference.py failed: ModuleNotFoundError: No module named 'courier'; code/requirements.txt is "
         "installed only with SLIPWAY_INSTALL_REQUIREMENTS=true"
@@ -265,7 +271,7 @@ def test_check_says_what_was_found(base_dir: Path) -> None:
 def test_a_model_whose_outputs_are_not_numbers_is_not_served(base_dir: Path) -> None:
     """Neither is it ready: its predictions would all be refused."""
     diverge(base_dir / "model")
-    line = the_one_line(run(base_dir, "--check"))
+    line = the_one_line(check(base_dir))
     assert line.startswith("serve: the model's outputs are not numbers (NaN or infinity)")
     result = run(base_dir)
     assert the_one_line(result) == line
@@ -295,7 +301,7 @@ def test_many_models_need_a_type_of_answers_that_there_is(base_dir: Path) -> Non
 
 def test_check_of_what_cannot_be_served(base_dir: Path) -> None:
     (base_dir / "model" / "code" / "inference.py").write_text("import no_such_module")
-    result = run(base_dir, "--check")
+    result = check(base_dir)
     assert the_one_line(result).endswith("ModuleNotFoundError: No module named 'no_such_module'")
     assert "Traceback" in result.stdout
 
