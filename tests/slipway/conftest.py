@@ -173,7 +173,7 @@ def trained(colours, slipway, tmp_path_factory) -> Trained:
     """`slipway train` on the sound data set."""
 
     def make(root: Path) -> None:
-        settings = (*SMALL, "--export", "true", "--epochs", EPOCHS, "--opt-learning-rate", 1e-3, "--seed", 1)
+        settings = (*SMALL, "--export", "true", "--epochs", EPOCHS, "--opt-learning-rate", 1e-2, "--seed", 1)
         done = slipway("train", colours, "--job-dir", root / "job", *settings)
         assert done.returncode == 0, done.stderr
         (root / "said.json").write_text(json.dumps([done.args, done.returncode, done.stdout, done.stderr]))

@@ -11,10 +11,12 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
+from container.embed.files import embed_files
+from container.embed.network import load_network
+from container.explore.__main__ import main
 from container.explore.part import read_part
 from container.networks.build import build_model
 from slipway.aws.connection import Aws
-from slipway.explore.embedding import embed
 from tests.slipway.explore.scenes import scene_folder
 
 ROLE = "arn:aws:iam::111122223333:role/slipway-execution"
@@ -34,15 +36,27 @@ def planted(tmp_path_factory):
     return root
 
 
-def run_host(base: Path, host: str, hosts: list[str], weights: str = "none") -> subprocess.CompletedProcess[str]:
+def write_hosts(base: Path, host: str, hosts: list[str]) -> None:
     (base / "config").mkdir(parents=True, exist_ok=True)
     (base / "config" / "resourceconfig.json").write_text(json.dumps({"current_host": host, "hosts": hosts}))
+
+
+def run_host(base: Path, host: str, hosts: list[str], weights: str = "none") -> subprocess.CompletedProcess[str]:
+    write_hosts(base, host, hosts)
     return subprocess.run(
-        [sys.executable, "-m", "container.explore", "resnet18", weights],
+        [sys.executable, "-m", "container.explore", "test_resnet", weights],
         env={**os.environ, "SAGEMAKER_BASE_DIR": str(base)},
         capture_output=True,
         text=True,
     )
+
+
+def run_here(base: Path, host: str, hosts: list[str], weights: str) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which has imported torch."""
+    write_hosts(base, host, hosts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAGEMAKER_BASE_DIR", str(base))
+        return subprocess.CompletedProcess([], main(["test_resnet", weights]), stderr="")
 
 
 def run_job(data: Path, folder: Path, count: int, weights: Path | None = None) -> Path:
@@ -58,7 +72,7 @@ def run_job(data: Path, folder: Path, count: int, weights: Path | None = None) -
         if weights:
             (base / "processing" / "input" / "weights").mkdir(parents=True)
             (base / "processing" / "input" / "weights" / weights.name).symlink_to(weights)
-        done = run_host(base, host, hosts, weights.name if weights else "none")
+        done = run_here(base, host, hosts, weights.name) if weights else run_host(base, host, hosts)
         assert done.returncode == 0, done.stderr
         (base / "processing" / "output" / host).rename(folder / "parts" / host)
     return folder / "parts"
@@ -121,15 +135,16 @@ def test_the_command_waits_for_the_job_and_merges_what_it_wrote(planted, bucket,
 
 def test_embeddings_of_several_instances_are_in_the_pictures_order(planted, tmp_path):
     torch.manual_seed(0)
-    weights = tmp_path / "resnet18.pth"
-    torch.save(build_model("resnet18", 1000).state_dict(), weights)
+    weights = tmp_path / "test_resnet.pth"
+    torch.save(build_model("test_resnet", 1000).state_dict(), weights)
+    network = load_network("test_resnet", weights)
     (tmp_path / "job" / "parts").mkdir(parents=True)
     for folder in run_job(planted, tmp_path / "job", 2, weights).iterdir():
         part = read_part(folder)
         paths = [planted / name for name, facts in part.facts.items() if not isinstance(facts, str)]
-        expected = embed(paths, network="resnet18", weights=weights)
-        assert part.summary.text == expected.text
-        assert np.allclose(part.embeddings, expected.vectors, atol=0.01)
+        embed_files(network, paths[::-1], tmp_path / "backward.npy", lambda _: None)
+        assert part.summary.text == "test_resnet, test_resnet.pth"
+        assert np.allclose(part.embeddings, np.load(tmp_path / "backward.npy")[::-1], atol=0.01)
 
 
 def test_an_instance_without_files_writes_an_empty_part(tmp_path):
@@ -149,10 +164,9 @@ def test_weights_that_cannot_be_used_end_the_job_with_the_reason(planted, tmp_pa
     assert "Traceback" not in done.stderr
 
 
-def test_a_missing_part_is_named(planted, bucket, slipway_here, tmp_path):
-    (tmp_path / "job" / "parts").mkdir(parents=True)
-    parts = run_job(planted, tmp_path / "job", 2)
-    upload(parts / "algo-1", "jobs/explore/parts/algo-1")
+def test_a_missing_part_is_named(bucket, slipway_here, tmp_path):
+    assert run_host(tmp_path, "algo-1", ["algo-1", "algo-2"]).returncode == 0
+    upload(tmp_path / "processing" / "output", "jobs/explore/parts")
     done = slipway_here("data", "explore", "s3://my-dogs/dogs", "--parts", "s3://my-dogs/jobs/explore/parts")
     assert done.returncode != 0
     assert "instances were algo-1, algo-2, but there are parts of algo-1" in done.stderr

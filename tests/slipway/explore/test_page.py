@@ -165,14 +165,14 @@ def test_headings_are_in_order_and_the_navigation_leads_to_them(opened):
         assert opened.page.locator(f"{anchor} h2").count() == 1
 
 
-def test_a_page_that_cannot_be_written_is_named(colours, slipway):
-    done = slipway("data", "explore", colours, "--output", "/proc/page.html")
+def test_a_page_that_cannot_be_written_is_named(colours, slipway_here):
+    done = slipway_here("data", "explore", colours, "--weights", "none", "--output", "/proc/page.html")
     assert done.returncode == 1
     assert "/proc/page.html cannot be written" in done.stderr
 
 
-def test_pictures_of_one_size_need_no_size_chart(colours, tmp_path, slipway, browser):
-    done = slipway("data", "explore", colours, cwd=tmp_path)
+def test_pictures_of_one_size_need_no_size_chart(colours, tmp_path, slipway_here, browser):
+    done = slipway_here("data", "explore", colours, "--weights", "none", cwd=tmp_path)
     assert done.returncode == 0
     page = browser.new_page()
     page.goto((tmp_path / "explore.html").as_uri())
