@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -98,22 +98,8 @@ class Run:
     """Those that fired, in the report's order."""
 
 
-Start = Callable[[Sequence[str], Mapping[str, str]], subprocess.CompletedProcess[str]]
-
-
-def _start(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench.causes_job", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-
-
-def run_job(scratch: Path, job: Job, seconds: float, start: Start = _start) -> Run:
+def run_job(scratch: Path, job: Job, seconds: float) -> Run:
     """Run a job for some seconds of training, and read its profile.
-
-    Args:
-        scratch: Directory for what jobs share and leave.
-        job: Its settings and plants.
-        seconds: Of training.
-        start: Runs bench.causes_job, with arguments and environment.
 
     Raises:
         RuntimeError: The job failed.
@@ -128,8 +114,15 @@ def run_job(scratch: Path, job: Job, seconds: float, start: Start = _start) -> R
             (directory / "disk").symlink_to(_disk(scratch))
         quota = make_quota(_QUOTA) if "cpu quota" in job.plants else None
         stack.enter_context(_beside(job, seconds))
-        plants = [plant for plant in job.plants if plant in ("slow disk", "slow reader")]
-        done = start([base, str(seconds), *plants], {**os.environ, "SLIPWAY_BENCH_CGROUP": str(quota or "")})
+        command = [sys.executable, "-m", "bench.causes_job", base, str(seconds)]
+        command += [plant for plant in job.plants if plant in ("slow disk", "slow reader")]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "SLIPWAY_BENCH_CGROUP": str(quota or "")},
+            capture_output=True,
+            text=True,
+        )
         if done.returncode:
             raise RuntimeError(f"{' and '.join(job.plants)}: the job failed: {done.stderr[-2000:]}")
         profile = read_profile(directory / "output" / "data" / "profile")

@@ -231,9 +231,7 @@ class _Serving:
 
     def _workers(self, count: int) -> Mapping[str, object]:
         """Measure several workers on one device, each with batches of its own, as in a server."""
-        # The workers start with torch imported, but never used.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
+        context = multiprocessing.get_context("spawn")
         all_loaded = context.Barrier(count)
         os.environ["OMP_NUM_THREADS"] = str(max(1, available_cpus() // count))
         with ProcessPoolExecutor(count, context, initializer=_share_barrier, initargs=(all_loaded,)) as pool:

@@ -1,22 +1,15 @@
 """`python -m bench.causes`: its table, and one real job under a busy neighbour."""
 
-import subprocess
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from bench.causes import Outcome, main, table
 from bench.causes_run import CAUSES, Job, run_job
-from tests.forked_main import run_main
 
 
 def test_a_job_beside_a_busy_neighbour_is_told_so(tmp_path: Path):
-    def start(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-        # A job that was started would import torch beside the neighbours, for longer than it trains.
-        return run_main("bench.causes_job", *arguments, env=environment)
-
-    run = run_job(tmp_path, Job(plants=("busy neighbour",)), 6, start)
+    run = run_job(tmp_path, Job(plants=("busy neighbour",)), seconds=20)
     assert run.pictures_a_second > 0
     first = run.findings[0]
     assert first.rule == "OtherPrograms"
