@@ -15,7 +15,7 @@ from container.preprocessing import Preprocessing
 from tests.serve.conftest import remove_network
 from tests.serve.many_models import MULTI, ManyModels, put_code, put_model
 from tests.serve.server_process import Answer, ServerProcess, await_true
-from tests.serve.supervisor.test_life import SLEEPER, connections, has_ended
+from tests.serve.supervisor.test_life import SLEEPER, Held, has_ended
 
 NAMES = ("a", "b", "c")
 
@@ -181,22 +181,21 @@ def test_unloading_lets_requests_finish_and_takes_no_more(many: ManyModels, pool
     assert sleep(many, 0).status == 404
 
 
-def test_sigterm_answers_what_was_accepted(base: Path, start_server, pool, picture: bytes):
+def test_sigterm_answers_what_was_accepted(base: Path, start_server, picture: bytes):
     many = ManyModels(start_server(base, **MULTI), base)
     many.server.await_ready()
     for name in ("a", "b"):
         assert many.load(name).status == 200
     worker = worker_of(many, many.invoke("a", picture))
     os.kill(worker, signal.SIGSTOP)
-    accepted = [pool.submit(many.invoke, "a", picture) for _ in range(3)]
-    await_true(lambda: connections(many.server) >= 3, "all are held")
+    accepted = [Held(many.server, picture, "/models/a/invoke") for _ in range(3)]
     descendants = many.server.descendants()
     many.server.process.send_signal(signal.SIGTERM)
     await_true(lambda: many.server.events("draining"), "the drain begins")
     for answer in (many.server.ping(), many.invoke("b", picture), many.load("c"), many.unload("a")):
         assert (answer.status, answer.error) == (503, "the server is stopping")
     os.kill(worker, signal.SIGCONT)
-    assert [request.result().status for request in accepted] == [200] * 3
+    assert [request.answer().status for request in accepted] == [200] * 3
     assert many.server.process.wait() == 0
     assert many.server.left_behind() == []
     assert [pid for pid in descendants if Path(f"/proc/{pid}").exists()] == []
