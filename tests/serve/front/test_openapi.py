@@ -84,7 +84,7 @@ ACCEPTED = {"expected-statuses": ["2xx", "404", "406", "409"]}
 REFUSED = {"expected-statuses": ["400", "404", "405", "406", "409", "413", "415", "422"]}
 CONFIG = {
     "request-timeout": PATIENCE_S,
-    "generation": {"deterministic": True, "max-examples": 25, "database": "none"},
+    "generation": {"deterministic": True, "max-examples": 60, "database": "none"},
     "checks": {"positive_data_acceptance": ACCEPTED, "negative_data_rejection": REFUSED},
     "phases": {"stateful": {"enabled": False}},
     "continue-on-failure": True,

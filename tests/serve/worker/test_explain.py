@@ -57,7 +57,7 @@ def patch_finder() -> BuiltIn:
     model = build_model("resnet18", 2)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     dice = np.random.default_rng(0)
-    for _ in range(15):
+    for _ in range(30):
         examples = [with_patch(dice, 128, 128) for _ in range(12)]
         batch = card.preprocessing.normalize(torch.from_numpy(np.stack([pixels for pixels, _, _ in examples])))
         loss = nn.functional.cross_entropy(model(batch), torch.tensor([label for _, label, _ in examples]))
