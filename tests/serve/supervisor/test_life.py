@@ -156,19 +156,16 @@ def test_a_killed_front_is_started_again_on_the_same_port(server: ServerProcess,
     assert server.post(picture).status == 200
 
 
-def test_two_workers_share_the_requests_and_stand_in_for_each_other(base_dir, start_server, pool, picture) -> None:
-    server = start_server(base_dir, SLIPWAY_WORKERS="2")
+def test_two_workers_share_the_requests_and_stand_in_for_each_other(sleeper_dir: Path, start_server, pool) -> None:
+    server = start_server(sleeper_dir, SLIPWAY_WORKERS="2")
     server.await_ready()
-
-    def who_answers() -> set[int]:
-        return {server.worker_of(answer) for answer in pool.map(server.post, [picture] * 32)}
-
-    workers = await_true(lambda: len(found := who_answers()) == 2 and found, "both answer")
-    killed = workers.pop()
-    os.kill(killed, signal.SIGKILL)
+    requests = [pool.submit(sleep, server, 0.3) for _ in range(8)]
+    workers = {server.worker_of(request.result()) for request in requests}
+    assert len(workers) == 2
+    os.kill(workers.pop(), signal.SIGKILL)
     ping = await_true(lambda: (answer := server.ping()).status == 503 and answer, "ping notices")
     assert "1 of 2 workers" in ping.error
-    assert server.worker_of(server.post(picture)) != killed
+    assert server.worker_of(sleep(server, 0)) in workers
     server.await_ready()
 
 
