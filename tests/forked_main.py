@@ -7,24 +7,17 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.train import forked_job
-from tests.train.forked_job import fork_server
+from tests.train.forked_job import Plant, fork_server, nothing
 
 ROOT = Path(__file__).parents[1]
 
-Plant = Callable[[], None]
-"""Called in the process before the program: a module's function, or an instance of a module's class."""
-
-
-def _nothing() -> None:
-    pass
-
 
 def run_main(
-    module: str, *arguments: object, env: Mapping[str, str] | None = None, plant: Plant = _nothing
+    module: str, *arguments: object, env: Mapping[str, str] | None = None, plant: Plant = nothing
 ) -> subprocess.CompletedProcess[str]:
     """Run `python -m MODULE ARGUMENTS` to its end, without starting Python and importing torch.
 

@@ -12,14 +12,14 @@ from tests.slipway.conftest import made_once
 
 @pytest.fixture(scope="session")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where all benchmarks of all the tests' processes keep the pictures that they generate, each number once."""
+    """A folder in which all test processes share the pictures that benchmarks generate."""
     base = tmp_path_factory.getbasetemp()
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "generated"
 
 
 @pytest.fixture(scope="session")
 def workload(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Workload:
-    """What benchmarks of serving make at their start, which takes longer than the rest of a short one."""
+    """The model and pictures of the serving benchmarks, made once for all test processes."""
 
     def make(folder: Path) -> None:
         made = Workload.make(folder, "test_resnet", 32, pictures=16, kept=generated, told=print)

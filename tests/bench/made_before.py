@@ -1,4 +1,4 @@
-"""Spares a benchmark of serving the making of its model."""
+"""A ready-made workload for benchmarks of serving, which saves exporting a model in each."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from bench.serving.workload import Workload
 
 @dataclass(frozen=True)
 class MadeBefore:
-    """Gives a forked benchmark the workload that is there, in place of one of its own."""
+    """Makes a forked benchmark use an existing workload instead of creating one."""
 
     workload: Workload
 

@@ -46,7 +46,7 @@ def check(part: Part, found: list[dict[str, Any]], text: str) -> None:
 
 
 def test_a_part_runs_without_a_gpu(tmp_path: Path):
-    """With all that is around it."""
+    """Run one part through bench/gpu.sh, with its files, summary and log."""
     [part] = [part for part in PARTS if part.module == "overhead"]
     # Longer than the nine minutes of a GPU: other work may share the machine.
     done = gpu_sh("--device", "cpu", "--quick", "--only", part.module, "--seconds", "880", tmp_path / "out")

@@ -2,8 +2,6 @@
 
 import json
 import math
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,23 +9,14 @@ import pytest
 from bench.loader import __main__ as loader
 from bench.loader.contenders import CONTENDERS, OURS
 from tests.forked_main import run_main
-
-
-@dataclass(frozen=True)
-class _Installed:
-    """Puts a folder before those that Python finds packages in."""
-
-    folder: Path
-
-    def __call__(self) -> None:
-        sys.path.insert(0, str(self.folder))
+from tests.train.forked_job import PackagesIn
 
 
 def test_it_measures_every_loader_that_is_installed(generated: Path, tmp_path: Path):
     (tmp_path / "webdataset.py").write_text("raise ImportError('half of it is missing')")
     written = tmp_path / "result.json"
     written_to = (f"--directory={generated}", f"--json={written}")
-    done = run_main("bench.loader.__main__", "--quick", *written_to, plant=_Installed(tmp_path))
+    done = run_main("bench.loader.__main__", "--quick", *written_to, plant=PackagesIn(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "left out: webdataset, from tar shards; half of it is missing: pip install webdataset\n" in done.stderr
     result = json.loads(written.read_text())

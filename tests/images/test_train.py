@@ -65,7 +65,7 @@ def test_from_bash_as_root_it_trains_without_weights_and_its_starter_may_delete_
 
 
 def test_any_user_trains_where_only_the_mounts_can_be_written(docker: Docker, images: Images, colours: JobDirectory):
-    """Even one that the image has no name for."""
+    """A user that the image has no name for can train, too."""
     colours.hyperparameters({**SMALL, "epochs": "1"})
     mounts = as_sagemaker_mounts(colours)
     open_to_all(colours.base)

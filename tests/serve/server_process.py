@@ -48,7 +48,7 @@ class Answer:
 
 
 def await_true(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S, pause_s: float = 0.02) -> Any:
-    """Ask until the condition holds; its value then. The longer it takes, the more seldom: asking takes CPU time."""
+    """Ask until the condition holds, and return its value; the pauses grow, since asking takes CPU time."""
     began = time.monotonic()
     while not (value := condition()):
         waited_s = time.monotonic() - began

@@ -36,7 +36,7 @@ def fork_server() -> ForkServerContext:
     return context
 
 
-def _nothing() -> None:
+def nothing() -> None:
     pass
 
 
@@ -50,7 +50,7 @@ class ForkedJob:
 
     _running: ClassVar[list["ForkedJob"]] = []
 
-    def __init__(self, directory: JobDirectory, plant: Plant = _nothing) -> None:
+    def __init__(self, directory: JobDirectory, plant: Plant = nothing) -> None:
         pipe = directory.base / "log"
         if not pipe.exists():
             os.mkfifo(pipe)
@@ -94,12 +94,12 @@ class ForkedJob:
             job.end()
 
 
-def run_forked(directory: JobDirectory, plant: Plant = _nothing) -> tuple[int, str]:
+def run_forked(directory: JobDirectory, plant: Plant = nothing) -> tuple[int, str]:
     """Run a job to its end: `ForkedJob.end`."""
     return ForkedJob(directory, plant).end()
 
 
-def run_program(directory: JobDirectory, values: Mapping[str, object], plant: Plant = _nothing) -> Result:
+def run_program(directory: JobDirectory, values: Mapping[str, object], plant: Plant = nothing) -> Result:
     """Runs a job like `JobDirectory.run`, without launcher and toolkit; the whole log is the standard output."""
     directory.hyperparameters(values)
     code, log = run_forked(directory, plant)
@@ -108,12 +108,22 @@ def run_program(directory: JobDirectory, values: Mapping[str, object], plant: Pl
 
 @dataclass(frozen=True)
 class Variables:
-    """Gives a forked job environment variables, as `JobDirectory.environment` does one that is started."""
+    """Sets environment variables of a forked job, as `JobDirectory.environment` does for one that is started."""
 
     values: Mapping[str, str]
 
     def __call__(self) -> None:
         os.environ |= self.values
+
+
+@dataclass(frozen=True)
+class PackagesIn:
+    """Lets a forked process import packages from a directory before any other."""
+
+    directory: Path
+
+    def __call__(self) -> None:
+        sys.path.insert(0, str(self.directory))
 
 
 @dataclass(frozen=True)
@@ -152,12 +162,12 @@ def start_ranks(directories: Sequence[JobDirectory], values: Mapping[str, object
 
 
 def run_ranks(directories: Sequence[JobDirectory], values: Mapping[str, object]) -> list[Result]:
-    """Run them to their end: `start_ranks`."""
+    """Run a job as `start_ranks` starts it, to its end."""
     return end_each(start_ranks(directories, values))
 
 
 def end_each(jobs: Sequence[ForkedJob]) -> list[Result]:
-    """Wait for all of them; the whole log of each is the standard output."""
+    """Wait for all jobs to end; the whole log of each is its standard output."""
     return [Result(code, log, "") for code, log in [job.end() for job in jobs]]
 
 

@@ -47,7 +47,7 @@ def sleeper_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shared(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """At most 4 requests at once."""
+    """A server that takes at most four requests at once."""
     server = ServerProcess(model_dir.parent, tmp_path_factory.mktemp("log"), SLIPWAY_MAX_REQUESTS="4")
     try:
         yield server

@@ -26,7 +26,7 @@ def run(base_dir: Path, *arguments: str, **settings: str) -> subprocess.Complete
 
 
 def check(base_dir: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """`serve --check`, which finds what serving would, for cases for which the worker imports torch."""
+    """Run `serve --check` in a forked process, for models whose worker imports torch."""
     return run_main("container.serve.supervisor.__main__", "--check", env=environment(base_dir, **settings))
 
 

@@ -52,7 +52,7 @@ def run_host(base: Path, host: str, hosts: list[str], weights: str = "none") -> 
 
 
 def run_here(base: Path, host: str, hosts: list[str], weights: str) -> subprocess.CompletedProcess[str]:
-    """The same in this process, which has imported torch."""
+    """Run container.explore as one host in this process, which has imported torch."""
     write_hosts(base, host, hosts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SAGEMAKER_BASE_DIR", str(base))

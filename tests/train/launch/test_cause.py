@@ -131,7 +131,7 @@ def test_a_long_message_leaves_room_for_nothing_else(tmp_path: Path):
 
 
 def shown(fail: Callable[[], object]) -> str:
-    """Say why a script failed that calls this: what torch raises, without the time that importing it takes."""
+    """Return the cause that a job would report if its script raised what `fail` raises."""
     try:
         fail()
     except Exception:  # noqa: BLE001 - whatever it is

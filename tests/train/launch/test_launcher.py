@@ -352,7 +352,7 @@ def start_with_mounts(job: JobDirectory, mounts: str) -> subprocess.Popen[str]:
 
 
 def small_shared_memory() -> None:
-    """As the kernel shows it to a forked job alone."""
+    """Give this process a /dev/shm of its own, of 1 MB, that no other process sees."""
     assert ctypes.CDLL(None).unshare(0x00020000) == 0  # CLONE_NEWNS
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", "/dev/shm"], check=True)

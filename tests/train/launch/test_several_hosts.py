@@ -59,7 +59,7 @@ class Hosts:
         return ended(self.start(values))
 
     def fork(self, values: Mapping[str, object]) -> list[ForkedJob]:
-        """Start both without launcher and toolkit; torchrun starts their processes, as ever."""
+        """Start both jobs without launcher and toolkit; torchrun starts their processes as it always does."""
         port = free_port()
         for job in self.both:
             job.hyperparameters(values)
@@ -68,7 +68,7 @@ class Hosts:
 
 @dataclass(frozen=True)
 class AsHost:
-    """Makes a forked job that of one host, which meets the others at a port."""
+    """Makes a forked job one host of several, which connect to each other at a port."""
 
     port: int
     patience_s: float = PATIENCE_S
@@ -359,13 +359,13 @@ def test_sigterm_reaches_a_script_that_torchrun_runs(hosts: Hosts):
 
 
 def two_devices() -> None:
-    """What a host of two GPUs shows; its processes train on the CPU."""
+    """Report two GPUs, so that the job starts two processes; they train on the CPU."""
     program.gpu.look = lambda **_: gpu.Gpus(count=2, text="two")  # type: ignore[attr-defined]
 
 
 @pytest.fixture
 def host(hosts: Hosts) -> JobDirectory:
-    """One alone, of two processes."""
+    """A job on a single host, which starts two processes."""
     describe_hosts(hosts.first, "algo-1", ("algo-1",))
     return hosts.first
 

@@ -346,7 +346,7 @@ def test_no_train_channel(job: JobDirectory):
 
 @dataclass(frozen=True)
 class WithDriver:
-    """Gives a forked job the library that stands in for a driver's."""
+    """Loads the stub of the NVIDIA driver's library into a forked job."""
 
     directory: Path
     variables: Mapping[str, str]

@@ -32,7 +32,7 @@ class Messages(logging.Handler):
 
 
 def train(seconds: float, asked_for: str, world: World) -> tuple[list[str], int]:
-    """Takes steps until their threads change, or so long; returns what was logged, and the number of threads."""
+    """Take steps until the number of threads changes or the time is over; return the log lines and that number."""
     os.environ["OMP_NUM_THREADS"] = asked_for
     torch.set_num_threads(CPUS)
     threads._EVERY_S = 0.5  # type: ignore[misc]
