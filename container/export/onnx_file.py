@@ -15,6 +15,7 @@ from torch import nn
 from container.atomic_file import write_atomically
 from container.contract.errors import ExportError
 from container.first_line import first_line
+from container.imports import collector_paused
 from container.model_card import ModelCard
 from container.networks.pixels_to_logits import PixelsToLogits
 
@@ -42,7 +43,9 @@ def write_onnx(path: Path, network: nn.Module, card: ModelCard) -> None:
     size = card.preprocessing.size
     example = torch.zeros((2, size, size, 3), dtype=torch.uint8)
     try:
-        with _quiet():
+        # Python 3.11 fails to parse source, as this does a lot, if a collection meanwhile runs a finalizer that parses
+        # too, as one that prints a traceback does: github.com/python/cpython/issues/106905.
+        with _quiet(), collector_paused():
             program = torch.onnx.export(
                 PixelsToLogits(network, card.preprocessing),
                 (example,),

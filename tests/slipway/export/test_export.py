@@ -1,5 +1,7 @@
 """`slipway export` on a trained model, and what a program without Slipway reads from the result."""
 
+import ast
+import gc
 import json
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ import pytest
 import torch
 
 from container import artifact
+from container.export.onnx_file import write_onnx
 from container.graph.cpu_features import has_int8_products
 from container.networks.build import build_model
 from container.networks.pixels_to_logits import PixelsToLogits
@@ -57,6 +60,22 @@ def test_training_exports_one_file_that_needs_nothing_of_ours(trained):
     assert facts["real_pictures"] is True
     assert (facts["pictures"], facts["equal_classes"]) == (9, 1.0)
     assert facts["largest_difference"] < 1e-3
+
+
+def test_finalizers_may_parse_source_while_a_network_is_exported(model: Path, tmp_path: Path):
+    def parse(*_: object) -> None:
+        ast.parse("a + b")
+
+    network, card = artifact.load(model)
+    before = gc.get_threshold()
+    gc.callbacks.append(parse)
+    gc.set_threshold(100)
+    try:
+        write_onnx(tmp_path / "model.onnx", network, card)
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(parse)
+    assert (tmp_path / "model.onnx").exists()
 
 
 def test_int8_is_kept_where_the_answers_stay(model: Path, many: Path, slipway):
