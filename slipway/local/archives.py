@@ -14,6 +14,7 @@ from docker.models.containers import Container
 from container.atomic_file import write_atomically
 from container.full_disk import is_disk_full
 from slipway.errors import JobError, SpaceError
+from slipway.files.archive import NOT_COMPRESSED
 from slipway.local.engine import explained
 
 
@@ -73,7 +74,7 @@ def pack(containers: Iterable[Container], folder: str, archive: Path) -> int:
 
     def write(path: Path) -> None:
         nonlocal count
-        with tarfile.open(path, "w:gz", compresslevel=1) as target:
+        with tarfile.open(path, "w:gz", compresslevel=NOT_COMPRESSED) as target:
             for container in containers:
                 with _members(container, folder) as members:
                     for tar, member in members:
