@@ -1,6 +1,7 @@
 """A Docker engine and the images that build.sh made. Where they are not, the tests of this folder are skipped, but
 never in continuous integration."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -10,9 +11,14 @@ from pathlib import Path
 import pytest
 
 from slipway.sample import write_sample
-from tests.images.checkout import NAME, Build, copy_tree
+from tests.images.checkout import NAME, ROOT, Build, copy_tree
 from tests.images.containers import ONE_THREAD, Docker, Images, as_sagemaker_mounts, unavailable
 from tests.train.conftest import SMALL, JobDirectory
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that need no images, as .ci/run builds those meanwhile."""
+    items.sort(key=lambda item: isinstance(item, pytest.Function) and "built" in item.fixturenames)
 
 
 def _programs() -> Iterator[str]:
@@ -34,7 +40,16 @@ def docker() -> Docker:
 
 
 @pytest.fixture(scope="session")
-def images(docker: Docker) -> Images:
+def built() -> None:
+    """Wait while .ci/run builds the images."""
+    lock = ROOT / ".build" / "images.lock"
+    if lock.exists():
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+
+
+@pytest.fixture(scope="session")
+def images(docker: Docker, built: None) -> Images:
     """What ./build.sh made, or the images that SLIPWAY_TRAIN_IMAGE and SLIPWAY_SERVE_IMAGE name."""
     found = Images(
         train=os.environ.get("SLIPWAY_TRAIN_IMAGE", "slipway:train"),

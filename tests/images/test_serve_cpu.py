@@ -24,7 +24,7 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
-def image(docker: Docker) -> str:
+def image(docker: Docker, built: None) -> str:
     """What ./build.sh serve --cpu made, or the image that SLIPWAY_SERVE_CPU_IMAGE names."""
     name = os.environ.get("SLIPWAY_SERVE_CPU_IMAGE", "slipway:serve-cpu")
     if docker.try_("image", "inspect", name).returncode != 0:
