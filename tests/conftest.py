@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 # A collection looks through all packages that the tests import; at Python's default it takes a tenth of their time.
 gc.set_threshold(100_000, 50, 50)
 
-
 # The same examples on every machine, and none that is refused because the machine is slow.
 hypothesis.settings.load_profile("ci")
 

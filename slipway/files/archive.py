@@ -13,7 +13,7 @@ MODEL_FILES = ("model.json", "model.pth", "code/inference.py")
 """Every model directory has one of these: Slipway's, the seed project's, or that of a user's own inference.py."""
 
 NOT_COMPRESSED = 0
-"""Tensors shrink by 7 % only, for 15 times the CPU time."""
+"""Tensors, which are most of what is packed, shrink by 7 % only, for 15 times the CPU time."""
 
 
 def pack_model(model: Path, archive: Path) -> None:
